@@ -1,0 +1,87 @@
+//! Errors are values: what was asked of whom, what AWS said, and what class of trouble it is.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::operation::Service;
+
+/// What kind of trouble an [`Error`] is, judged by the parsed code and never by the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Too many requests: slow down and try again. Nothing was done.
+    Throttled,
+    /// The service failed before doing anything, or could not be reached at all: try again.
+    Transient,
+    /// The request may or may not have taken effect (a time-out or a reset after it was sent, a 5xx answer or
+    /// an unreadable answer to a request that changes something): look before doing anything else.
+    UnknownOutcome,
+    /// Somebody else changed the thing: read again and decide anew (`InvalidPermission.Duplicate`,
+    /// `InvalidGroup.Duplicate`, `DependencyViolation`, `InvalidChangeBatch`, `PriorRequestNotComplete`).
+    Conflict,
+    /// The thing isn't there (`InvalidGroup.NotFound`, `NoSuchHostedZone`, ...).
+    NotFound,
+    /// No permission, or credentials that AWS doesn't accept.
+    Denied,
+    /// A quota of the account or of the thing is reached (`RulesPerSecurityGroupLimitExceeded`, ...).
+    Quota,
+    /// The request itself is wrong, or something in the set-up is.
+    Invalid,
+}
+
+/// A failed call.
+#[derive(Clone, Debug)]
+pub struct Error {
+    /// The service that was asked.
+    pub service: Service,
+    /// The operation, e.g. `CreateSecurityGroup`.
+    pub operation: &'static str,
+    /// What kind of trouble it is.
+    pub class: Class,
+    /// AWS's error code, where there is one, e.g. `InvalidGroup.Duplicate`.
+    pub code: Option<String>,
+    /// What AWS said, or what went wrong on the way. Never holds a secret.
+    pub message: String,
+    /// AWS's id for the request, for its support.
+    pub request_id: Option<String>,
+    /// The HTTP status, where there was an answer.
+    pub status: Option<u16>,
+    /// How long the service asked to wait (`Retry-After`, `x-amz-retry-after`).
+    pub retry_after: Option<Duration>,
+}
+
+impl Error {
+    /// Whether AWS's error code is `code`.
+    pub fn is(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.service, self.operation)?;
+        if let Some(code) = &self.code {
+            write!(f, " answered {code}")?;
+        } else {
+            write!(f, " failed")?;
+        }
+        write!(f, ": {}", self.message)?;
+        if let Some(id) = &self.request_id {
+            write!(f, " (request id {id})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// A body that isn't what it should be. Says where and what, and never quotes more than a few characters of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError(pub String);
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for ParseError {}

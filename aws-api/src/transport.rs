@@ -1,0 +1,49 @@
+//! The seam between the client and the network: a tower service from request to response.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tower::util::BoxCloneSyncService;
+
+use crate::operation::Service;
+
+/// Anything that carries a signed request to AWS and brings the whole answer back. A non-2xx answer is an
+/// answer, not an error.
+pub type Transport = BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, TransportError>;
+
+/// What a layer around a [`Transport`] is told of each request, in the request's extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// The service that is asked.
+    pub service: Service,
+    /// The operation's name.
+    pub operation: &'static str,
+    /// Whether the request may change something at AWS.
+    pub mutates: bool,
+    /// How long this attempt may take at most; the transport gives up then.
+    pub timeout: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TransportError {
+    /// Nothing was sent: no connection, no TLS.
+    NotSent(String),
+    /// A layer refused to send it (no leadership, say). Final: never tried again.
+    Refused(String),
+    /// Sent, at least in part, and no whole answer came: whether it took effect is unknown.
+    Lost(String),
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TransportError::NotSent(why) => write!(f, "not sent: {why}"),
+            TransportError::Refused(why) => write!(f, "refused: {why}"),
+            TransportError::Lost(why) => write!(f, "no answer: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for TransportError {}

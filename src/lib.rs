@@ -1,0 +1,1 @@
+//! Exposes annotated Kubernetes Services on the public addresses of AWS nodes.
