@@ -1,1 +1,8 @@
 //! Exposes annotated Kubernetes Services on the public addresses of AWS nodes.
+//!
+//! The library holds all of the daemon; the binary is a thin shell around it. Nothing in here opens a socket,
+//! reads a clock or spawns a detached task on its own: a kube client, an AWS transport, the clocks and a source
+//! of randomness are handed in.
+
+pub mod clock;
+pub mod expose;

@@ -1,0 +1,115 @@
+//! Security groups and ingress rules: what a node's firewall ought to hold, and how far it does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use super::{Exposure, Instance, InstanceId, Protocol, ServiceKey, Settings};
+
+/// An EC2 security group id, `sg-...`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(pub String);
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A range of addresses in canonical form: host bits are zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cidr {
+    address: IpAddr,
+    length: u8,
+}
+
+impl Cidr {
+    /// Every IPv4 address.
+    pub const ANY_V4: Cidr = Cidr {
+        address: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+        length: 0,
+    };
+
+    /// Whether it is a range of IPv6 addresses.
+    pub fn is_v6(&self) -> bool {
+        self.address.is_ipv6()
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.length)
+    }
+}
+
+impl FromStr for Cidr {
+    type Err = String;
+
+    /// Reads `address/length`. Host bits are cleared, as EC2 does.
+    fn from_str(s: &str) -> Result<Cidr, String> {
+        let refuse =
+            || format!("`{s}` is not an address range such as 203.0.113.0/24 or 2001:db8::/32");
+        let (address, length) = s.trim().split_once('/').ok_or_else(refuse)?;
+        let address: IpAddr = address.parse().map_err(|_| refuse())?;
+        if length.is_empty() || !length.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(refuse());
+        }
+        let length: u8 = length.parse().map_err(|_| refuse())?;
+        let address = match address {
+            IpAddr::V4(a) if length <= 32 => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
+                IpAddr::V4((a.to_bits() & mask).into())
+            }
+            IpAddr::V6(a) if length <= 128 => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
+                IpAddr::V6((a.to_bits() & mask).into())
+            }
+            _ => return Err(refuse()),
+        };
+        Ok(Cidr { address, length })
+    }
+}
+
+/// One ingress rule as EC2 tells rules apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rule {
+    /// Protocol.
+    pub protocol: Protocol,
+    /// First port.
+    pub from: u16,
+    /// Last port.
+    pub to: u16,
+    /// Who is let in.
+    pub source: Cidr,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.from == self.to {
+            write!(f, "{}/{} from {}", self.from, self.protocol, self.source)
+        } else {
+            write!(
+                f,
+                "{}-{}/{} from {}",
+                self.from, self.to, self.protocol, self.source
+            )
+        }
+    }
+}
+
+/// A security group that carries our tag, as observed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its id.
+    pub id: GroupId,
+    /// Its name.
+    pub name: String,
+    /// Its VPC.
+    pub vpc: String,
+    /// Its ingress rules that we could have made, each with its description (which names its Service).
+    pub rules: BTreeMap<Rule, String>,
+    /// It holds something that we never make (all protocols, another group as source, a prefix list, egress
+    /// changes don't count): someone else works in it. It is kept then.
+    pub foreign_rules: bool,
+}

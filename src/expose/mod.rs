@@ -1,0 +1,340 @@
+//! The core: what is asked for, what is there, and the next steps from the one to the other.
+//!
+//! Pure. No I/O, no async, no clock, no types of Kubernetes or AWS clients: everything comes in as the small
+//! values below and goes out as values.
+//!
+//! The way through: [`annotations`] turns Services into [`Exposure`]s and [`Rejection`]s; [`nodes`] joins nodes
+//! with their instances and tells which are eligible; [`placement`] chooses; [`firewall`], [`dns`] and
+//! [`publication`] say what ought to be at each of the three places; [`plan`] compares that with what is and
+//! names the steps that may be taken *now*. The loop takes them, looks again and asks again, until there is
+//! none left. So a step never depends on the success of another one in the same plan, a crash between two steps
+//! needs no special case, and the order of design section 4.1 is a property of the plan alone.
+
+pub mod annotations;
+pub mod dns;
+pub mod firewall;
+pub mod nodes;
+pub mod placement;
+pub mod plan;
+pub mod publication;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+pub use annotations::{Exposure, Rejection, Selector};
+pub use dns::{Hostname, Record, RecordKey, RecordType, Zone, ZoneId};
+pub use firewall::{Cidr, Group, GroupId, Rule};
+pub use nodes::{Instance, InstanceId, Lookup, Node, PrivateIp, PublicIp};
+pub use placement::Placement;
+pub use plan::{Action, Plan, Step, Target};
+pub use publication::{Condition, FieldOwner};
+
+/// The prefix of all annotations and of the condition type, with its slash.
+pub const PREFIX: &str = "external-ips.alpha.openfresh.github.io/";
+
+/// A moment on the process's monotonic clock, as time since that clock's origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Moment(pub Duration);
+
+impl Moment {
+    /// The moment `d` after this one.
+    pub fn after(self, d: Duration) -> Moment {
+        Moment(self.0.saturating_add(d))
+    }
+}
+
+/// A Service's namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceKey {
+    /// Namespace.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl ServiceKey {
+    /// The key of the Service `name` in `namespace`.
+    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> ServiceKey {
+        ServiceKey {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Transport protocol of a Service port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// TCP (6)
+    Tcp,
+    /// UDP (17)
+    Udp,
+    /// SCTP (132)
+    Sctp,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Protocol::Tcp => "TCP",
+            Protocol::Udp => "UDP",
+            Protocol::Sctp => "SCTP",
+        })
+    }
+}
+
+/// A port that a Service listens on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Port {
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Port number, 1-65535.
+    pub number: u16,
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.protocol)
+    }
+}
+
+/// `spec.type` of a Service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServiceKind {
+    /// `ClusterIP`
+    ClusterIp,
+    /// `NodePort`
+    NodePort,
+    /// `LoadBalancer`
+    LoadBalancer,
+    /// `ExternalName`: an alias, nothing that could be exposed.
+    ExternalName,
+}
+
+/// What the core knows of a Service. Made at the door from the Kubernetes object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Namespace and name.
+    pub key: ServiceKey,
+    /// `metadata.uid`: tells a re-created Service from the old one.
+    pub uid: String,
+    /// `metadata.creationTimestamp`, in Unix seconds.
+    pub created: i64,
+    /// `spec.type`
+    pub kind: ServiceKind,
+    /// `spec.clusterIP` is `None`.
+    pub headless: bool,
+    /// `spec.ports`, as they stand there.
+    pub ports: Vec<Port>,
+    /// Those annotations that start with [`PREFIX`], without it.
+    pub annotations: BTreeMap<String, String>,
+    /// `spec.loadBalancerSourceRanges`, as they stand there.
+    pub source_ranges: Vec<String>,
+    /// `spec.externalIPs`, as they stand there.
+    pub external_ips: Vec<String>,
+    /// Whose the list of `external_ips` is, by the object's managed fields.
+    pub external_ips_owner: FieldOwner,
+    /// Whether our field manager owns anything on the object (list, annotations): what a release gives back.
+    pub owns_fields: bool,
+    /// Names of the nodes with a ready endpoint, where `externalTrafficPolicy` is `Local`; else `None`.
+    pub local_nodes: Option<std::collections::BTreeSet<String>>,
+    /// `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
+    /// Our condition on it, if there is one.
+    pub ready: Option<Condition>,
+}
+
+/// Everything known of the cluster at one instant. Only ever built from complete lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// All Services in scope.
+    pub services: BTreeMap<ServiceKey, Service>,
+    /// All nodes, by name.
+    pub nodes: BTreeMap<String, Node>,
+}
+
+/// Everything known of AWS at one instant: what was read, brought up to date by the confirmed answers to our own
+/// writes since.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// What is known of each instance that a node or a group of ours names.
+    pub instances: BTreeMap<InstanceId, Lookup>,
+    /// The security groups that carry our tag.
+    pub groups: BTreeMap<GroupId, Group>,
+    /// The hosted zones that pass the filters.
+    pub zones: BTreeMap<ZoneId, Zone>,
+    /// The record sets of those zones.
+    pub records: BTreeMap<ZoneId, BTreeMap<RecordKey, Record>>,
+}
+
+/// What the process remembers between rounds. All of it may be lost with the process: it makes things gentler
+/// or slower, never less safe.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Dry runs of publications and their outcome.
+    pub trials: BTreeMap<ServiceKey, Trial>,
+    /// Addresses that are published but in no record any more, since when.
+    pub drains: BTreeMap<(ServiceKey, PrivateIp), Drain>,
+    /// What failed lately.
+    pub failures: BTreeMap<Target, Failure>,
+    /// Names whose last change Route 53 has not yet confirmed to be on its servers.
+    pub unsynced: std::collections::BTreeSet<Hostname>,
+}
+
+/// The outcome of a dry run of a publication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// The Service's uid it was tried with.
+    pub uid: String,
+    /// Addresses that were tried.
+    pub addresses: Vec<PrivateIp>,
+    /// When.
+    pub at: Moment,
+    /// Why it was refused; `None` when it would be accepted.
+    pub refused: Option<String>,
+}
+
+/// A published address that is leaving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// TTL of the record that last held its public twin, in seconds.
+    pub ttl: u32,
+    /// Since when no record holds it; `None` while one does.
+    pub since: Option<Moment>,
+}
+
+/// A step that failed, and when it may be tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What its Services' owners read as the reason.
+    pub reason: Reason,
+    /// What was tried, what was answered, what to do.
+    pub message: String,
+    /// How many times in a row.
+    pub attempts: u32,
+    /// Not to be tried again before this moment.
+    pub retry_at: Moment,
+}
+
+/// The reasons a Service's owner reads in the condition and in Events: one CamelCase word each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub enum Reason {
+    /// All as asked for.
+    Synced,
+    /// On the way.
+    Progressing,
+    /// Served, but not as it should be.
+    Degraded,
+    InvalidAnnotation,
+    /// A type or shape of Service that can't be exposed.
+    UnsupportedService,
+    ReservedPort,
+    NoEligibleNodes,
+    PortConflict,
+    /// The name isn't one this daemon may publish.
+    HostnameForbidden,
+    /// The name belongs to another Service or to someone else's record.
+    HostnameTaken,
+    ZoneNotFound,
+    SecurityGroupLimit,
+    AccessDenied,
+    Throttled,
+    /// An admission controller refuses `spec.externalIPs`.
+    ExternalIPsForbidden,
+    /// Someone else set `spec.externalIPs`.
+    ExternalIPsTaken,
+    /// AWS or the API server answered with an error.
+    Failed,
+    /// Nothing is done: the daemon runs with `--dry-run`.
+    DryRun,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// Which deletions are allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Policy {
+    /// What nobody asks for any more is removed.
+    #[default]
+    Sync,
+    /// Things are created and changed, never removed: a Service that no longer asks keeps what it has.
+    UpsertOnly,
+}
+
+/// What the core is configured with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Name of the cluster, part of the names and tags of security groups.
+    pub cluster: String,
+    /// Owner id in the TXT records.
+    pub owner: String,
+    /// The one namespace that is served; `None` for all. What belongs to others is never touched.
+    pub namespace: Option<String>,
+    /// Hostnames must be under one of these; empty: any.
+    pub domains: Vec<Hostname>,
+    /// Nodes per Service where `maxips` is absent; `None`: all that match.
+    pub default_max_nodes: Option<usize>,
+    /// TTL of records where `ttl` is absent, in seconds.
+    pub default_ttl: u32,
+    /// Port numbers that are refused.
+    pub reserved_ports: Vec<(u16, u16)>,
+    /// Whether cordoned nodes stay eligible.
+    pub keep_cordoned: bool,
+    /// Security groups per interface (AWS: 5 unless raised, 16 at most).
+    pub groups_per_interface: usize,
+    /// Inbound rules per group, IPv4 and IPv6 counted apart (AWS: 60 unless raised).
+    pub rules_per_group: usize,
+    /// How long a record may take to reach all of Route 53's servers (AWS: about 60 s).
+    pub propagation: Duration,
+    /// Which deletions are allowed.
+    pub policy: Policy,
+}
+
+impl Settings {
+    /// Whether this daemon is responsible for the Service.
+    pub fn in_scope(&self, key: &ServiceKey) -> bool {
+        self.namespace.as_ref().is_none_or(|n| *n == key.namespace)
+    }
+}
+
+impl Default for Settings {
+    /// The defaults of the command line, for a cluster named `default`.
+    fn default() -> Settings {
+        Settings {
+            cluster: "default".into(),
+            owner: "default".into(),
+            namespace: None,
+            domains: Vec::new(),
+            default_max_nodes: None,
+            default_ttl: 60,
+            reserved_ports: DEFAULT_RESERVED_PORTS.to_vec(),
+            keep_cordoned: true,
+            groups_per_interface: 5,
+            rules_per_group: 60,
+            propagation: Duration::from_secs(60),
+            policy: Policy::Sync,
+        }
+    }
+}
+
+/// Ports that nodes themselves need: ssh, BGP, etcd, the API server, the kubelet, kube-proxy's health check.
+pub const DEFAULT_RESERVED_PORTS: &[(u16, u16)] = &[
+    (22, 22),
+    (179, 179),
+    (2379, 2380),
+    (6443, 6443),
+    (10250, 10250),
+    (10255, 10256),
+];
