@@ -79,3 +79,27 @@ pub struct Record {
     /// Values exactly as Route 53 holds them (addresses, quoted text). Left empty for records of other types.
     pub values: BTreeSet<String>,
 }
+
+/// A name as Route 53 spells it (`\\052.Example.com.`) in normal form: lower case, no trailing dot, octal escapes
+/// of printable characters undone. Two names are the same exactly when their normal forms are.
+pub fn normal_name(name: &str) -> String {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let mut out = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(c) = rest.chars().next() {
+        rest = rest.get(c.len_utf8()..).unwrap_or_default();
+        let octal = (c == '\\')
+            .then(|| rest.get(..3))
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(digits, 8).ok())
+            .filter(|byte| byte.is_ascii_graphic() && *byte != b'.' && *byte != b'\\');
+        match octal {
+            Some(byte) => {
+                out.push(char::from(byte.to_ascii_lowercase()));
+                rest = rest.get(3..).unwrap_or_default();
+            }
+            None => out.push(c.to_ascii_lowercase()),
+        }
+    }
+    out
+}

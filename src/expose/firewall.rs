@@ -1,11 +1,11 @@
 //! Security groups and ingress rules: what a node's firewall ought to hold, and how far it does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::{Exposure, Instance, InstanceId, Protocol, ServiceKey, Settings};
+use super::{InstanceId, Protocol};
 
 /// An EC2 security group id, `sg-...`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,4 +112,35 @@ pub struct Group {
     /// It holds something that we never make (all protocols, another group as source, a prefix list, egress
     /// changes don't count): someone else works in it. It is kept then.
     pub foreign_rules: bool,
+}
+
+/// Key of the tag that marks a security group as ours; its value is `owned`.
+pub fn tag_key(cluster: &str) -> String {
+    format!("external-ips/{cluster}")
+}
+
+/// Name of the `shard`th group (from 1) of an instance: `external-ips/<cluster>/<instance-id>`, the later ones
+/// with `/<shard>` behind it.
+pub fn group_name(cluster: &str, instance: &InstanceId, shard: usize) -> String {
+    let first = format!("{}/{instance}", tag_key(cluster));
+    if shard <= 1 {
+        first
+    } else {
+        format!("{first}/{shard}")
+    }
+}
+
+/// The instance and the shard that a group of that name was made for; `None` for every other name.
+pub fn parse_group_name(cluster: &str, name: &str) -> Option<(InstanceId, usize)> {
+    let rest = name.strip_prefix(&tag_key(cluster))?.strip_prefix('/')?;
+    let (instance, shard) = match rest.split_once('/') {
+        None => (rest, 1),
+        Some((instance, shard)) => (instance, shard.parse().ok().filter(|s| *s > 1)?),
+    };
+    let hex = instance.strip_prefix("i-")?;
+    if hex.is_empty() || !hex.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let id = InstanceId(instance.to_owned());
+    (group_name(cluster, &id, shard) == name).then_some((id, shard))
 }
