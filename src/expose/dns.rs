@@ -1,8 +1,10 @@
 //! Hostnames, hosted zones, record sets and their ownership twins.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
+
+use super::{Exposure, Observed, PublicIp, Reason, Rejection, ServiceKey, Settings};
 
 /// A DNS name in normal form: lower case, no trailing dot, `*` for a wildcard label.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,4 +104,202 @@ pub fn normal_name(name: &str) -> String {
         }
     }
     out
+}
+
+/// The ownership twin of a record: what its TXT value says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Twin {
+    /// Owner id.
+    pub owner: String,
+    /// The Service that the record is for; `None` where it is for something else.
+    pub service: Option<ServiceKey>,
+}
+
+/// What stands before a hostname in the name of the twin of its A record.
+const TWIN_PREFIX: &str = "a-";
+
+/// The key of the A record of a hostname.
+pub fn address_key(name: &str) -> RecordKey {
+    RecordKey { name: name.to_owned(), kind: RecordType::A, set: String::new() }
+}
+
+/// The key of the twin of that record, in the format of ExternalDNS: `a-` before the name.
+pub fn twin_key(name: &str) -> RecordKey {
+    RecordKey { name: format!("{TWIN_PREFIX}{name}"), kind: RecordType::Txt, set: String::new() }
+}
+
+/// The value of a twin, quoted as Route 53 wants it.
+pub fn twin_value(owner: &str, service: &ServiceKey) -> String {
+    format!("\"heritage=external-dns,external-dns/owner={owner},external-dns/resource=service/{service}\"")
+}
+
+/// Reads a TXT value as a twin; `None` when it is some other text.
+pub fn parse_twin(value: &str) -> Option<Twin> {
+    let text = value.trim().strip_prefix('"')?.strip_suffix('"')?;
+    let labels: BTreeMap<&str, &str> = text.split(',').filter_map(|label| label.split_once('=')).collect();
+    if labels.get("heritage") != Some(&"external-dns") {
+        return None;
+    }
+    let service = labels
+        .get("external-dns/resource")
+        .and_then(|resource| resource.strip_prefix("service/"))
+        .and_then(|key| key.split_once('/'))
+        .filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty())
+        .map(|(namespace, name)| ServiceKey::new(namespace, name));
+    Some(Twin { owner: (*labels.get("external-dns/owner")?).to_owned(), service })
+}
+
+/// The zone that a hostname belongs in: the one with the longest name.
+///
+/// # Errors
+/// In words for the Service's owner: no zone, or more than one of that name.
+pub fn zone_of<'a>(name: &str, zones: &'a BTreeMap<ZoneId, Zone>) -> Result<&'a Zone, String> {
+    let holds = |zone: &&Zone| {
+        name.strip_suffix(zone.name.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    let longest = zones.values().filter(holds).map(|z| z.name.as_str().len()).max();
+    let mut best = zones.values().filter(holds).filter(|z| Some(z.name.as_str().len()) == longest);
+    match (best.next(), best.next()) {
+        (Some(zone), None) => Ok(zone),
+        (Some(zone), Some(other)) => Err(format!(
+            "the hosted zones {} and {} are both named {}: choose one with --zone-id-filter",
+            zone.id, other.id, zone.name
+        )),
+        _ => Err(format!(
+            "no hosted zone holds `{name}`: create one in Route 53, or check --domain-filter, --zone-id-filter and --zone-type"
+        )),
+    }
+}
+
+/// A hostname whose twin says that it is ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnedName {
+    /// The zone.
+    pub zone: ZoneId,
+    /// The hostname, normalised.
+    pub name: String,
+    /// The Service that it is for.
+    pub service: ServiceKey,
+    /// The A record, where there is one.
+    pub address: Option<Record>,
+    /// The twin.
+    pub twin: Record,
+}
+
+impl OwnedName {
+    /// The public addresses that it lists.
+    pub fn public_ips(&self) -> BTreeSet<PublicIp> {
+        let values = self.address.iter().flat_map(|record| &record.values);
+        values.filter_map(|value| value.parse().ok()).map(PublicIp).collect()
+    }
+
+    /// TTL of the A record in seconds; 0 when there is none.
+    pub fn ttl(&self) -> u32 {
+        self.address.as_ref().and_then(|record| record.ttl).unwrap_or(0)
+    }
+
+    /// What has to be named exactly to replace or delete it.
+    pub fn records(&self) -> BTreeMap<RecordKey, Record> {
+        let twin = (twin_key(&self.name), self.twin.clone());
+        let address = self.address.clone().map(|record| (address_key(&self.name), record));
+        address.into_iter().chain([twin]).collect()
+    }
+}
+
+/// All names that are ours, by name: the twin carries our owner id and names a Service, and it is the only value
+/// of its record.
+pub fn owned_names(observed: &Observed, settings: &Settings) -> BTreeMap<String, OwnedName> {
+    let mut names = BTreeMap::new();
+    for (zone, records) in &observed.records {
+        for (key, record) in records.iter().filter(|(key, _)| key.kind == RecordType::Txt && key.set.is_empty()) {
+            let Some(name) = key.name.strip_prefix(TWIN_PREFIX) else { continue };
+            let mut values = record.values.iter();
+            let (Some(value), None) = (values.next(), values.next()) else { continue };
+            let Some(Twin { owner, service: Some(service) }) = parse_twin(value) else { continue };
+            if owner != settings.owner || name.is_empty() {
+                continue;
+            }
+            let owned = OwnedName {
+                zone: zone.clone(),
+                name: name.to_owned(),
+                service,
+                address: records.get(&address_key(name)).cloned(),
+                twin: record.clone(),
+            };
+            // An alias, or values that are no addresses, are nothing that we ever wrote: somebody replaced the record.
+            let foreign =
+                |r: &Record| r.ttl.is_none() || r.values.iter().any(|v| v.parse::<std::net::Ipv4Addr>().is_err());
+            if !owned.address.as_ref().is_some_and(foreign) {
+                names.insert(name.to_owned(), owned);
+            }
+        }
+    }
+    names
+}
+
+/// Why an exposure can't have its names: no zone, a zone that can't be read, someone else's record; `None` when it can.
+pub fn refusal(
+    exposure: &Exposure,
+    owned: &BTreeMap<String, OwnedName>,
+    observed: &Observed,
+    settings: &Settings,
+) -> Option<Rejection> {
+    let reject = |reason: Reason, message: String| Rejection {
+        service: exposure.service.clone(),
+        uid: exposure.uid.clone(),
+        reason,
+        message,
+    };
+    for hostname in &exposure.hostnames {
+        let name = hostname.as_str();
+        let zone = match zone_of(name, &observed.zones) {
+            Ok(zone) => zone,
+            Err(message) => return Some(reject(Reason::ZoneNotFound, message)),
+        };
+        if zone.name == *hostname {
+            return Some(reject(
+                Reason::HostnameForbidden,
+                format!("`{name}` is the name of the hosted zone itself: its ownership record would lie outside the zone; use a name below it"),
+            ));
+        }
+        let Some(records) = observed.records.get(&zone.id) else {
+            return Some(reject(
+                Reason::Failed,
+                format!("the records of hosted zone {} ({}) can't be read at the moment", zone.name, zone.id),
+            ));
+        };
+        if owned.contains_key(name) {
+            continue;
+        }
+        let taken = |what: String| {
+            reject(Reason::HostnameTaken, format!("`{name}` in hosted zone {}: {what}; it is left as it is", zone.name))
+        };
+        let twin = records.get(&twin_key(name));
+        let owner = twin.and_then(|record| record.values.iter().find_map(|value| parse_twin(value)));
+        match owner {
+            Some(twin) if twin.owner != settings.owner => {
+                return Some(taken(format!("the name belongs to the owner id `{}`", twin.owner)));
+            }
+            Some(twin) if twin.service.is_none() => {
+                return Some(taken("its ownership record is for something that isn't a Service".into()));
+            }
+            Some(_) => return Some(taken("someone replaced its records or added to them".into())),
+            None if twin.is_some() => return Some(taken(format!("a TXT record `{TWIN_PREFIX}{name}` of someone else is in the way"))),
+            None => {}
+        }
+        let conflicts = |key: &&RecordKey| {
+            key.name == name && matches!(&key.kind, RecordType::A | RecordType::Other(_))
+                && match &key.kind {
+                    RecordType::Other(kind) => kind == "CNAME",
+                    _ => true,
+                }
+        };
+        if let Some(key) = records.keys().find(conflicts) {
+            return Some(taken(format!(
+                "a record of type {} without an ownership record of ours exists",
+                if let RecordType::Other(kind) = &key.kind { kind } else { "A" }
+            )));
+        }
+    }
+    None
 }

@@ -1,11 +1,12 @@
 //! Security groups and ingress rules: what a node's firewall ought to hold, and how far it does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::{InstanceId, Protocol};
+use super::annotations::port_ranges;
+use super::{Exposure, Instance, InstanceId, Observed, Protocol, ServiceKey, Settings};
 
 /// An EC2 security group id, `sg-...`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,4 +144,63 @@ pub fn parse_group_name(cluster: &str, name: &str) -> Option<(InstanceId, usize)
     }
     let id = InstanceId(instance.to_owned());
     (group_name(cluster, &id, shard) == name).then_some((id, shard))
+}
+
+/// The rules that let an exposure's traffic in: contiguous ports of one protocol become one range, per source.
+pub fn rules(exposure: &Exposure) -> BTreeSet<Rule> {
+    let ranges = port_ranges(&exposure.ports);
+    let of_source = |source: &Cidr| {
+        let source = *source;
+        ranges.iter().map(move |(protocol, from, to)| Rule { protocol: *protocol, from: *from, to: *to, source })
+    };
+    exposure.sources.iter().flat_map(of_source).collect()
+}
+
+/// What stands before the Service's key in the description of each of our rules.
+const DESCRIPTION_PREFIX: &str = "external-ips: ";
+
+/// The description of the rules of a Service. Within EC2's alphabet and 255 characters, since namespaces are at
+/// most 63 and Service names at most 63 characters of `[a-z0-9-.]`.
+pub fn description(service: &ServiceKey) -> String {
+    format!("{DESCRIPTION_PREFIX}{service}")
+}
+
+/// The Service that a rule's description names; `None` when the description isn't one of ours, and so the rule
+/// isn't.
+pub fn described_service(description: &str) -> Option<ServiceKey> {
+    let (namespace, name) = description.strip_prefix(DESCRIPTION_PREFIX)?.split_once('/')?;
+    (!namespace.is_empty() && !name.is_empty() && !name.contains('/')).then(|| ServiceKey::new(namespace, name))
+}
+
+/// At most this many groups are made for one node.
+pub const GROUPS_PER_NODE: usize = 2;
+
+/// The groups that were made for `instance`, by shard.
+pub fn groups_of<'a>(instance: &InstanceId, observed: &'a Observed, settings: &Settings) -> BTreeMap<usize, &'a Group> {
+    let shard = |group: &'a Group| {
+        let (of, shard) = parse_group_name(&settings.cluster, &group.name)?;
+        (of == *instance).then_some((shard, group))
+    };
+    observed.groups.values().filter_map(shard).collect()
+}
+
+/// Every rule that lets traffic reach `instance` through a group of ours: open and attached.
+pub fn open_rules(instance: &Instance, observed: &Observed) -> BTreeSet<Rule> {
+    instance.groups.iter().filter_map(|id| observed.groups.get(id)).flat_map(|g| g.rules.keys().copied()).collect()
+}
+
+/// Free places for rules in a group: (IPv4, IPv6).
+pub fn room(group: &Group, settings: &Settings) -> (usize, usize) {
+    let v6 = group.rules.keys().filter(|r| r.source.is_v6()).count();
+    let v4 = group.rules.len() - v6;
+    (settings.rules_per_group.saturating_sub(v4), settings.rules_per_group.saturating_sub(v6))
+}
+
+/// Whether it is a group that the 2018 version left: our tag, but one group per Service, named
+/// `<service>[.<namespace>].<cluster>`. Gives the part before the cluster.
+pub fn legacy_owner<'a>(group: &'a Group, settings: &Settings) -> Option<&'a str> {
+    if group.name.starts_with(&tag_key(&settings.cluster)) {
+        return None;
+    }
+    group.name.strip_suffix(&settings.cluster)?.strip_suffix('.').filter(|owner| !owner.is_empty())
 }

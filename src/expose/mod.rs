@@ -17,6 +17,7 @@ pub mod nodes;
 pub mod placement;
 pub mod plan;
 pub mod publication;
+pub mod report;
 
 use std::collections::BTreeMap;
 use std::fmt;

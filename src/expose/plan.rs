@@ -1,9 +1,26 @@
-//! The ordered steps from what is to what should be.
+//! The steps from what is to what should be.
+//!
+//! [`plan`] names the steps that may be taken now: each one's precondition holds in what is *observed*, never in
+//! what another step of the same plan is hoped to bring about. Taken together with the loop (take the steps, look
+//! again, plan again) this gives the order of design section 4.1. The submodules hold one place each: the wish,
+//! the firewall, the records, the publication, and the effect that a confirmed step has.
+
+mod desired;
+mod effect;
+mod firewall_steps;
+mod name_steps;
+mod publication_steps;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 
 use super::firewall::{GroupId, Rule};
 use super::nodes::{InstanceId, PrivateIp, PublicIp};
-use super::{Hostname, Record, RecordKey, ServiceKey, ZoneId};
-use std::collections::BTreeMap;
+use super::{Memory, Moment, Observed, Record, RecordKey, ServiceKey, Settings, Snapshot, ZoneId};
+
+pub use desired::{Desired, desire, remember};
+pub use effect::effect;
 
 /// What a step works on: what fails together and is tried again together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,8 +130,8 @@ pub struct Publication {
 pub struct RecordChange {
     /// The zone.
     pub zone: ZoneId,
-    /// The hostname.
-    pub name: Hostname,
+    /// The hostname, normalised.
+    pub name: String,
     /// Exactly what is removed; must still be there as it stands here.
     pub delete: BTreeMap<RecordKey, Record>,
     /// What is written instead; must not exist otherwise.
@@ -126,4 +143,68 @@ pub struct RecordChange {
 pub struct Plan {
     /// The steps.
     pub steps: Vec<Step>,
+    /// When time alone may bring new steps: the end of a drain, the next try of what failed.
+    pub wake_at: Option<Moment>,
+}
+
+impl Plan {
+    /// The earliest of the moments at which time alone may bring new steps.
+    fn wake(&mut self, at: Moment) {
+        self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
+    }
+}
+
+impl Action {
+    /// What the step works on.
+    pub fn target(&self) -> Target {
+        match self {
+            Action::TryPublication(publication) | Action::Publish(publication) => {
+                Target::Service(publication.service.clone())
+            }
+            Action::Release { service, .. } => Target::Service(service.clone()),
+            Action::CreateGroup { instance, .. }
+            | Action::Authorize { instance, .. }
+            | Action::Attach { instance, .. } => Target::Firewall(instance.clone()),
+            Action::Revoke { group, .. } | Action::Detach { group, .. } | Action::DeleteGroup { group } => {
+                Target::Group(group.clone())
+            }
+            Action::ChangeRecords(change) => Target::Name(change.zone.clone(), change.name.clone()),
+        }
+    }
+}
+
+/// The steps that may be taken at `now`, without those whose target failed lately and isn't due again.
+pub fn plan(
+    desired: &Desired<'_>,
+    snapshot: &Snapshot,
+    observed: &Observed,
+    settings: &Settings,
+    memory: &Memory,
+    now: Moment,
+) -> Plan {
+    let mut plan = Plan::default();
+    let view = View { desired, snapshot, observed, settings, memory, now };
+    firewall_steps::add(&view, &mut plan);
+    name_steps::add(&view, &mut plan);
+    publication_steps::add(&view, &mut plan);
+    let (due, waiting): (Vec<Step>, Vec<Step>) = plan.steps.drain(..).partition(|step| {
+        memory.failures.get(&step.action.target()).is_none_or(|failure| failure.retry_at <= now)
+    });
+    plan.steps = due;
+    for step in &waiting {
+        if let Some(failure) = memory.failures.get(&step.action.target()) {
+            plan.wake(failure.retry_at);
+        }
+    }
+    plan
+}
+
+/// What the planners of the three places look at.
+struct View<'a> {
+    desired: &'a Desired<'a>,
+    snapshot: &'a Snapshot,
+    observed: &'a Observed,
+    settings: &'a Settings,
+    memory: &'a Memory,
+    now: Moment,
 }

@@ -1,6 +1,19 @@
 //! The addresses on the Service, and what its owner is told.
 
+use std::fmt::Display;
+
 use super::Reason;
+
+/// The annotation (without prefix) that tells which private addresses the daemon put into `spec.externalIPs`.
+pub const ASSIGNED: &str = "assigned";
+
+/// The annotation (without prefix) that tells their public twins.
+pub const ADDRESSES: &str = "addresses";
+
+/// A list as it stands in an annotation.
+pub fn joined<T: Display>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
 
 /// Whose a field of a Service is, by the object's managed fields.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,252 @@
+//! The wish: who is exposed where, who is rejected and why, and what of it is in use already.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::dns::{self, OwnedName};
+use super::super::nodes::{self, Alive, Joined};
+use super::super::{
+    Drain, Exposure, FieldOwner, InstanceId, Memory, Moment, Observed, Placement, PrivateIp, PublicIp, Reason,
+    Rejection, Rule, Service, ServiceKey, Settings, Snapshot, annotations, firewall, placement,
+};
+use super::Publication;
+
+/// For how long the refusal of a dry run is believed, before it is tried again.
+const TRIAL_BELIEVED: std::time::Duration = std::time::Duration::from_secs(300);
+
+/// Everything that is asked for, seen against what is there.
+#[derive(Clone, Debug)]
+pub struct Desired<'a> {
+    /// Services that ask and can be served.
+    pub exposures: BTreeMap<ServiceKey, Exposure>,
+    /// Services that ask and can't be served. What they already have stays as it is.
+    pub rejections: BTreeMap<ServiceKey, Rejection>,
+    /// Who is served where.
+    pub placement: Placement,
+    /// The nodes.
+    pub joined: Joined<'a>,
+    /// The names that are ours.
+    pub names: BTreeMap<String, OwnedName>,
+    /// Whom a private or a public address belongs to.
+    by_private: BTreeMap<PrivateIp, InstanceId>,
+    by_public: BTreeMap<PublicIp, InstanceId>,
+    /// Every rule that is open and attached, by instance.
+    open: BTreeMap<InstanceId, BTreeSet<Rule>>,
+}
+
+/// Works out the wish at `now`.
+pub fn desire<'a>(
+    snapshot: &'a Snapshot,
+    observed: &'a Observed,
+    settings: &Settings,
+    memory: &Memory,
+    now: Moment,
+) -> Desired<'a> {
+    let joined = nodes::join(snapshot, observed);
+    let names = dns::owned_names(observed, settings);
+    let by_private = joined.alive.iter().map(|(id, alive)| (alive.private_ip, id.clone())).collect();
+    let by_public = joined.alive.iter().map(|(id, alive)| (alive.public_ip, id.clone())).collect();
+    let open =
+        joined.alive.iter().map(|(id, alive)| (id.clone(), firewall::open_rules(alive.instance, observed))).collect();
+
+    let mut exposures = Vec::new();
+    let mut rejections = Vec::new();
+    for service in snapshot.services.values() {
+        let wish = annotations::read(service, settings).map(|wish| {
+            let exposure = wish?;
+            let refused = refused_list(service, &by_private)
+                .or_else(|| refused_trial(service, memory, now))
+                .or_else(|| dns::refusal(&exposure, &names, observed, settings));
+            refused.map_or(Ok(exposure), Err)
+        });
+        match wish {
+            None => {}
+            Some(Ok(exposure)) => exposures.push(exposure),
+            Some(Err(rejection)) => rejections.push(rejection),
+        }
+    }
+
+    let mut published: BTreeMap<ServiceKey, BTreeSet<PublicIp>> = BTreeMap::new();
+    for name in names.values() {
+        published.entry(name.service.clone()).or_default().extend(name.public_ips());
+    }
+    let frozen = rejections.iter().map(|rejection| rejection.service.clone()).collect();
+    let serving = placement::serving(snapshot, &joined, &published);
+    let mut placed = placement::place(&exposures, &frozen, &serving, &joined, snapshot, observed, settings);
+    rejections.append(&mut placed.rejections);
+    exposures.retain(|exposure| placed.nodes.contains_key(&exposure.service));
+
+    Desired {
+        exposures: exposures.into_iter().map(|e| (e.service.clone(), e)).collect(),
+        rejections: rejections.into_iter().map(|r| (r.service.clone(), r)).collect(),
+        placement: placed,
+        joined,
+        names,
+        by_private,
+        by_public,
+        open,
+    }
+}
+
+/// A list that is someone else's is never touched; one that the 2018 version left is taken over when all of it is nodes.
+fn refused_list(service: &Service, by_private: &BTreeMap<PrivateIp, InstanceId>) -> Option<Rejection> {
+    let whose = match &service.external_ips_owner {
+        FieldOwner::Nobody | FieldOwner::Us => return None,
+        FieldOwner::Legacy => {
+            let foreign = service
+                .external_ips
+                .iter()
+                .find(|ip| !ip.parse().is_ok_and(|ip| by_private.contains_key(&PrivateIp(ip))))?;
+            format!("holds {foreign}, which is no node's address")
+        }
+        FieldOwner::Other(manager) => format!("was set by `{manager}`"),
+    };
+    Some(Rejection {
+        service: service.key.clone(),
+        uid: service.uid.clone(),
+        reason: Reason::ExternalIPsTaken,
+        message: format!(
+            "spec.externalIPs ({}) {whose}: remove the list to have this Service exposed, or the hostname annotation to keep it",
+            service.external_ips.join(", ")
+        ),
+    })
+}
+
+fn refused_trial(service: &Service, memory: &Memory, now: Moment) -> Option<Rejection> {
+    let trial = memory.trials.get(&service.key).filter(|trial| trial.uid == service.uid)?;
+    let why = trial.refused.as_ref().filter(|_| now < trial.at.after(TRIAL_BELIEVED))?;
+    Some(Rejection {
+        service: service.key.clone(),
+        uid: service.uid.clone(),
+        reason: Reason::ExternalIPsForbidden,
+        message: format!("the API server refuses spec.externalIPs, so nothing is opened: {why}"),
+    })
+}
+
+/// The addresses on a Service that are ours to change, in order; those that are no IPv4 addresses are left out.
+pub(super) fn own_addresses(service: &Service) -> Vec<PrivateIp> {
+    match service.external_ips_owner {
+        FieldOwner::Us | FieldOwner::Legacy => {
+            service.external_ips.iter().filter_map(|ip| ip.parse().ok()).map(PrivateIp).collect()
+        }
+        FieldOwner::Nobody | FieldOwner::Other(_) => Vec::new(),
+    }
+}
+
+impl<'a> Desired<'a> {
+    /// The node that has this private address and could be reached.
+    pub fn node_of_private(&self, ip: PrivateIp) -> Option<&Alive<'a>> {
+        self.joined.alive.get(self.by_private.get(&ip)?)
+    }
+
+    /// The node that has this public address and could be reached.
+    pub fn node_of_public(&self, ip: PublicIp) -> Option<&Alive<'a>> {
+        self.joined.alive.get(self.by_public.get(&ip)?)
+    }
+
+    /// The chosen nodes of an exposure that could be reached, in order of preference.
+    pub fn placed(&self, service: &ServiceKey) -> impl Iterator<Item = &Alive<'a>> {
+        self.placement.nodes.get(service).into_iter().flatten().filter_map(|id| self.joined.alive.get(id))
+    }
+
+    /// Whether the instance is among the chosen ones.
+    pub fn is_placed(&self, service: &ServiceKey, instance: &InstanceId) -> bool {
+        self.placement.nodes.get(service).is_some_and(|nodes| nodes.contains(instance))
+    }
+
+    /// Whether everything that the exposure needs is open on the node, through groups that are attached.
+    pub fn is_open(&self, exposure: &Exposure, instance: &InstanceId) -> bool {
+        self.open.get(instance).is_some_and(|open| firewall::rules(exposure).is_subset(open))
+    }
+
+    /// The names that are in use for a Service: those it asks for and those that its twins tell of.
+    pub fn names_of<'b>(&'b self, service: &'b ServiceKey) -> impl Iterator<Item = &'b OwnedName> {
+        let asked = self.exposures.get(service).map(|e| &e.hostnames);
+        self.names.values().filter(move |name| {
+            name.service == *service
+                || asked.is_some_and(|asked| asked.iter().any(|hostname| hostname.as_str() == name.name))
+        })
+    }
+
+    /// Whether some record of the Service lists the address.
+    pub fn is_listed(&self, service: &ServiceKey, ip: PublicIp) -> bool {
+        self.names_of(service).any(|name| name.public_ips().contains(&ip))
+    }
+
+    /// Whether all names that the exposure asks for list the address.
+    pub fn is_listed_everywhere(&self, exposure: &Exposure, ip: PublicIp) -> bool {
+        exposure
+            .hostnames
+            .iter()
+            .all(|hostname| self.names.get(hostname.as_str()).is_some_and(|name| name.public_ips().contains(&ip)))
+    }
+
+    /// Whether the node is in use for the Service: a record lists it, or it is published.
+    pub fn is_used(&self, service: &Service, node: &Alive<'_>) -> bool {
+        own_addresses(service).contains(&node.private_ip) || self.is_listed(&service.key, node.public_ip)
+    }
+
+    /// Whether the Service asks, so that what it has is kept though it can't be served.
+    pub fn is_frozen(&self, service: &ServiceKey) -> bool {
+        self.rejections.contains_key(service)
+    }
+
+    /// The publication that would hold the chosen nodes and those that are published already: what a dry run tries.
+    pub fn full_publication(&self, exposure: &Exposure, service: &Service) -> Publication {
+        let mut private_ips = own_addresses(service);
+        for node in self.placed(&exposure.service) {
+            if !private_ips.contains(&node.private_ip) {
+                private_ips.push(node.private_ip);
+            }
+        }
+        self.publication(service, private_ips)
+    }
+
+    /// A publication of these addresses, with their public twins.
+    pub fn publication(&self, service: &Service, private_ips: Vec<PrivateIp>) -> Publication {
+        let public_ips =
+            private_ips.iter().filter_map(|ip| self.node_of_private(*ip)).map(|node| node.public_ip).collect();
+        Publication {
+            service: service.key.clone(),
+            uid: service.uid.clone(),
+            private_ips,
+            public_ips,
+            take_over: service.external_ips_owner == FieldOwner::Legacy,
+        }
+    }
+
+    /// Whether the API server is known to accept every address that the exposure would add; nothing is opened before.
+    pub fn is_admitted(&self, exposure: &Exposure, service: &Service, memory: &Memory) -> bool {
+        let wanted = self.full_publication(exposure, service).private_ips;
+        let present = own_addresses(service);
+        wanted.iter().all(|ip| present.contains(ip))
+            || memory.trials.get(&exposure.service).is_some_and(|trial| {
+                trial.uid == service.uid
+                    && trial.refused.is_none()
+                    && wanted.iter().all(|ip| trial.addresses.contains(ip))
+            })
+    }
+}
+
+/// Brings the memory up to date with what is seen at `now`: since when a published address is in no record any
+/// more, and forgets what no longer matters.
+pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings, memory: &mut Memory, now: Moment) {
+    let mut drains = BTreeMap::new();
+    for (key, service) in &snapshot.services {
+        for ip in own_addresses(service) {
+            let Some(node) = desired.node_of_private(ip) else { continue };
+            let before = memory.drains.get(&(key.clone(), ip));
+            let listed = desired.names_of(key).filter(|name| name.public_ips().contains(&node.public_ip));
+            let drain = match (listed.map(OwnedName::ttl).max(), before) {
+                (Some(ttl), _) => Drain { ttl, since: None },
+                (None, Some(before)) => Drain { ttl: before.ttl, since: before.since.or(Some(now)) },
+                (None, None) => {
+                    let ttl = desired.exposures.get(key).map_or(settings.default_ttl, |e| e.ttl);
+                    Drain { ttl, since: Some(now) }
+                }
+            };
+            drains.insert((key.clone(), ip), drain);
+        }
+    }
+    memory.drains = drains;
+    memory.trials.retain(|key, trial| snapshot.services.get(key).is_some_and(|service| service.uid == trial.uid));
+}

@@ -1,0 +1,83 @@
+//! What a confirmed step changes in what is known: for dry runs, for tests, and for the answers to our own writes.
+
+use std::collections::BTreeMap;
+
+use super::super::publication::{ADDRESSES, ASSIGNED, joined};
+use super::super::{FieldOwner, Group, GroupId, Lookup, Memory, Moment, Observed, Snapshot, Trial};
+use super::{Action, Publication, Step};
+
+/// Brings everything that is known up to date with `step` having been taken at `now`. A group that was created
+/// gets its name as its id: whoever knows the real one inserts it instead.
+pub fn effect(step: &Step, snapshot: &mut Snapshot, observed: &mut Observed, memory: &mut Memory, now: Moment) {
+    match &step.action {
+        Action::TryPublication(publication) => {
+            let Publication { service, uid, private_ips, .. } = publication.clone();
+            memory.trials.insert(service, Trial { uid, addresses: private_ips, at: now, refused: None });
+        }
+        Action::Publish(publication) => publish(publication, snapshot),
+        Action::Release { service, .. } => {
+            if let Some(service) = snapshot.services.get_mut(service) {
+                if service.external_ips_owner == FieldOwner::Us {
+                    service.external_ips.clear();
+                    service.external_ips_owner = FieldOwner::Nobody;
+                }
+                service.annotations.retain(|name, _| name != ASSIGNED && name != ADDRESSES);
+                service.owns_fields = false;
+            }
+        }
+        cloud => cloud_effect(cloud, observed),
+    }
+}
+
+fn publish(publication: &Publication, snapshot: &mut Snapshot) {
+    let Some(service) = snapshot.services.get_mut(&publication.service) else { return };
+    service.external_ips = publication.private_ips.iter().map(ToString::to_string).collect();
+    service.external_ips_owner = FieldOwner::Us;
+    service.owns_fields = true;
+    service.annotations.insert(ASSIGNED.into(), joined(&publication.private_ips));
+    service.annotations.insert(ADDRESSES.into(), joined(&publication.public_ips));
+}
+
+/// The same for the steps that only concern AWS.
+fn cloud_effect(action: &Action, observed: &mut Observed) {
+    match action {
+        Action::TryPublication(_) | Action::Publish(_) | Action::Release { .. } => {}
+        Action::CreateGroup { vpc, name, .. } => {
+            let id = GroupId(name.clone());
+            let (name, vpc) = (name.clone(), vpc.clone());
+            let group = Group { id: id.clone(), name, vpc, rules: BTreeMap::new(), foreign_rules: false };
+            observed.groups.insert(id, group);
+        }
+        Action::Authorize { group, rules, .. } => {
+            if let Some(group) = observed.groups.get_mut(group) {
+                group.rules.extend(rules.iter().map(|(rule, description)| (*rule, description.clone())));
+            }
+        }
+        Action::Revoke { group, rules, .. } => {
+            if let Some(group) = observed.groups.get_mut(group) {
+                group.rules.retain(|rule, _| !rules.contains_key(rule));
+            }
+        }
+        Action::Attach { instance, group } => {
+            if let Some(Lookup::Known(instance)) = observed.instances.get_mut(instance)
+                && !instance.groups.contains(group)
+            {
+                instance.groups.push(group.clone());
+            }
+        }
+        Action::Detach { instance, group } => {
+            if let Some(Lookup::Known(instance)) = observed.instances.get_mut(instance) {
+                instance.groups.retain(|attached| attached != group);
+            }
+        }
+        Action::DeleteGroup { group } => {
+            observed.groups.remove(group);
+        }
+        Action::ChangeRecords(change) => {
+            if let Some(records) = observed.records.get_mut(&change.zone) {
+                records.retain(|key, _| !change.delete.contains_key(key));
+                records.extend(change.create.iter().map(|(key, record)| (key.clone(), record.clone())));
+            }
+        }
+    }
+}

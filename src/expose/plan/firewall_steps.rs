@@ -1,0 +1,224 @@
+//! Opening and closing: grant before revoke, attach when there is something to attach, delete what is empty.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::firewall::{self, Group, Rule};
+use super::super::{Instance, InstanceId, Lookup, Policy, ServiceKey};
+use super::desired::own_addresses;
+use super::{Action, Plan, Step, View};
+
+/// What an instance's groups ought to hold.
+#[derive(Default)]
+struct Needed {
+    /// Every rule that is wanted or still in use, with its description.
+    rules: BTreeMap<Rule, ServiceKey>,
+    /// Those of them that must not be opened yet, since the API server hasn't said that it would take the address.
+    withheld: BTreeSet<Rule>,
+}
+
+pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
+    let needed = needed(view);
+    let nothing = Needed::default();
+    let owners = view.observed.groups.values().filter_map(|group| {
+        firewall::parse_group_name(&view.settings.cluster, &group.name).map(|(instance, _)| instance)
+    });
+    let instances: BTreeSet<InstanceId> = owners.chain(needed.keys().cloned()).collect();
+    for id in &instances {
+        let groups = firewall::groups_of(id, view.observed, view.settings);
+        let needed = needed.get(id).unwrap_or(&nothing);
+        if let Some(alive) = view.desired.joined.alive.get(id) {
+            open(view, plan, alive.instance, &groups, needed);
+        }
+        if view.observed.instances.get(id).is_some_and(|lookup| *lookup != Lookup::Unknown) {
+            for group in groups.values() {
+                close(view, plan, id, group, needed);
+            }
+        }
+    }
+    remove_legacy(view, plan);
+}
+
+fn needed(view: &View<'_>) -> BTreeMap<InstanceId, Needed> {
+    let mut needed: BTreeMap<InstanceId, Needed> = BTreeMap::new();
+    for (key, exposure) in &view.desired.exposures {
+        let Some(service) = view.snapshot.services.get(key) else { continue };
+        let admitted = view.desired.is_admitted(exposure, service, view.memory);
+        for (id, alive) in &view.desired.joined.alive {
+            let used = view.desired.is_used(service, alive);
+            if !used && !view.desired.is_placed(key, id) {
+                continue;
+            }
+            let of_node = needed.entry(id.clone()).or_default();
+            for rule in firewall::rules(exposure) {
+                of_node.rules.insert(rule, key.clone());
+                if !used && !admitted {
+                    of_node.withheld.insert(rule);
+                }
+            }
+        }
+    }
+    needed
+}
+
+fn open(view: &View<'_>, plan: &mut Plan, instance: &Instance, groups: &BTreeMap<usize, &Group>, needed: &Needed) {
+    let present: BTreeSet<Rule> = groups.values().flat_map(|group| group.rules.keys().copied()).collect();
+    let grantable = needed.rules.iter().filter(|(rule, _)| !needed.withheld.contains(rule));
+    let mut missing: BTreeMap<Rule, ServiceKey> =
+        grantable.filter(|(rule, _)| !present.contains(rule)).map(|(rule, key)| (*rule, key.clone())).collect();
+    for group in groups.values() {
+        let (mut v4, mut v6) = firewall::room(group, view.settings);
+        let mut fits = BTreeMap::new();
+        missing.retain(|rule, key| {
+            let room = if rule.source.is_v6() { &mut v6 } else { &mut v4 };
+            if *room == 0 {
+                return true;
+            }
+            *room -= 1;
+            fits.insert(*rule, key.clone());
+            false
+        });
+        if !fits.is_empty() {
+            plan.steps.push(Step {
+                reason: format!("open {} for {}", list(fits.keys()), list(services(&fits).iter())),
+                services: services(&fits),
+                action: Action::Authorize {
+                    instance: instance.id.clone(),
+                    group: group.id.clone(),
+                    rules: fits.into_iter().map(|(rule, key)| (rule, firewall::description(&key))).collect(),
+                },
+            });
+        }
+        let useful = group.rules.keys().any(|rule| needed.rules.contains_key(rule) && !needed.withheld.contains(rule));
+        if useful && !instance.groups.contains(&group.id) {
+            let wanted = needed.rules.iter().filter(|(rule, _)| group.rules.contains_key(rule));
+            let wanted = wanted.map(|(rule, key)| (*rule, key.clone())).collect();
+            plan.steps.push(Step {
+                reason: format!("let traffic for {} in", list(services(&wanted).iter())),
+                services: services(&wanted),
+                action: Action::Attach { instance: instance.id.clone(), group: group.id.clone() },
+            });
+        }
+    }
+    let shard = (1..=firewall::GROUPS_PER_NODE).find(|shard| !groups.contains_key(shard));
+    if let (false, Some(shard)) = (missing.is_empty(), shard) {
+        plan.steps.push(Step {
+            reason: format!("a place for the rules of {}", list(services(&missing).iter())),
+            services: services(&missing),
+            action: Action::CreateGroup {
+                instance: instance.id.clone(),
+                vpc: instance.vpc.clone(),
+                name: firewall::group_name(&view.settings.cluster, &instance.id, shard),
+            },
+        });
+    }
+}
+
+/// Closes what is not needed in a group, takes the empty group off its instance and deletes it.
+fn close(view: &View<'_>, plan: &mut Plan, id: &InstanceId, group: &Group, needed: &Needed) {
+    let everything_open = view.desired.joined.alive.get(id).is_none_or(|alive| {
+        let open = firewall::open_rules(alive.instance, view.observed);
+        needed.rules.keys().all(|rule| needed.withheld.contains(rule) || open.contains(rule))
+    });
+    let surplus: BTreeMap<Rule, String> = group
+        .rules
+        .iter()
+        .filter(|(rule, description)| !needed.rules.contains_key(rule) && !is_held(view, id, description))
+        .map(|(rule, description)| (*rule, description.clone()))
+        .collect();
+    if !surplus.is_empty() {
+        // Grant before revoke: what replaces these rules is open first.
+        if everything_open {
+            let services: BTreeSet<ServiceKey> =
+                surplus.values().filter_map(|description| firewall::described_service(description)).collect();
+            plan.steps.push(Step {
+                reason: format!("nothing asks for {} on {id} any more", list(surplus.keys())),
+                services: services.into_iter().collect(),
+                action: Action::Revoke { instance: Some(id.clone()), group: group.id.clone(), rules: surplus },
+            });
+        }
+    } else if group.rules.is_empty() && !group.foreign_rules && needed.rules.is_empty() {
+        remove(view, plan, group, &format!("{id} serves nothing any more"));
+    }
+}
+
+/// Whether a rule that no exposure needs must stay all the same.
+fn is_held(view: &View<'_>, id: &InstanceId, description: &str) -> bool {
+    // A rule without our description is a person's, in whatever group it stands.
+    let Some(key) = firewall::described_service(description) else { return true };
+    if !view.settings.in_scope(&key) || view.desired.is_frozen(&key) {
+        return true;
+    }
+    let alive = view.desired.joined.alive.contains_key(id);
+    if view.desired.exposures.contains_key(&key) && alive {
+        return false;
+    }
+    let in_use = match view.observed.instances.get(id) {
+        Some(Lookup::Known(instance)) => {
+            instance.public_ip.is_some_and(|ip| view.desired.is_listed(&key, ip))
+                || instance.private_ip.is_some_and(|ip| {
+                    view.snapshot.services.get(&key).is_some_and(|s| own_addresses(s).contains(&ip))
+                })
+        }
+        _ => false,
+    };
+    in_use || (view.settings.policy == Policy::UpsertOnly && !view.desired.exposures.contains_key(&key))
+}
+
+/// Takes a group off every interface that is known to have it, then deletes it.
+fn remove(view: &View<'_>, plan: &mut Plan, group: &Group, why: &str) {
+    let attached: Vec<&InstanceId> = view
+        .observed
+        .instances
+        .iter()
+        .filter(|(_, lookup)| matches!(lookup, Lookup::Known(instance) if instance.groups.contains(&group.id)))
+        .map(|(id, _)| id)
+        .collect();
+    for instance in &attached {
+        plan.steps.push(Step {
+            reason: why.to_owned(),
+            services: Vec::new(),
+            action: Action::Detach { instance: (*instance).clone(), group: group.id.clone() },
+        });
+    }
+    if attached.is_empty() {
+        plan.steps.push(Step {
+            reason: why.to_owned(),
+            services: Vec::new(),
+            action: Action::DeleteGroup { group: group.id.clone() },
+        });
+    }
+}
+
+/// Removes the groups that the 2018 version left, once everything that should be open is open without them.
+fn remove_legacy(view: &View<'_>, plan: &mut Plan) {
+    let settled = view.desired.exposures.iter().all(|(key, exposure)| {
+        view.desired.placed(key).all(|alive| view.desired.is_open(exposure, &alive.instance.id))
+    });
+    if !settled || view.settings.policy == Policy::UpsertOnly {
+        return;
+    }
+    for group in view.observed.groups.values().filter(|group| !group.foreign_rules) {
+        let Some(owner) = firewall::legacy_owner(group, view.settings) else { continue };
+        let is_of = |key: &ServiceKey| owner == key.name || owner == format!("{}.{}", key.name, key.namespace);
+        if view.settings.namespace.is_some() || view.desired.rejections.keys().any(is_of) {
+            continue;
+        }
+        remove(view, plan, group, &format!("the group {} of an earlier version is replaced", group.name));
+    }
+}
+
+fn services(rules: &BTreeMap<Rule, ServiceKey>) -> Vec<ServiceKey> {
+    rules.values().cloned().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// A short list for people: the first few, and how many more.
+pub(super) fn list<T: ToString>(items: impl Iterator<Item = T>) -> String {
+    const SHOWN: usize = 4;
+    let all: Vec<String> = items.map(|item| item.to_string()).collect();
+    let shown = all.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match all.len().checked_sub(SHOWN) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
+    }
+}
+

@@ -1,0 +1,184 @@
+//! Records: an address is listed only while its node is open, and a replacement is listed before the old one goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::dns::{self, OwnedName};
+use super::super::{Exposure, Hostname, Policy, PublicIp, Record, ServiceKey, Target, ZoneId};
+use super::firewall_steps::list;
+use super::{Action, Plan, RecordChange, Step, View};
+
+pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
+    let mut wanted: BTreeMap<&Hostname, Vec<&Exposure>> = BTreeMap::new();
+    for exposure in view.desired.exposures.values() {
+        for hostname in &exposure.hostnames {
+            wanted.entry(hostname).or_default().push(exposure);
+        }
+    }
+    for (hostname, exposures) in &mut wanted {
+        exposures.sort_by_key(|exposure| (exposure.created, exposure.service.clone()));
+        ask(view, plan, hostname, exposures);
+    }
+    for (name, owned) in &view.desired.names {
+        if !wanted.keys().any(|hostname| hostname.as_str() == name) {
+            leave(view, plan, owned);
+        }
+    }
+}
+
+/// A name that `exposures` (the eldest first, at least one) ask for.
+fn ask(view: &View<'_>, plan: &mut Plan, hostname: &Hostname, exposures: &[&Exposure]) {
+    let Some(eldest) = exposures.first() else { return };
+    let Ok(zone) = dns::zone_of(hostname.as_str(), &view.observed.zones) else { return };
+    let owned = view.desired.names.get(hostname.as_str());
+    let current = owned.map(OwnedName::public_ips).unwrap_or_default();
+    let addresses = addresses(view, eldest, exposures, &current);
+    if addresses.is_empty() {
+        if let Some(owned) = owned.filter(|owned| owned.address.is_some()) {
+            delete(plan, owned, "none of its nodes is there any more".into());
+        }
+        return;
+    }
+    let ttl = exposures.iter().map(|exposure| exposure.ttl).min().unwrap_or(eldest.ttl);
+    let twin = dns::twin_value(&view.settings.owner, &eldest.service);
+    let address = Record { ttl: Some(ttl), values: addresses.iter().map(ToString::to_string).collect() };
+    let twin = Record { ttl: Some(ttl), values: BTreeSet::from([twin]) };
+    let create = BTreeMap::from([
+        (dns::address_key(hostname.as_str()), address),
+        (dns::twin_key(hostname.as_str()), twin),
+    ]);
+    let delete = owned.map(OwnedName::records).unwrap_or_default();
+    if create == delete {
+        return;
+    }
+    plan.steps.push(Step {
+        reason: describe(hostname.as_str(), &current, &addresses),
+        services: exposures.iter().map(|exposure| exposure.service.clone()).collect(),
+        action: Action::ChangeRecords(RecordChange {
+            zone: owned.map_or(&zone.id, |owned| &owned.zone).clone(),
+            name: hostname.as_str().to_owned(),
+            delete,
+            create,
+        }),
+    });
+}
+
+/// What the record may list now.
+fn addresses(
+    view: &View<'_>,
+    eldest: &Exposure,
+    exposures: &[&Exposure],
+    current: &BTreeSet<PublicIp>,
+) -> BTreeSet<PublicIp> {
+    let desired = view.desired;
+    let open_for_all = |id: &super::InstanceId| exposures.iter().all(|exposure| desired.is_open(exposure, id));
+    let admitted = exposures.iter().all(|exposure| {
+        let service = view.snapshot.services.get(&exposure.service);
+        service.is_some_and(|service| desired.is_admitted(exposure, service, view.memory))
+    });
+    let failing = |id: &super::InstanceId| view.memory.failures.contains_key(&Target::Firewall(id.clone()));
+
+    let mut list = BTreeSet::new();
+    let mut complete = true;
+    for node in desired.placed(&eldest.service) {
+        let id = &node.instance.id;
+        if open_for_all(id) && (admitted || current.contains(&node.public_ip)) {
+            list.insert(node.public_ip);
+        } else if !failing(id) {
+            complete = false;
+        }
+    }
+    // Make before break: old nodes stay until the new ones are open, and as long as there is no other.
+    let keep_old = !complete || list.is_empty();
+    let serving = !list.is_empty();
+    for ip in current {
+        let kept = match desired.node_of_public(*ip) {
+            Some(node) if desired.is_placed(&eldest.service, &node.instance.id) => {
+                // Listed, but not open: someone closed it. It is opened again in this very round, so it
+                // leaves only if that fails, and never as the last one.
+                !failing(&node.instance.id) || !serving
+            }
+            Some(_) => keep_old,
+            // Nobody's address: gone, unless it may be that of a node which EC2 kept silent about.
+            None => desired.joined.doubt,
+        };
+        if kept {
+            list.insert(*ip);
+        }
+    }
+    list
+}
+
+/// A name that is ours and that nobody who can be served asks for.
+fn leave(view: &View<'_>, plan: &mut Plan, owned: &OwnedName) {
+    let key = &owned.service;
+    if !view.settings.in_scope(key) {
+        return;
+    }
+    let asks = view.desired.exposures.get(key);
+    if view.desired.is_frozen(key) || (asks.is_none() && view.settings.policy == Policy::UpsertOnly) {
+        return shrink(view, plan, owned);
+    }
+    if let Some(exposure) = asks {
+        let others_serve = exposure.hostnames.iter().all(|hostname| {
+            view.desired.names.get(hostname.as_str()).is_some_and(|name| !name.public_ips().is_empty())
+        });
+        if !others_serve || view.settings.policy == Policy::UpsertOnly {
+            return shrink(view, plan, owned);
+        }
+        delete(plan, owned, format!("{key} asks for other names now"));
+    } else {
+        delete(plan, owned, format!("{key} doesn't ask for it any more"));
+    }
+}
+
+/// Takes out the addresses that belong to no node any more: AWS gives them to strangers.
+fn shrink(view: &View<'_>, plan: &mut Plan, owned: &OwnedName) {
+    let current = owned.public_ips();
+    let present = |ip: &&PublicIp| view.desired.joined.doubt || view.desired.node_of_public(**ip).is_some();
+    let left: BTreeSet<PublicIp> = current.iter().filter(present).copied().collect();
+    if left == current {
+        return;
+    }
+    if left.is_empty() {
+        return delete(plan, owned, "none of its nodes is there any more".into());
+    }
+    let mut create = owned.records();
+    if let Some(record) = create.get_mut(&dns::address_key(&owned.name)) {
+        record.values = left.iter().map(ToString::to_string).collect();
+    }
+    plan.steps.push(change(
+        owned.zone.clone(),
+        owned,
+        create,
+        describe(&owned.name, &current, &left),
+        vec![owned.service.clone()],
+    ));
+}
+
+fn delete(plan: &mut Plan, owned: &OwnedName, why: String) {
+    let reason = format!("{} is withdrawn: {why}", owned.name);
+    plan.steps.push(change(owned.zone.clone(), owned, BTreeMap::new(), reason, vec![owned.service.clone()]));
+}
+
+fn change(
+    zone: ZoneId,
+    owned: &OwnedName,
+    create: BTreeMap<super::RecordKey, Record>,
+    reason: String,
+    services: Vec<ServiceKey>,
+) -> Step {
+    let action =
+        Action::ChangeRecords(RecordChange { zone, name: owned.name.clone(), delete: owned.records(), create });
+    Step { action, reason, services }
+}
+
+fn describe(name: &str, current: &BTreeSet<PublicIp>, next: &BTreeSet<PublicIp>) -> String {
+    let added = list(next.difference(current));
+    let removed = list(current.difference(next));
+    match (added.is_empty(), removed.is_empty()) {
+        (false, true) => format!("{name} lists {added}"),
+        (true, false) => format!("{name} no longer lists {removed}"),
+        (false, false) => format!("{name} lists {added} instead of {removed}"),
+        (true, true) => format!("{name} is put right"),
+    }
+}

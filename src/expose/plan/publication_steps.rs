@@ -1,0 +1,110 @@
+//! Publications: an address is published after the names list it, and withdrawn when resolvers have forgotten it.
+
+use std::time::Duration;
+
+use super::super::publication::{ADDRESSES, ASSIGNED, joined};
+use super::super::{Exposure, FieldOwner, Policy, PrivateIp, Service};
+use super::desired::own_addresses;
+use super::firewall_steps::list;
+use super::{Action, Plan, Step, View};
+
+pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
+    for (key, service) in &view.snapshot.services {
+        if !view.settings.in_scope(key) {
+            continue;
+        }
+        if let Some(exposure) = view.desired.exposures.get(key) {
+            ask(view, plan, service, exposure);
+        } else if view.desired.is_frozen(key) || view.settings.policy == Policy::UpsertOnly {
+            shrink(view, plan, service);
+        } else if service.owns_fields {
+            plan.steps.push(release(service, "it doesn't ask any more"));
+        }
+    }
+}
+
+fn ask(view: &View<'_>, plan: &mut Plan, service: &Service, exposure: &Exposure) {
+    if !view.desired.is_admitted(exposure, service, view.memory) {
+        plan.steps.push(Step {
+            reason: "would the API server take the addresses?".into(),
+            services: vec![service.key.clone()],
+            action: Action::TryPublication(view.desired.full_publication(exposure, service)),
+        });
+        return;
+    }
+    let current = own_addresses(service);
+    let mut next: Vec<PrivateIp> = Vec::new();
+    for ip in &current {
+        if !next.contains(ip) && stays(view, plan, service, *ip) {
+            next.push(*ip);
+        }
+    }
+    for node in view.desired.placed(&service.key) {
+        if !next.contains(&node.private_ip) && view.desired.is_listed_everywhere(exposure, node.public_ip) {
+            next.push(node.private_ip);
+        }
+    }
+    publish(view, plan, service, next);
+}
+
+/// Whether an address that is published stays so.
+fn stays(view: &View<'_>, plan: &mut Plan, service: &Service, ip: PrivateIp) -> bool {
+    let Some(node) = view.desired.node_of_private(ip) else { return view.desired.joined.doubt };
+    if view.desired.is_placed(&service.key, &node.instance.id) || view.desired.is_listed(&service.key, node.public_ip) {
+        return true;
+    }
+    // Draining: resolvers may hold the old answer for its TTL, after the last of Route 53's servers gave it.
+    let drain = view.memory.drains.get(&(service.key.clone(), ip));
+    let Some((ttl, since)) = drain.and_then(|drain| Some((drain.ttl, drain.since?))) else { return true };
+    let end = since.after(Duration::from_secs(u64::from(ttl)) + view.settings.propagation);
+    if view.now < end {
+        plan.wake(end);
+    }
+    view.now < end
+}
+
+/// Takes out the addresses that belong to no node any more, of a Service that can't be served as it asks.
+fn shrink(view: &View<'_>, plan: &mut Plan, service: &Service) {
+    let current = own_addresses(service);
+    let present = |ip: &&PrivateIp| view.desired.joined.doubt || view.desired.node_of_private(**ip).is_some();
+    let left: Vec<PrivateIp> = current.iter().filter(present).copied().collect();
+    if left.len() == current.len() || service.external_ips_owner != FieldOwner::Us {
+        return;
+    }
+    if left.is_empty() {
+        plan.steps.push(release(service, "none of its nodes is there any more"));
+    } else {
+        publish(view, plan, service, left);
+    }
+}
+
+fn publish(view: &View<'_>, plan: &mut Plan, service: &Service, next: Vec<PrivateIp>) {
+    if next.is_empty() {
+        if service.owns_fields {
+            plan.steps.push(release(service, "none of its nodes is there any more"));
+        }
+        return;
+    }
+    let publication = view.desired.publication(service, next);
+    let as_written: Vec<String> = publication.private_ips.iter().map(ToString::to_string).collect();
+    let annotation = |name: &str| service.annotations.get(name).map(String::as_str);
+    let unchanged = service.external_ips == as_written
+        && service.external_ips_owner == FieldOwner::Us
+        && annotation(ASSIGNED) == Some(&joined(&publication.private_ips))
+        && annotation(ADDRESSES) == Some(&joined(&publication.public_ips));
+    if !unchanged {
+        plan.steps.push(Step {
+            reason: format!("it is served on {}", list(publication.private_ips.iter())),
+            services: vec![service.key.clone()],
+            action: Action::Publish(publication),
+        });
+    }
+}
+
+fn release(service: &Service, why: &str) -> Step {
+    Step {
+        reason: why.to_owned(),
+        services: vec![service.key.clone()],
+        action: Action::Release { service: service.key.clone(), uid: service.uid.clone() },
+    }
+}

@@ -1,0 +1,7 @@
+//! Rules of the plan, each by name, on a small world of values in which a step has exactly its documented effect.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod histories;
+mod rules;
+mod world;

@@ -1,0 +1,160 @@
+//! Random histories: people, nodes and failures at any moment; what must always hold is checked at every step,
+//! what must hold in the end when nothing changes any more.
+
+use proptest::prelude::*;
+
+use super::super::super::*;
+use super::world::World;
+
+/// Something that happens.
+#[derive(Clone, Debug)]
+enum Happening {
+    Add(u8),
+    Remove(u8),
+    Hostname(u8, u8),
+    Selector(u8, u8),
+    MaxIps(u8, u8),
+    Port(u8, u16),
+    Ready(u8, bool),
+    Gone(u8),
+    Back(u8),
+    NewAddress(u8, u8),
+    /// Takes the steps of one plan, those with these indices left out, in this rotation.
+    Steps(u8, u8),
+    Restart,
+    Wait(u8),
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    use Happening::*;
+    prop_oneof![
+        2 => (0..4u8).prop_map(Add),
+        1 => (0..4u8).prop_map(Remove),
+        2 => (0..4u8, 0..6u8).prop_map(|(s, h)| Hostname(s, h)),
+        2 => (0..4u8, 0..4u8).prop_map(|(s, l)| Selector(s, l)),
+        2 => (0..4u8, 0..4u8).prop_map(|(s, n)| MaxIps(s, n)),
+        2 => (0..4u8, 5000..5003u16).prop_map(|(s, p)| Port(s, p)),
+        2 => (1..5u8, any::<bool>()).prop_map(|(n, r)| Ready(n, r)),
+        1 => (1..5u8).prop_map(Gone),
+        1 => (1..5u8).prop_map(Back),
+        1 => (1..5u8, 100..110u8).prop_map(|(n, ip)| NewAddress(n, ip)),
+        12 => (any::<u8>(), any::<u8>()).prop_map(|(skip, turn)| Steps(skip, turn)),
+        1 => Just(Restart),
+        1 => any::<u8>().prop_map(Wait),
+    ]
+}
+
+fn happen(world: &mut World, what: &Happening) {
+    let names = ["s0", "s1", "s2", "s3"];
+    let key = |s: u8| ServiceKey::new("games", names[usize::from(s)]);
+    let id = |n: u8| InstanceId(format!("i-{n:04x}"));
+    match *what {
+        Happening::Add(s) => {
+            if !world.snapshot.services.contains_key(&key(s)) {
+                let hostname = format!("h{s}.example.com");
+                let port = 5000 + u16::from(s % 2);
+                world.add_service(names[usize::from(s)], port, &[("hostname", &hostname), ("ttl", "10")]);
+            }
+        }
+        Happening::Remove(s) => {
+            world.snapshot.services.remove(&key(s));
+        }
+        Happening::Hostname(s, h) => {
+            if let Some(service) = world.snapshot.services.get_mut(&key(s)) {
+                let hostname = ["h0.example.com", "h1.example.com", "h0.example.com,x.example.com", "..", "y.example.com"]
+                    .get(usize::from(h));
+                match hostname {
+                    Some(hostname) => service.annotations.insert("hostname".into(), (*hostname).into()),
+                    None => service.annotations.remove("hostname"),
+                };
+            }
+        }
+        Happening::Selector(s, l) => {
+            if let Some(service) = world.snapshot.services.get_mut(&key(s)) {
+                let selector = ["odd=1", "odd=0", "pool=general", "nonsense in ("][usize::from(l)];
+                service.annotations.insert("selector".into(), selector.into());
+            }
+        }
+        Happening::MaxIps(s, n) => {
+            if let Some(service) = world.snapshot.services.get_mut(&key(s)) {
+                service.annotations.insert("maxips".into(), n.to_string());
+            }
+        }
+        Happening::Port(s, number) => {
+            if let Some(service) = world.snapshot.services.get_mut(&key(s)) {
+                service.ports = vec![Port { protocol: Protocol::Udp, number }];
+            }
+        }
+        Happening::Ready(n, ready) => {
+            if let Some(node) = world.snapshot.nodes.get_mut(&format!("n{n}")) {
+                node.ready = ready;
+            }
+        }
+        Happening::Gone(n) => {
+            world.snapshot.nodes.remove(&format!("n{n}"));
+            world.observed.instances.insert(id(n), Lookup::Gone);
+        }
+        Happening::Back(n) => {
+            if !world.snapshot.nodes.contains_key(&format!("n{n}")) {
+                world.add_node(n);
+            }
+        }
+        Happening::NewAddress(n, ip) => {
+            let taken = |lookup: &Lookup| {
+                matches!(lookup, Lookup::Known(i) if i.public_ip == Some(PublicIp([198, 51, 100, ip].into())))
+            };
+            if !world.observed.instances.values().any(taken)
+                && let Some(Lookup::Known(instance)) = world.observed.instances.get_mut(&id(n))
+            {
+                instance.public_ip = Some(PublicIp([198, 51, 100, ip].into()));
+            }
+        }
+        Happening::Steps(skip, turn) => {
+            let mut steps = world.plan().steps;
+            let len = steps.len();
+            if len > 0 {
+                steps.rotate_left(usize::from(turn) % len);
+            }
+            for (index, step) in steps.iter().enumerate() {
+                // A step that is left out is one that failed.
+                if index >= 8 || skip & (1 << index) == 0 || skip == 255 {
+                    world.take(step);
+                }
+            }
+        }
+        Happening::Restart => world.restart(),
+        Happening::Wait(seconds) => world.wait(u64::from(seconds)),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_history_keeps_the_never_list_and_ends_where_it_should(
+        happenings in prop::collection::vec(happening(), 1..40)
+    ) {
+        let mut world = World::new(4);
+        for what in &happenings {
+            happen(&mut world, what);
+        }
+        world.settle();
+        prop_assert_eq!(world.plan().steps, vec![]);
+        let again = { world.restart(); world.settle(); world.plan().steps };
+        prop_assert_eq!(again, vec![]);
+
+        // Every Service that can be served is served in full; nothing is open that nobody asks for.
+        let services: Vec<ServiceKey> = world.snapshot.services.keys().cloned().collect();
+        for key in services {
+            let Some(condition) = world.condition(&key) else { continue };
+            prop_assert!(condition.reason != "Progressing" && condition.reason != "Failed", "{:?}", condition);
+        }
+        // When nobody asks any more, nothing of ours is left.
+        let keys: Vec<ServiceKey> = world.snapshot.services.keys().cloned().collect();
+        for key in keys {
+            world.annotate(&key, "hostname", None);
+        }
+        world.settle();
+        prop_assert!(world.is_clean(), "left: {:?} {:?}", world.observed.groups, world.observed.records);
+    }
+}

@@ -1,0 +1,452 @@
+//! One test per rule.
+
+use std::collections::BTreeMap;
+
+use super::super::super::*;
+use super::world::{World, ZONE};
+
+const SIMPLE: &[(&str, &str)] = &[("hostname", "a.example.com"), ("maxips", "1")];
+
+fn position(steps: &[String], wanted: &str) -> usize {
+    steps.iter().position(|step| step == wanted).unwrap_or_else(|| panic!("{wanted} is not in {steps:?}"))
+}
+
+#[test]
+fn exposing_tries_then_opens_then_attaches_then_lists_then_publishes() {
+    let mut world = World::new(1);
+    let key = world.add_service("a", 6315, SIMPLE);
+    let steps = world.round();
+    assert_eq!(
+        steps,
+        ["try a", "create-group i-0001", "authorize i-0001", "attach i-0001", "change-name a.example.com", "publish a"]
+    );
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.1"]);
+    assert_eq!(world.listed("a.example.com"), ["203.0.113.1".to_string()].into());
+    let condition = world.condition(&key).unwrap();
+    assert!(condition.ready && condition.reason == "Synced" && condition.message.contains("203.0.113.1"));
+}
+
+#[test]
+fn a_second_round_with_nothing_changed_has_no_steps() {
+    let mut world = World::new(3);
+    world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.add_service("b", 6316, &[("hostname", "b.example.com,*.b.example.com")]);
+    world.settle();
+    assert_eq!(world.plan().steps, []);
+    world.restart();
+    assert_eq!(world.plan().steps, [], "nor after a restart");
+}
+
+#[test]
+fn removing_the_annotation_withdraws_names_and_addresses_at_once_and_closes_right_after() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, SIMPLE);
+    world.settle();
+    world.annotate(&key, "hostname", None);
+    let first: Vec<String> = world.plan().steps.iter().map(|s| super::world::describe(&s.action)).collect();
+    assert_eq!(first, ["delete-name a.example.com", "release a"]);
+    let steps = world.round();
+    assert!(position(&steps, "delete-name a.example.com") < steps.iter().position(|s| s.starts_with("revoke")).unwrap());
+    assert!(world.is_clean(), "{:?}", world.observed);
+    assert_eq!(world.condition(&key), None);
+}
+
+#[test]
+fn deleting_the_service_while_nobody_watches_leaves_nothing() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, SIMPLE);
+    world.settle();
+    world.snapshot.services.remove(&key);
+    world.restart();
+    world.round();
+    assert!(world.is_clean(), "{:?}", world.observed);
+}
+
+#[test]
+fn a_changed_port_is_opened_before_the_old_one_is_closed() {
+    let mut world = World::new(1);
+    let key = world.add_service("a", 6315, SIMPLE);
+    world.settle();
+    world.service(&key).ports = vec![Port { protocol: Protocol::Udp, number: 7000 }];
+    let steps = world.settle();
+    assert_eq!(steps, ["authorize i-0001", "revoke external-ips/test/i-0001"]);
+}
+
+#[test]
+fn contiguous_ports_are_one_rule_and_others_are_their_own() {
+    let mut world = World::new(1);
+    let key = world.add_service("a", 7000, SIMPLE);
+    let port = |number, protocol| Port { protocol, number };
+    world.service(&key).ports = vec![
+        port(7001, Protocol::Udp),
+        port(7000, Protocol::Udp),
+        port(7002, Protocol::Tcp),
+        port(7003, Protocol::Udp),
+    ];
+    world.settle();
+    let group = world.observed.groups.values().next().unwrap();
+    let rules: Vec<String> = group.rules.keys().map(ToString::to_string).collect();
+    assert_eq!(rules, ["7002/TCP from 0.0.0.0/0", "7000-7001/UDP from 0.0.0.0/0", "7003/UDP from 0.0.0.0/0"]);
+    assert!(group.rules.values().all(|description| description == "external-ips: games/a"));
+}
+
+#[test]
+fn a_changed_selector_makes_the_new_nodes_before_it_breaks_the_old_ones_and_drains_them() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("selector", "odd=1"), ("ttl", "30")]);
+    world.settle();
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.1"]);
+    world.annotate(&key, "selector", Some("odd=0"));
+    let steps = world.round();
+    assert!(position(&steps, "attach i-0002") < position(&steps, "change-name a.example.com"));
+    assert_eq!(world.listed("a.example.com"), ["203.0.113.2".to_string()].into());
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.1", "10.0.0.2"], "the old path stays open while it drains");
+    world.wait(30 + 60 - 1);
+    assert_eq!(world.round(), Vec::<String>::new());
+    world.wait(1);
+    let steps = world.round();
+    assert_eq!(
+        steps,
+        ["publish a", "revoke external-ips/test/i-0001", "detach i-0001", "delete-group external-ips/test/i-0001"]
+    );
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
+}
+
+#[test]
+fn a_restart_in_the_middle_of_a_drain_starts_the_drain_anew() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "30")]);
+    world.settle();
+    world.annotate(&key, "selector", Some("odd=0"));
+    world.round();
+    world.wait(80);
+    world.restart();
+    world.round();
+    assert_eq!(world.service(&key).external_ips.len(), 2);
+    world.wait(89);
+    assert_eq!(world.round(), Vec::<String>::new());
+    world.wait(1);
+    world.round();
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
+}
+
+#[test]
+fn fewer_nodes_withdraw_the_surplus_and_keep_the_rest_where_it_is() {
+    let mut world = World::new(3);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("maxips", "3")]);
+    world.settle();
+    world.annotate(&key, "maxips", Some("1"));
+    let steps = world.settle();
+    assert_eq!(world.listed("a.example.com").len(), 1);
+    assert_eq!(world.service(&key).external_ips.len(), 1);
+    assert_eq!(world.observed.groups.len(), 1);
+    assert!(!steps.iter().any(|s| s.starts_with("attach") || s.starts_with("authorize")), "{steps:?}");
+}
+
+#[test]
+fn a_changed_hostname_is_listed_before_the_old_one_is_withdrawn() {
+    let mut world = World::new(1);
+    let key = world.add_service("a", 6315, SIMPLE);
+    world.settle();
+    world.annotate(&key, "hostname", Some("b.example.com"));
+    assert_eq!(world.settle(), ["change-name b.example.com", "delete-name a.example.com"]);
+    assert_eq!(world.listed("a.example.com"), [].into());
+}
+
+#[test]
+fn a_node_that_is_gone_leaves_the_names_at_once_and_is_replaced() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, SIMPLE);
+    world.settle();
+    world.snapshot.nodes.remove("n1");
+    world.observed.instances.insert(InstanceId("i-0001".into()), Lookup::Gone);
+    world.settle();
+    assert_eq!(world.listed("a.example.com"), ["203.0.113.2".to_string()].into());
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
+    assert_eq!(world.observed.groups.len(), 1);
+}
+
+#[test]
+fn the_last_node_that_is_gone_takes_the_name_with_it_even_if_the_service_asks() {
+    let mut world = World::new(1);
+    let key = world.add_service("a", 6315, SIMPLE);
+    world.settle();
+    world.snapshot.nodes.remove("n1");
+    world.observed.instances.insert(InstanceId("i-0001".into()), Lookup::Gone);
+    world.settle();
+    assert_eq!(world.listed("a.example.com"), [].into());
+    assert_eq!(world.condition(&key).unwrap().reason, "NoEligibleNodes");
+}
+
+#[test]
+fn a_changed_public_address_replaces_the_old_one_in_one_change() {
+    let mut world = World::new(1);
+    world.add_service("a", 6315, SIMPLE);
+    world.settle();
+    world.instance(1).public_ip = Some(PublicIp([198, 51, 100, 7].into()));
+    assert_eq!(world.round(), ["change-name a.example.com", "publish a"]);
+    assert_eq!(world.listed("a.example.com"), ["198.51.100.7".to_string()].into());
+}
+
+#[test]
+fn when_all_matching_nodes_are_merely_not_ready_nothing_is_withdrawn() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.node(1).ready = false;
+    world.node(2).ready = false;
+    assert_eq!(world.settle(), Vec::<String>::new());
+    let condition = world.condition(&key).unwrap();
+    assert!(condition.ready && condition.reason == "Degraded", "{condition:?}");
+}
+
+#[test]
+fn a_node_that_is_not_ready_is_replaced_while_others_are() {
+    let mut world = World::new(3);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("maxips", "2")]);
+    world.settle();
+    let first: u8 = world.service(&key).external_ips[0].rsplit('.').next().unwrap().parse().unwrap();
+    world.node(first).ready = false;
+    world.settle();
+    assert_eq!(world.service(&key).external_ips.len(), 2);
+    assert!(!world.service(&key).external_ips.contains(&format!("10.0.0.{first}")));
+}
+
+#[test]
+fn an_instance_that_ec2_kept_silent_about_is_not_gone() {
+    let mut world = World::new(2);
+    world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.observed.instances.insert(InstanceId("i-0001".into()), Lookup::Unknown);
+    world.restart();
+    assert_eq!(world.settle(), Vec::<String>::new());
+    assert_eq!(world.listed("a.example.com").len(), 2);
+}
+
+#[test]
+fn an_annotation_that_turns_bad_leaves_everything_as_it_was() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, SIMPLE);
+    world.settle();
+    for (name, value) in [("maxips", "two"), ("selector", "a in ("), ("hostname", "..")] {
+        let before = world.service(&key).annotations.get(name).cloned();
+        world.annotate(&key, name, Some(value));
+        assert_eq!(world.settle(), Vec::<String>::new(), "{name}={value}");
+        let condition = world.condition(&key).unwrap();
+        assert!(!condition.ready && condition.reason == "InvalidAnnotation", "{condition:?}");
+        world.annotate(&key, name, before.as_deref());
+        assert_eq!(world.settle(), Vec::<String>::new());
+    }
+}
+
+
+
+#[test]
+fn a_frozen_service_still_loses_the_addresses_of_nodes_that_are_gone() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.annotate(&key, "ttl", Some("soon"));
+    world.snapshot.nodes.remove("n1");
+    world.observed.instances.insert(InstanceId("i-0001".into()), Lookup::Gone);
+    world.settle();
+    assert_eq!(world.listed("a.example.com"), ["203.0.113.2".to_string()].into());
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
+}
+
+#[test]
+fn two_services_that_want_one_port_do_not_share_a_node_and_the_second_reads_whose_it_is() {
+    let mut world = World::new(1);
+    let first = world.add_service("a", 53, SIMPLE);
+    world.settle();
+    let second = world.add_service("b", 53, &[("hostname", "b.example.com")]);
+    assert_eq!(world.settle(), Vec::<String>::new());
+    let condition = world.condition(&second).unwrap();
+    assert_eq!(condition.reason, "PortConflict");
+    assert!(condition.message.contains("games/a"), "{condition:?}");
+    world.snapshot.services.remove(&first);
+    world.settle();
+    assert_eq!(world.service(&second).external_ips, ["10.0.0.1"]);
+}
+
+#[test]
+fn a_record_that_exists_and_is_not_ours_is_left_and_nothing_is_opened() {
+    for (key, record) in [
+        (dns::address_key("a.example.com"), Record { ttl: Some(60), values: ["198.51.100.1".into()].into() }),
+        (
+            RecordKey { name: "a.example.com".into(), kind: RecordType::Other("CNAME".into()), set: String::new() },
+            Record { ttl: Some(60), values: [].into() },
+        ),
+        (
+            dns::twin_key("a.example.com"),
+            Record {
+                ttl: Some(60),
+                values: [dns::twin_value("someone-else", &ServiceKey::new("games", "a"))].into(),
+            },
+        ),
+    ] {
+        let mut world = World::new(1);
+        world.observed.records.get_mut(&ZoneId(ZONE.into())).unwrap().insert(key.clone(), record);
+        let service = world.add_service("a", 6315, SIMPLE);
+        assert_eq!(world.settle(), Vec::<String>::new(), "{key:?}");
+        assert_eq!(world.condition(&service).unwrap().reason, "HostnameTaken");
+    }
+}
+
+#[test]
+fn half_a_pair_is_completed() {
+    let mut world = World::new(1);
+    world.add_service("a", 6315, SIMPLE);
+    world.settle();
+    world.observed.records.get_mut(&ZoneId(ZONE.into())).unwrap().remove(&dns::address_key("a.example.com"));
+    assert_eq!(world.round(), ["change-name a.example.com"]);
+    assert_eq!(world.listed("a.example.com").len(), 1);
+}
+
+#[test]
+fn a_list_that_a_person_set_is_reported_and_never_touched() {
+    let mut world = World::new(1);
+    let key = world.add_service("a", 6315, SIMPLE);
+    world.service(&key).external_ips = vec!["192.0.2.1".into()];
+    world.service(&key).external_ips_owner = FieldOwner::Other("kubectl".into());
+    assert_eq!(world.settle(), Vec::<String>::new());
+    let condition = world.condition(&key).unwrap();
+    assert_eq!(condition.reason, "ExternalIPsTaken");
+    assert!(condition.message.contains("kubectl"));
+}
+
+#[test]
+fn the_list_of_the_2018_version_is_taken_over_when_all_of_it_is_nodes() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, SIMPLE);
+    world.service(&key).external_ips = vec!["10.0.0.2".into()];
+    world.service(&key).external_ips_owner = FieldOwner::Legacy;
+    world.settle();
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
+    assert_eq!(world.service(&key).external_ips_owner, FieldOwner::Us);
+}
+
+#[test]
+fn groups_of_the_2018_version_go_once_the_new_ones_serve() {
+    let mut world = World::new(1);
+    let old = GroupId("old".into());
+    let group = Group {
+        id: old.clone(),
+        name: "a.games.test".into(),
+        vpc: "vpc-1".into(),
+        rules: BTreeMap::new(),
+        foreign_rules: false,
+    };
+    world.observed.groups.insert(old.clone(), group);
+    world.instance(1).groups.push(old.clone());
+    world.add_service("a", 6315, SIMPLE);
+    let steps = world.settle();
+    assert!(position(&steps, "attach i-0001") < position(&steps, "detach i-0001"), "{steps:?}");
+    assert!(!world.observed.groups.contains_key(&old));
+}
+
+#[test]
+fn a_refused_dry_run_opens_nothing() {
+    let mut world = World::new(1);
+    let key = world.add_service("a", 6315, SIMPLE);
+    let steps = world.plan().steps;
+    assert!(matches!(&steps[..], [Step { action: Action::TryPublication(_), .. }]), "{steps:?}");
+    let uid = world.service(&key).uid.clone();
+    let trial = Trial { uid, addresses: vec![], at: world.now, refused: Some("DenyServiceExternalIPs".into()) };
+    world.memory.trials.insert(key.clone(), trial);
+    assert_eq!(world.plan().steps, []);
+    assert_eq!(world.condition(&key).unwrap().reason, "ExternalIPsForbidden");
+    world.wait(301);
+    assert_eq!(world.plan().steps.len(), 1, "it is tried again after a while");
+}
+
+#[test]
+fn a_rule_that_a_person_put_into_our_group_is_left_and_so_is_the_group() {
+    let mut world = World::new(1);
+    let key = world.add_service("a", 6315, SIMPLE);
+    world.settle();
+    let rule =
+        Rule { protocol: Protocol::Tcp, from: 8080, to: 8080, source: "198.51.100.0/24".parse().unwrap() };
+    let group = world.observed.groups.values_mut().next().unwrap();
+    group.rules.insert(rule, "put here by hand".into());
+    world.annotate(&key, "hostname", None);
+    world.settle();
+    let group = world.observed.groups.values().next().unwrap();
+    assert_eq!(group.rules.keys().collect::<Vec<_>>(), [&rule]);
+}
+
+#[test]
+fn with_upsert_only_nothing_is_removed_but_addresses_of_strangers() {
+    let mut world = World::new(2);
+    world.settings.policy = Policy::UpsertOnly;
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.annotate(&key, "hostname", None);
+    assert_eq!(world.settle(), Vec::<String>::new());
+    world.snapshot.nodes.remove("n1");
+    world.observed.instances.insert(InstanceId("i-0001".into()), Lookup::Gone);
+    world.settle();
+    assert_eq!(world.listed("a.example.com"), ["203.0.113.2".to_string()].into());
+}
+
+#[test]
+fn what_belongs_to_other_namespaces_is_left_when_one_is_served() {
+    let mut world = World::new(1);
+    world.add_service("a", 6315, SIMPLE);
+    world.settle();
+    world.snapshot.services.clear();
+    world.settings.namespace = Some("another".into());
+    assert_eq!(world.settle(), Vec::<String>::new());
+}
+
+#[test]
+fn a_step_that_failed_is_not_planned_before_it_is_due() {
+    let mut world = World::new(1);
+    let key = world.add_service("a", 6315, SIMPLE);
+    let failure = Failure {
+        reason: Reason::AccessDenied,
+        message: "ec2:CreateSecurityGroup is not allowed".into(),
+        attempts: 1,
+        retry_at: Moment(std::time::Duration::from_secs(5)),
+    };
+    world.memory.failures.insert(Target::Firewall(InstanceId("i-0001".into())), failure);
+    world.round();
+    assert_eq!(world.taken, ["try a"]);
+    let condition = world.condition(&key).unwrap();
+    assert!(!condition.ready && condition.reason == "AccessDenied");
+    assert_eq!(world.plan().wake_at, Some(Moment(std::time::Duration::from_secs(5))));
+    world.wait(5);
+    world.round();
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.1"]);
+}
+
+#[test]
+fn one_node_whose_firewall_fails_does_not_keep_the_others_from_serving() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    let failure = Failure {
+        reason: Reason::SecurityGroupLimit,
+        message: "five groups".into(),
+        attempts: 1,
+        retry_at: Moment(std::time::Duration::from_secs(5)),
+    };
+    world.memory.failures.insert(Target::Firewall(InstanceId("i-0001".into())), failure);
+    world.round();
+    assert_eq!(world.listed("a.example.com"), ["203.0.113.2".to_string()].into());
+    let condition = world.condition(&key).unwrap();
+    assert!(condition.ready && condition.reason == "Degraded", "{condition:?}");
+}
+
+#[test]
+fn services_that_share_a_hostname_share_nodes_and_the_name_waits_for_both() {
+    let mut world = World::new(3);
+    let tcp = world.add_service("tcp", 5349, &[("hostname", "turn.example.com"), ("maxips", "1")]);
+    let udp = world.add_service("udp", 3478, &[("hostname", "turn.example.com"), ("maxips", "1")]);
+    world.settle();
+    assert_eq!(world.service(&tcp).external_ips, world.service(&udp).external_ips.clone());
+    assert_eq!(world.listed("turn.example.com").len(), 1);
+    world.snapshot.services.remove(&tcp);
+    let steps = world.settle();
+    assert_eq!(world.listed("turn.example.com").len(), 1, "{steps:?}");
+    assert_eq!(world.plan().steps, []);
+}

@@ -1,0 +1,259 @@
+//! A cluster and an AWS account as values, and the loop over them; every single step is checked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use super::super::super::*;
+use super::super::{desire, effect, plan, remember};
+
+pub const ZONE: &str = "ZPUBLIC";
+
+/// Everything there is.
+#[derive(Clone)]
+pub struct World {
+    pub snapshot: Snapshot,
+    pub observed: Observed,
+    pub memory: Memory,
+    pub settings: Settings,
+    pub now: Moment,
+    /// Every step that was taken, as `verb target`.
+    pub taken: Vec<String>,
+}
+
+impl World {
+    /// One zone, `nodes` nodes named `n1`, `n2`, ...
+    pub fn new(nodes: u8) -> World {
+        let zone = Zone { id: ZoneId(ZONE.into()), name: "example.com".parse().unwrap() };
+        let observed = Observed {
+            zones: BTreeMap::from([(zone.id.clone(), zone.clone())]),
+            records: BTreeMap::from([(zone.id, BTreeMap::new())]),
+            ..Observed::default()
+        };
+        let settings = Settings { cluster: "test".into(), owner: "test".into(), ..Settings::default() };
+        let (snapshot, memory) = (Snapshot::default(), Memory::default());
+        let mut world =
+            World { snapshot, observed, memory, settings, now: Moment::default(), taken: Vec::new() };
+        for n in 1..=nodes {
+            world.add_node(n);
+        }
+        world
+    }
+
+    pub fn add_node(&mut self, n: u8) {
+        let id = InstanceId(format!("i-{n:04x}"));
+        let zone = format!("eu-west-1{}", ["a", "b", "c"][usize::from(n % 3)]);
+        let node = Node {
+            name: format!("n{n}"),
+            created: i64::from(n),
+            labels: BTreeMap::from([("pool".into(), "general".into()), ("odd".into(), (n % 2).to_string())]),
+            provider_id: format!("aws:///{zone}/{}", id.0),
+            ready: true,
+            ..Node::default()
+        };
+        let instance = Instance {
+            id: id.clone(),
+            running: true,
+            zone,
+            vpc: "vpc-1".into(),
+            interface: format!("eni-{n}"),
+            interfaces: 1,
+            private_ip: Some(PrivateIp(Ipv4Addr::new(10, 0, 0, n))),
+            public_ip: Some(PublicIp(Ipv4Addr::new(203, 0, 113, n))),
+            groups: vec![GroupId("sg-nodes".into())],
+        };
+        self.snapshot.nodes.insert(node.name.clone(), node);
+        self.observed.instances.insert(id, Lookup::Known(instance));
+    }
+
+    pub fn node(&mut self, n: u8) -> &mut Node {
+        self.snapshot.nodes.get_mut(&format!("n{n}")).unwrap()
+    }
+
+    pub fn instance(&mut self, n: u8) -> &mut Instance {
+        match self.observed.instances.get_mut(&InstanceId(format!("i-{n:04x}"))).unwrap() {
+            Lookup::Known(instance) => instance,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn add_service(&mut self, name: &str, port: u16, annotations: &[(&str, &str)]) -> ServiceKey {
+        let key = ServiceKey::new("games", name);
+        let service = Service {
+            key: key.clone(),
+            uid: format!("uid-{name}-{}", self.taken.len()),
+            created: 100 + self.snapshot.services.len() as i64,
+            kind: ServiceKind::ClusterIp,
+            headless: false,
+            ports: vec![Port { protocol: Protocol::Udp, number: port }],
+            annotations: annotations.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
+            source_ranges: Vec::new(),
+            external_ips: Vec::new(),
+            external_ips_owner: FieldOwner::Nobody,
+            owns_fields: false,
+            local_nodes: None,
+            deleting: false,
+            ready: None,
+        };
+        self.snapshot.services.insert(key.clone(), service);
+        key
+    }
+
+    pub fn service(&mut self, key: &ServiceKey) -> &mut Service {
+        self.snapshot.services.get_mut(key).unwrap()
+    }
+
+    pub fn annotate(&mut self, key: &ServiceKey, name: &str, value: Option<&str>) {
+        let annotations = &mut self.service(key).annotations;
+        match value {
+            Some(value) => annotations.insert(name.into(), value.into()),
+            None => annotations.remove(name),
+        };
+    }
+
+    /// The plan as of now.
+    pub fn plan(&mut self) -> Plan {
+        let World { snapshot, observed, settings, memory, now, .. } = self;
+        let desired = desire(snapshot, observed, settings, memory, *now);
+        remember(&desired, snapshot, settings, memory, *now);
+        plan(&desired, snapshot, observed, settings, memory, *now)
+    }
+
+    pub fn condition(&self, key: &ServiceKey) -> Option<Condition> {
+        let desired = desire(&self.snapshot, &self.observed, &self.settings, &self.memory, self.now);
+        report::condition(self.snapshot.services.get(key)?, &desired, &self.memory)
+    }
+
+    /// Takes one step and checks what must always hold.
+    pub fn take(&mut self, step: &Step) {
+        let before = self.clone();
+        self.taken.push(describe(&step.action));
+        let World { snapshot, observed, memory, now, .. } = self;
+        effect(step, snapshot, observed, memory, *now);
+        check(&before, self, step);
+    }
+
+    /// Takes all steps until there is none left at this moment; gives the verbs in order.
+    pub fn round(&mut self) -> Vec<String> {
+        let from = self.taken.len();
+        for _ in 0..40 {
+            let steps = self.plan().steps;
+            if steps.is_empty() {
+                return self.taken[from..].to_vec();
+            }
+            for step in &steps {
+                self.take(step);
+            }
+        }
+        panic!("never settles: {:#?}", self.plan().steps);
+    }
+
+    /// The same, with time passing as far as the plan waits for it.
+    pub fn settle(&mut self) -> Vec<String> {
+        let from = self.taken.len();
+        self.round();
+        for _ in 0..40 {
+            let Some(at) = self.plan().wake_at else { return self.taken[from..].to_vec() };
+            self.now = self.now.max(at);
+            self.round();
+        }
+        panic!("waits for ever");
+    }
+
+    /// The public addresses that a name lists.
+    pub fn listed(&self, name: &str) -> BTreeSet<String> {
+        let records = &self.observed.records[&ZoneId(ZONE.into())];
+        records.get(&dns::address_key(name)).map(|record| record.values.clone()).unwrap_or_default()
+    }
+
+    /// Whether nothing of ours is left anywhere.
+    pub fn is_clean(&self) -> bool {
+        self.observed.groups.is_empty()
+            && dns::owned_names(&self.observed, &self.settings).is_empty()
+            && self.snapshot.services.values().all(|service| !service.owns_fields)
+    }
+
+    /// Forgets what a restarted process doesn't know.
+    pub fn restart(&mut self) {
+        self.memory = Memory::default();
+    }
+
+    pub fn wait(&mut self, seconds: u64) {
+        self.now = self.now.after(Duration::from_secs(seconds));
+    }
+}
+
+/// The step in two words.
+pub fn describe(action: &Action) -> String {
+    match action {
+        Action::TryPublication(p) => format!("try {}", p.service.name),
+        Action::CreateGroup { instance, .. } => format!("create-group {instance}"),
+        Action::Authorize { instance, .. } => format!("authorize {instance}"),
+        Action::Attach { instance, .. } => format!("attach {instance}"),
+        Action::ChangeRecords(change) if change.create.is_empty() => format!("delete-name {}", change.name),
+        Action::ChangeRecords(change) => format!("change-name {}", change.name),
+        Action::Publish(p) => format!("publish {}", p.service.name),
+        Action::Release { service, .. } => format!("release {}", service.name),
+        Action::Revoke { group, .. } => format!("revoke {group}"),
+        Action::Detach { instance, .. } => format!("detach {instance}"),
+        Action::DeleteGroup { group } => format!("delete-group {group}"),
+    }
+}
+
+/// N1, N2 and N6 over one step, whatever the order of steps within a plan.
+fn check(before: &World, after: &World, step: &Step) {
+    let desired = desire(&after.snapshot, &after.observed, &after.settings, &after.memory, after.now);
+    for name in desired.names.values() {
+        let Some(exposure) = desired.exposures.get(&name.service) else { continue };
+        for ip in name.public_ips() {
+            let was_listed = before.listed(&name.name).contains(&ip.to_string());
+            let node = desired.node_of_public(ip);
+            assert!(
+                was_listed || node.is_some_and(|node| desired.is_open(exposure, &node.instance.id)),
+                "N1: {} begins to list {ip}, which isn't open, by {step:?}",
+                name.name
+            );
+            if let (Some(node), Action::Revoke { .. } | Action::Detach { .. }) = (node, &step.action) {
+                let was_open = desire(&before.snapshot, &before.observed, &before.settings, &before.memory, before.now)
+                    .is_open(exposure, &node.instance.id);
+                assert!(
+                    !was_open || desired.is_open(exposure, &node.instance.id),
+                    "N1: {ip} is closed while {} lists it, by {step:?}",
+                    name.name
+                );
+            }
+        }
+    }
+    for (key, exposure) in &desired.exposures {
+        for hostname in &exposure.hostnames {
+            let (was, is) = (before.listed(hostname.as_str()), after.listed(hostname.as_str()));
+            let alive = |ips: &BTreeSet<String>| {
+                ips.iter().any(|ip| desired.node_of_public(PublicIp(ip.parse().unwrap())).is_some())
+            };
+            assert!(!alive(&was) || !is.is_empty(), "N6: {hostname} goes to none by {step:?}");
+        }
+        for ip in &after.snapshot.services[key].external_ips {
+            let new = !before.snapshot.services[key].external_ips.contains(ip);
+            let node = desired.node_of_private(PrivateIp(ip.parse().unwrap()));
+            assert!(
+                !new || node.is_some_and(|node| desired.is_listed_everywhere(exposure, node.public_ip)),
+                "order: {ip} is published before it is listed, by {step:?}"
+            );
+        }
+    }
+    let foreign = |world: &World| -> Vec<(RecordKey, Record)> {
+        let ours = dns::owned_names(&world.observed, &world.settings);
+        let mine = |key: &RecordKey| {
+            ours.contains_key(&key.name) || key.name.strip_prefix("a-").is_some_and(|name| ours.contains_key(name))
+        };
+        let all = world.observed.records.values().flatten();
+        all.filter(|(key, _)| !mine(key)).map(|(key, record)| (key.clone(), record.clone())).collect()
+    };
+    assert_eq!(foreign(before), foreign(after), "N2: records of others change by {step:?}");
+    for (id, lookup) in &after.observed.instances {
+        if let (Lookup::Known(is), Some(Lookup::Known(was))) = (lookup, before.observed.instances.get(id)) {
+            let others = |i: &Instance| i.groups.iter().filter(|g| g.0.starts_with("sg-")).cloned().collect::<Vec<_>>();
+            assert_eq!(others(was), others(is), "N2: groups of others change by {step:?}");
+        }
+    }
+}
