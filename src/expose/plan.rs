@@ -14,9 +14,11 @@ mod publication_steps;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::firewall::{GroupId, Rule};
 use super::nodes::{InstanceId, PrivateIp, PublicIp};
+use super::publication::joined;
 use super::{Memory, Moment, Observed, Record, RecordKey, ServiceKey, Settings, Snapshot, ZoneId};
 
 pub use desired::{Desired, desire, remember};
@@ -108,6 +110,28 @@ pub enum Action {
         /// Which group.
         group: GroupId,
     },
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Action::TryPublication(p) => write!(f, "try the addresses of {}", p.service),
+            Action::CreateGroup { name, .. } => write!(f, "create security group {name}"),
+            Action::Authorize { group, rules, .. } => write!(f, "add {} to {group}", rule_list(rules)),
+            Action::Attach { instance, group } => write!(f, "attach {group} to {instance}"),
+            Action::ChangeRecords(change) if change.create.is_empty() => write!(f, "delete the record of {}", change.name),
+            Action::ChangeRecords(change) => write!(f, "write the record of {}", change.name),
+            Action::Publish(p) => write!(f, "set spec.externalIPs of {} to {}", p.service, joined(&p.private_ips)),
+            Action::Release { service, .. } => write!(f, "clear spec.externalIPs of {service}"),
+            Action::Revoke { group, rules, .. } => write!(f, "remove {} from {group}", rule_list(rules)),
+            Action::Detach { instance, group } => write!(f, "detach {group} from {instance}"),
+            Action::DeleteGroup { group } => write!(f, "delete security group {group}"),
+        }
+    }
+}
+
+fn rule_list(rules: &BTreeMap<Rule, String>) -> String {
+    firewall_steps::list(rules.keys())
 }
 
 /// What is written to a Service.

@@ -1,0 +1,258 @@
+//! The loop: snapshot -> desired -> observed -> plan -> apply -> report.
+//!
+//! Owns *when* a round runs and nothing of what it decides. A change in the cluster starts one after a short
+//! quiet time; everything is read anew from AWS on a slow, jittered timer, when leadership was gained and after
+//! a read that failed; a plan that waits for a drain or for the next try wakes it at that moment. Only a leader
+//! runs rounds; a candidate keeps the cluster's caches warm and waits.
+
+mod once;
+mod report;
+mod round;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use slog::{Logger, info, warn};
+
+use crate::clock::{SharedClock, SharedRandom, jittered};
+use crate::cloud::Cloud;
+use crate::cluster::Cluster;
+use crate::expose::{Memory, Moment, Node, Settings, Target};
+use crate::leader::{Fence, Leadership};
+use crate::metrics::Metrics;
+use crate::serve::Progress;
+
+pub use once::Outcome;
+
+/// When things happen.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    /// A round starts when nothing has changed for this long ...
+    pub quiet: Duration,
+    /// ... but at the latest this long after the first change.
+    pub at_most: Duration,
+    /// Everything is read anew from AWS this often (jittered).
+    pub full_sync: Duration,
+    /// A round that read or wrote nothing successfully is repeated after this, doubled each time ...
+    pub retry: Duration,
+    /// ... up to this.
+    pub retry_at_most: Duration,
+    /// Route 53 is asked this often whether a change has reached its servers.
+    pub confirm: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Timing {
+        Timing {
+            quiet: Duration::from_millis(100),
+            at_most: Duration::from_secs(1),
+            full_sync: Duration::from_secs(600),
+            retry: Duration::from_secs(1),
+            retry_at_most: Duration::from_secs(60),
+            confirm: Duration::from_secs(2),
+        }
+    }
+}
+
+/// What the loop works with.
+pub struct Parts {
+    /// Kubernetes.
+    pub cluster: Arc<Cluster>,
+    /// AWS.
+    pub cloud: Cloud,
+    /// Who leads.
+    pub fence: Fence,
+    /// The core's configuration.
+    pub settings: Settings,
+    /// When things happen.
+    pub timing: Timing,
+    /// Plan and log, but change nothing.
+    pub dry_run: bool,
+    /// Both clocks.
+    pub clock: SharedClock,
+    /// Randomness, for jitter.
+    pub random: SharedRandom,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where the loop says that it moves.
+    pub progress: Progress,
+    /// Where it logs.
+    pub log: Logger,
+}
+
+/// The loop with all that it remembers between rounds.
+pub struct Reconciler {
+    parts: Parts,
+    memory: Memory,
+    /// The nodes as of the last round: one that changed has its instance read anew.
+    nodes: BTreeMap<String, Node>,
+    /// Steps that met a changed world in this round, by target: a few times that is nobody's fault.
+    conflicts: BTreeMap<Target, u32>,
+    /// Rounds in a row that failed as a whole.
+    failed_rounds: u32,
+    /// When everything is read anew; `None`: at the next round.
+    full_at: Option<Moment>,
+    /// What is to be told when the round is over.
+    news: report::News,
+    /// The last plan of a dry run, so that it is told once.
+    told: Vec<String>,
+}
+
+/// What comes after a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// Nothing to do before the cluster or the timer says so, or this moment comes.
+    Wait(Option<Moment>),
+    /// The round could not be done: try the whole of it again at this moment.
+    Again(Moment),
+    /// Not the leader any more.
+    Lost,
+}
+
+impl Reconciler {
+    /// The loop, knowing nothing yet.
+    pub fn new(parts: Parts) -> Reconciler {
+        Reconciler {
+            parts,
+            memory: Memory::default(),
+            nodes: BTreeMap::new(),
+            conflicts: BTreeMap::new(),
+            failed_rounds: 0,
+            full_at: None,
+            news: report::News::default(),
+            told: Vec::new(),
+        }
+    }
+
+    /// Runs rounds while this process leads, until `shutdown` resolves. A round that is under way then is given
+    /// up between two calls: whatever it has done by then is found again by the next leader.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
+        tokio::pin!(shutdown);
+        let mut changes = self.parts.cluster.changes();
+        let mut leadership = self.parts.fence.watch();
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => return,
+                () = self.until_ready(&mut changes, &mut leadership) => {}
+            }
+            changes.borrow_and_update();
+            let next = tokio::select! {
+                biased;
+                () = &mut shutdown => return,
+                next = self.round() => next,
+            };
+            let (until, only_time) = match next {
+                Next::Lost => {
+                    warn!(self.parts.log, "no longer the leader: writing has stopped");
+                    continue;
+                }
+                Next::Again(at) => (at, true),
+                Next::Wait(at) => ([at, self.full_at].into_iter().flatten().min().unwrap_or_default(), false),
+            };
+            tokio::select! {
+                biased;
+                () = &mut shutdown => return,
+                () = self.pause(until, only_time, &mut changes, &mut leadership) => {}
+            }
+        }
+    }
+
+    /// Waits until this process leads (a dry run need not) and the caches are complete.
+    async fn until_ready(
+        &mut self,
+        changes: &mut tokio::sync::watch::Receiver<u64>,
+        leadership: &mut tokio::sync::watch::Receiver<Leadership>,
+    ) {
+        loop {
+            self.parts.progress.tick();
+            let pause = if self.parts.dry_run {
+                None
+            } else {
+                self.parts.fence.until_writable(self.now().0)
+            };
+            let synced = self.parts.cluster.synced();
+            match pause {
+                None if synced => return,
+                None => {}
+                Some(_) => self.forget(),
+            }
+            tokio::select! {
+                biased;
+                _ = leadership.changed() => {}
+                _ = changes.changed(), if !synced => {}
+                () = tokio::time::sleep(pause.unwrap_or(HEARTBEAT).min(HEARTBEAT)) => {}
+            }
+        }
+    }
+
+    /// Waits for the next reason to run a round.
+    async fn pause(
+        &self,
+        until: Moment,
+        only_time: bool,
+        changes: &mut tokio::sync::watch::Receiver<u64>,
+        leadership: &mut tokio::sync::watch::Receiver<Leadership>,
+    ) {
+        loop {
+            let left = until.0.saturating_sub(self.now().0);
+            if left.is_zero() {
+                return;
+            }
+            tokio::select! {
+                biased;
+                _ = leadership.changed() => return,
+                _ = changes.changed(), if !only_time => break,
+                () = tokio::time::sleep(left.min(HEARTBEAT)) => self.parts.progress.tick(),
+            }
+        }
+        // Quiet time: a Deployment's roll-out or a node's start is many changes and one round.
+        let latest = tokio::time::Instant::now() + self.parts.timing.at_most;
+        loop {
+            let quiet = tokio::time::Instant::now() + self.parts.timing.quiet;
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(quiet.min(latest)) => return,
+                changed = changes.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// A candidate remembers nothing that a leader decides on: the first act of a new leader is to read everything.
+    fn forget(&mut self) {
+        self.full_at = None;
+        self.memory = Memory::default();
+        self.nodes.clear();
+        self.failed_rounds = 0;
+    }
+
+    fn now(&self) -> Moment {
+        Moment(self.parts.clock.monotonic())
+    }
+
+    /// When a round that failed as a whole is repeated.
+    fn again(&mut self) -> Next {
+        self.failed_rounds = self.failed_rounds.saturating_add(1);
+        Next::Again(self.now().after(self.backoff(self.failed_rounds)))
+    }
+
+    /// The pause after the `attempts`th failure in a row, jittered.
+    fn backoff(&self, attempts: u32) -> Duration {
+        let timing = &self.parts.timing;
+        let doubled = timing.retry.saturating_mul(1 << attempts.saturating_sub(1).min(16));
+        jittered(doubled.min(timing.retry_at_most), self.parts.random.as_ref())
+    }
+
+    fn schedule_full_sync(&mut self) {
+        let period = jittered(self.parts.timing.full_sync, self.parts.random.as_ref());
+        self.full_at = Some(self.now().after(period));
+        info!(self.parts.log, "read everything from AWS"; "next" => format!("in {} s", period.as_secs()));
+    }
+}
+
+/// The loop shows that it moves at least this often, whatever it waits for.
+const HEARTBEAT: Duration = Duration::from_secs(5);

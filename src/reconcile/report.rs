@@ -1,0 +1,145 @@
+//! What people are told: conditions where they differ, Events on transitions only.
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt;
+use slog::{debug, info};
+
+use super::round::CONCURRENT_PATCHES;
+use super::{Next, Reconciler};
+use crate::cluster::EventKind;
+use crate::expose::plan::desire;
+use crate::expose::{Action, Condition, Plan, Reason, ServiceKey, Snapshot, Step, report};
+
+/// What happened in a round, by Service, to be told when it is over.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    events: Vec<(ServiceKey, Event)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Event {
+    kind: EventKind,
+    reason: String,
+    action: &'static str,
+    message: String,
+}
+
+impl News {
+    /// A step was taken and confirmed.
+    pub(super) fn step(&mut self, step: &Step) {
+        let (reason, action) = match &step.action {
+            Action::Authorize { .. } => ("FirewallOpened", "Authorize"),
+            Action::Revoke { .. } => ("FirewallClosed", "Revoke"),
+            Action::ChangeRecords(change) if change.create.is_empty() => ("RecordDeleted", "DeleteRecord"),
+            Action::ChangeRecords(_) => ("RecordSynced", "ChangeRecord"),
+            Action::Publish(_) => ("NodesAssigned", "Publish"),
+            Action::Release { .. } => ("NodesReleased", "Release"),
+            // Groups are plumbing: nothing that a Service's owner asked for.
+            Action::TryPublication(_)
+            | Action::CreateGroup { .. }
+            | Action::Attach { .. }
+            | Action::Detach { .. }
+            | Action::DeleteGroup { .. } => return,
+        };
+        for service in &step.services {
+            let (reason, message) = (reason.to_owned(), step.reason.clone());
+            let event = Event { kind: EventKind::Normal, reason, action, message };
+            self.events.push((service.clone(), event));
+        }
+    }
+
+    /// The condition of a Service changes.
+    fn transition(&mut self, service: &ServiceKey, before: Option<&Condition>, after: &Condition) {
+        let same = |before: &Condition| before.ready == after.ready && before.reason == after.reason;
+        let on_the_way = after.reason == Reason::Progressing.to_string();
+        if on_the_way || before.is_some_and(same) {
+            return;
+        }
+        let all_well = after.reason == Reason::Synced.to_string();
+        let kind = if all_well { EventKind::Normal } else { EventKind::Warning };
+        let (reason, message) = (after.reason.clone(), after.message.clone());
+        self.events.push((service.clone(), Event { kind, reason, action: "Reconcile", message }));
+    }
+}
+
+impl Reconciler {
+    /// The end of a round with nothing left to do: conditions, Events, metrics, and when to wake.
+    pub(super) async fn finish(&mut self, snapshot: &Snapshot, plan: &Plan) -> Next {
+        self.parts.cloud.poll_changes().await;
+        self.memory.unsynced = self.parts.cloud.unsynced();
+        let mut wake = plan.wake_at;
+        if !self.memory.unsynced.is_empty() {
+            let confirm = self.now().after(self.parts.timing.confirm);
+            wake = Some(wake.map_or(confirm, |at| at.min(confirm)));
+        }
+        let mut changes: Vec<(ServiceKey, String, Option<Condition>)> = Vec::new();
+        let mut states: BTreeMap<String, u64> = BTreeMap::new();
+        {
+            let observed = self.parts.cloud.observed();
+            let desired = desire(snapshot, observed, &self.parts.settings, &self.memory, self.now());
+            for (key, service) in &snapshot.services {
+                let condition = report::condition(service, &desired, &self.memory);
+                if let Some(condition) = &condition {
+                    *states.entry(condition.reason.clone()).or_default() += 1;
+                }
+                if condition == service.ready || !self.parts.settings.in_scope(key) {
+                    continue;
+                }
+                if let Some(condition) = &condition {
+                    self.news.transition(key, service.ready.as_ref(), condition);
+                }
+                changes.push((key.clone(), service.uid.clone(), condition));
+            }
+            self.parts.metrics.observed(&states, &desired, observed, &self.parts.settings);
+        }
+        self.parts.metrics.planned(plan);
+        let leading = self.write_conditions(&changes).await;
+        self.tell(snapshot).await;
+        if leading { Next::Wait(wake) } else { Next::Lost }
+    }
+
+    async fn write_conditions(&self, changes: &[(ServiceKey, String, Option<Condition>)]) -> bool {
+        let cluster = self.parts.cluster.as_ref();
+        let writes = changes.iter().map(|(key, uid, condition)| async move {
+            (key, condition, cluster.set_condition(key, uid, condition.as_ref()).await)
+        });
+        let mut results = futures::stream::iter(writes).buffer_unordered(CONCURRENT_PATCHES);
+        let mut leading = true;
+        while let Some((key, condition, result)) = results.next().await {
+            match (result, condition) {
+                (Ok(()), Some(condition)) => info!(self.parts.log, "{}", condition.message;
+                    "service" => key.to_string(), "ready" => condition.ready, "reason" => &condition.reason),
+                (Ok(()), None) => {}
+                (Err(error), _) => {
+                    leading &= !error.is_not_leader();
+                    // The Service may be gone by now; and the next round compares again.
+                    debug!(self.parts.log, "the condition was not written: {}", error; "service" => key.to_string());
+                }
+            }
+        }
+        leading
+    }
+
+    /// Sends the Events of this round. One that is lost is not missed: the condition says what is so.
+    async fn tell(&mut self, snapshot: &Snapshot) {
+        let cluster = self.parts.cluster.as_ref();
+        let events = std::mem::take(&mut self.news).events;
+        let sends = events.iter().filter_map(|(key, event)| {
+            let uid = &snapshot.services.get(key)?.uid;
+            Some(cluster.event(key, uid, event.kind, &event.reason, event.action, &event.message))
+        });
+        let mut results = futures::stream::iter(sends).buffer_unordered(CONCURRENT_PATCHES);
+        while let Some(result) = results.next().await {
+            if let Err(error) = result {
+                debug!(self.parts.log, "an Event was not written: {}", error);
+            }
+        }
+    }
+
+    /// Whether everything that is asked for is so, as of the last round.
+    pub(super) fn failing(&self) -> Vec<String> {
+        self.memory.failures.values().map(|failure| failure.message.clone()).collect()
+    }
+}
+

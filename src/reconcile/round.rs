@@ -1,0 +1,226 @@
+//! One round: read what is needed, then plan and take steps until none is left.
+
+use std::collections::BTreeSet;
+
+use futures::StreamExt;
+use slog::{debug, error, info, warn};
+
+use super::{Next, Reconciler};
+use crate::cloud::{Next as After, StepError};
+use crate::cluster::{Cluster, Error as ClusterError};
+use crate::expose::plan::{desire, effect, plan, remember};
+use crate::expose::{Action, Failure, Plan, Reason, Snapshot, Step, Trial};
+
+/// A round never takes more plans than this: the longest honest way is about ten (try, create, open, attach,
+/// list, publish, and as many to close), and some more when others interfere.
+const PLANS_PER_ROUND: usize = 40;
+
+/// How often a target may meet a changed world in one round, before that counts as a failure.
+const CONFLICTS_PER_ROUND: u32 = 3;
+
+/// How many writes to the API server are under way at once.
+pub(super) const CONCURRENT_PATCHES: usize = 16;
+
+impl Reconciler {
+    pub(super) async fn round(&mut self) -> Next {
+        let began = self.now();
+        let next = self.try_round().await;
+        if matches!(next, Next::Wait(_)) {
+            self.failed_rounds = 0;
+        }
+        let took = self.now().0.saturating_sub(began.0);
+        let wall = self.parts.clock.wall();
+        self.parts.metrics.reconciled(self.failed_rounds, took, wall);
+        next
+    }
+
+    async fn try_round(&mut self) -> Next {
+        let Some(snapshot) = self.parts.cluster.snapshot() else {
+            debug!(self.parts.log, "the view of the cluster is incomplete or too old to decide on");
+            return self.again();
+        };
+        if !self.read(&snapshot).await {
+            return self.again();
+        }
+        if self.parts.dry_run {
+            return self.dry_run(snapshot);
+        }
+        self.conflicts.clear();
+        for _ in 0..PLANS_PER_ROUND {
+            self.parts.progress.tick();
+            let Some(snapshot) = self.parts.cluster.snapshot() else { return self.again() };
+            let plan = self.plan(&snapshot);
+            if plan.steps.is_empty() {
+                return self.finish(&snapshot, &plan).await;
+            }
+            if !self.take(&plan.steps).await {
+                return Next::Lost;
+            }
+        }
+        error!(self.parts.log, "a round found no end: something changes as fast as it is put right");
+        self.again()
+    }
+
+    /// Reads from AWS what is missing or may have changed. False when there is nothing to decide on.
+    async fn read(&mut self, snapshot: &Snapshot) -> bool {
+        let full = self.full_at.is_none_or(|at| at <= self.now());
+        let mut ids = BTreeSet::new();
+        for (name, node) in &snapshot.nodes {
+            let Ok(id) = node.instance_id() else { continue };
+            // What stops, starts or is replaced shows on its node first.
+            if self.nodes.get(name).is_some_and(|before| before != node) {
+                self.parts.cloud.forget(&id);
+            }
+            ids.insert(id);
+        }
+        self.nodes.clone_from(&snapshot.nodes);
+        let result = self.parts.cloud.refresh(&ids, full).await;
+        if full {
+            self.schedule_full_sync();
+        }
+        let Err(error) = result else { return true };
+        // One zone that can't be read keeps nobody else from being served.
+        let usable = error.only_records();
+        warn!(self.parts.log, "{}", error; "others" => if usable { "go on" } else { "wait for it" });
+        if full {
+            let soon = self.backoff(self.failed_rounds.saturating_add(1));
+            self.full_at = usable.then(|| self.now().after(soon));
+        }
+        usable
+    }
+
+    fn plan(&mut self, snapshot: &Snapshot) -> Plan {
+        let now = self.now();
+        let observed = self.parts.cloud.observed();
+        let desired = desire(snapshot, observed, &self.parts.settings, &self.memory, now);
+        remember(&desired, snapshot, &self.parts.settings, &mut self.memory, now);
+        plan(&desired, snapshot, observed, &self.parts.settings, &self.memory, now)
+    }
+
+    /// Takes the steps, all at the same time within bounds. False when leadership is lost.
+    async fn take(&mut self, steps: &[Step]) -> bool {
+        let (cluster_steps, cloud_steps): (Vec<Step>, Vec<Step>) = steps.iter().cloned().partition(|step| {
+            matches!(step.action, Action::TryPublication(_) | Action::Publish(_) | Action::Release { .. })
+        });
+        let cluster = self.parts.cluster.as_ref();
+        let publish = futures::stream::iter(cluster_steps.iter().map(|step| publish(cluster, step)))
+            .buffered(CONCURRENT_PATCHES)
+            .collect::<Vec<_>>();
+        let (published, applied) = tokio::join!(publish, self.parts.cloud.apply(&cloud_steps));
+        let mut leading = true;
+        for (step, result) in cluster_steps.iter().zip(published) {
+            leading &= self.published(step, result);
+        }
+        for (step, result) in cloud_steps.iter().zip(applied) {
+            leading &= self.settle(step, result);
+        }
+        leading
+    }
+
+    /// What became of a step on the API server.
+    fn published(&mut self, step: &Step, result: Result<(), ClusterError>) -> bool {
+        if let Action::TryPublication(publication) = &step.action {
+            let refused = match &result {
+                Ok(()) => None,
+                Err(error) if error.is_refusal() => Some(error.to_string()),
+                Err(_) => return self.settle(step, result.map_err(|error| explain(&error))),
+            };
+            if let Some(why) = &refused {
+                info!(self.parts.log, "the API server refuses the addresses: {}", why;
+                    "service" => publication.service.to_string());
+            }
+            let (uid, addresses) = (publication.uid.clone(), publication.private_ips.clone());
+            let trial = Trial { uid, addresses, at: self.now(), refused };
+            self.memory.trials.insert(publication.service.clone(), trial);
+            self.memory.failures.remove(&step.action.target());
+            return true;
+        }
+        self.settle(step, result.map_err(|error| explain(&error)))
+    }
+
+    /// Takes down what became of a step. False when it was refused because this process doesn't lead any more.
+    fn settle(&mut self, step: &Step, result: Result<(), StepError>) -> bool {
+        let target = step.action.target();
+        let ok = result.is_ok();
+        self.parts.metrics.changed(&step.action, ok);
+        let Err(error) = result else {
+            self.memory.failures.remove(&target);
+            self.news.step(step);
+            return true;
+        };
+        match error.next {
+            After::NotLeader => return false,
+            After::Replan => {
+                let conflicts = self.conflicts.entry(target.clone()).or_default();
+                *conflicts += 1;
+                if *conflicts <= CONFLICTS_PER_ROUND {
+                    debug!(self.parts.log, "planning again: {}", error; "step" => &step.reason);
+                    return true;
+                }
+            }
+            After::Wait => {}
+            After::BackOff => warn!(self.parts.log, "{}", error; "step" => &step.reason),
+        }
+        let attempts = self.memory.failures.get(&target).map_or(0, |failure| failure.attempts).saturating_add(1);
+        let reason = if error.next == After::Replan { Reason::Failed } else { error.reason };
+        let retry_at = self.now().after(self.backoff(attempts));
+        self.memory.failures.insert(target, Failure { reason, message: error.message, attempts, retry_at });
+        true
+    }
+
+    /// Tells what would be done, once, and does nothing.
+    fn dry_run(&mut self, mut snapshot: Snapshot) -> Next {
+        let now = self.now();
+        let mut observed = self.parts.cloud.observed().clone();
+        let mut memory = self.memory.clone();
+        let mut told = Vec::new();
+        for _ in 0..PLANS_PER_ROUND {
+            let desired = desire(&snapshot, &observed, &self.parts.settings, &memory, now);
+            remember(&desired, &snapshot, &self.parts.settings, &mut memory, now);
+            let plan = plan(&desired, &snapshot, &observed, &self.parts.settings, &memory, now);
+            if plan.steps.is_empty() {
+                for rejection in desired.rejections.values() {
+                    told.push(format!("{}: {} ({})", rejection.service, rejection.message, rejection.reason));
+                }
+                break;
+            }
+            for step in &plan.steps {
+                told.push(format!("would {}: {}", step.action, step.reason));
+                effect(step, &mut snapshot, &mut observed, &mut memory, now);
+            }
+        }
+        if told != self.told {
+            for line in &told {
+                info!(self.parts.log, "{}", line; "dry-run" => true);
+            }
+            if told.is_empty() {
+                info!(self.parts.log, "nothing would be done"; "dry-run" => true);
+            }
+            self.told = told;
+        }
+        Next::Wait(None)
+    }
+}
+
+async fn publish(cluster: &Cluster, step: &Step) -> Result<(), ClusterError> {
+    match &step.action {
+        Action::TryPublication(publication) => cluster.try_publication(publication).await,
+        Action::Publish(publication) => cluster.publish(publication).await,
+        Action::Release { service, uid } => cluster.release(service, uid).await,
+        // The caller's partition sends every other action to AWS.
+        _ => Ok(()),
+    }
+}
+
+/// An error of the API server as the failure of a step.
+fn explain(error: &ClusterError) -> StepError {
+    let (reason, next) = match error {
+        error if error.is_not_leader() => (Reason::Progressing, After::NotLeader),
+        error if error.is_changed() => (Reason::Progressing, After::Replan),
+        error if error.is_field_conflict() => (Reason::ExternalIPsTaken, After::BackOff),
+        error if error.is_refusal() => (Reason::ExternalIPsForbidden, After::BackOff),
+        error if error.is_denied() => (Reason::AccessDenied, After::BackOff),
+        _ => (Reason::Failed, After::BackOff),
+    };
+    StepError { reason, message: error.to_string(), next }
+}
