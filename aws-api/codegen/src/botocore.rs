@@ -281,8 +281,10 @@ impl Extractor<'_> {
             ));
         }
         let wanted = self.wanted.members.get(name);
+        let promised = self.wanted.required.get(name);
         if let Some(odd) = wanted
             .iter()
+            .chain(&promised)
             .copied()
             .flatten()
             .find(|wish| !all.iter().any(|(name, _)| name == *wish))
@@ -292,7 +294,8 @@ impl Extractor<'_> {
         let mut members = Vec::new();
         for (member, reference) in all {
             if wanted.is_none_or(|wanted| wanted.contains(member)) {
-                let required = shape.required.contains(member);
+                let required = shape.required.contains(member)
+                    || promised.is_some_and(|promised| promised.contains(member));
                 members.push(
                     self.member(member, reference, required)
                         .map_err(|error| format!("{name}.{member}: {error}"))?,
@@ -430,6 +433,7 @@ impl Extractor<'_> {
     fn check_wishes(&self) -> Result<(), String> {
         let wishes = self.wanted.members.keys().chain(self.wanted.enums.keys());
         let wishes = wishes
+            .chain(self.wanted.required.keys())
             .chain(&self.wanted.strings)
             .chain(&self.wanted.secrets);
         match wishes.into_iter().find(|wish| !self.seen.contains(*wish)) {

@@ -22,6 +22,10 @@ pub struct WantedService {
     /// Structures of which only some members are wanted. Members that aren't named are skipped when read.
     #[serde(default)]
     pub members: BTreeMap<String, Vec<String>>,
+    /// Members of answers that AWS always sends although the published model doesn't say so: an answer without
+    /// them must not pass for one that found nothing.
+    #[serde(default)]
+    pub required: BTreeMap<String, Vec<String>>,
     /// Enumerations of which only some values are wanted by name; the others stay readable as text.
     #[serde(default)]
     pub enums: BTreeMap<String, Vec<String>>,

@@ -532,10 +532,9 @@ fn more_check(name: &str, operation: &Operation) -> Written {
 
 /// How a structure is read from an answer.
 fn read_impl(name: &str, members: &[Member], check: &str) -> Written {
-    let is_list = |member: &&Member| matches!(member.kind, Type::List(_));
     let required: Vec<&Member> = members
         .iter()
-        .filter(|m| m.required && !is_list(m))
+        .filter(|m| m.required && !is_flattened(m))
         .collect();
     let mut out = format!(
         "impl FromXml for {name} {{\n    fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError> {{\n"
@@ -548,11 +547,15 @@ fn read_impl(name: &str, members: &[Member], check: &str) -> Written {
     for member in members {
         let (wire, name) = (member.xml(), field(&member.name));
         match (&member.kind, member.required) {
-            (Type::List(list), _) => match &list.item {
-                Some(item) => {
+            (Type::List(list), required) => match (&list.item, required) {
+                (Some(item), true) => writeln!(
+                    out,
+                    "\"{wire}\" => xml.list(\"{item}\", {name}.get_or_insert_default())?,"
+                )?,
+                (Some(item), false) => {
                     writeln!(out, "\"{wire}\" => xml.list(\"{item}\", &mut it.{name})?,")?
                 }
-                None => writeln!(out, "\"{wire}\" => xml.entry(&mut it.{name})?,")?,
+                (None, _) => writeln!(out, "\"{wire}\" => xml.entry(&mut it.{name})?,")?,
             },
             (_, true) => writeln!(out, "\"{wire}\" => {name} = Some(xml.read()?),")?,
             (_, false) => writeln!(out, "\"{wire}\" => it.{name} = Some(xml.read()?),")?,
@@ -569,6 +572,11 @@ fn read_impl(name: &str, members: &[Member], check: &str) -> Written {
     }
     out += check;
     Ok(out + "Ok(it)\n}\n}\n\n")
+}
+
+/// A flattened list has no element of its own that could be missing.
+fn is_flattened(member: &Member) -> bool {
+    matches!(&member.kind, Type::List(list) if list.item.is_none())
 }
 
 fn field_type(member: &Member) -> String {

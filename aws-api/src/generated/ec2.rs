@@ -320,20 +320,23 @@ impl Paged for DescribeInstances {
 pub struct DescribeInstancesResponse {
     /// `nextToken`.
     pub next_token: Option<String>,
-    /// `reservationSet/item`.
+    /// `reservationSet/item`. Always there.
     pub reservations: Vec<Reservation>,
 }
 
 impl FromXml for DescribeInstancesResponse {
     fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError> {
         let mut it = Self::default();
+        let mut reservations = None;
         while let Some(element) = xml.child()? {
             match element {
                 "nextToken" => it.next_token = Some(xml.read()?),
-                "reservationSet" => xml.list("item", &mut it.reservations)?,
+                "reservationSet" => xml.list("item", reservations.get_or_insert_default())?,
                 _ => xml.skip()?,
             }
         }
+        it.reservations =
+            xml::required("DescribeInstancesResponse", "reservationSet", reservations)?;
         Ok(it)
     }
 }
@@ -393,20 +396,26 @@ impl Paged for DescribeSecurityGroups {
 pub struct DescribeSecurityGroupsResponse {
     /// `nextToken`.
     pub next_token: Option<String>,
-    /// `securityGroupInfo/item`.
+    /// `securityGroupInfo/item`. Always there.
     pub security_groups: Vec<SecurityGroup>,
 }
 
 impl FromXml for DescribeSecurityGroupsResponse {
     fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError> {
         let mut it = Self::default();
+        let mut security_groups = None;
         while let Some(element) = xml.child()? {
             match element {
                 "nextToken" => it.next_token = Some(xml.read()?),
-                "securityGroupInfo" => xml.list("item", &mut it.security_groups)?,
+                "securityGroupInfo" => xml.list("item", security_groups.get_or_insert_default())?,
                 _ => xml.skip()?,
             }
         }
+        it.security_groups = xml::required(
+            "DescribeSecurityGroupsResponse",
+            "securityGroupInfo",
+            security_groups,
+        )?;
         Ok(it)
     }
 }

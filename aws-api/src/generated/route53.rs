@@ -200,15 +200,17 @@ pub struct ListHostedZonesResponse {
 impl FromXml for ListHostedZonesResponse {
     fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError> {
         let mut it = Self::default();
+        let mut hosted_zones = None;
         let mut is_truncated = None;
         while let Some(element) = xml.child()? {
             match element {
-                "HostedZones" => xml.list("HostedZone", &mut it.hosted_zones)?,
+                "HostedZones" => xml.list("HostedZone", hosted_zones.get_or_insert_default())?,
                 "IsTruncated" => is_truncated = Some(xml.read()?),
                 "NextMarker" => it.next_marker = Some(xml.read()?),
                 _ => xml.skip()?,
             }
         }
+        it.hosted_zones = xml::required("ListHostedZonesResponse", "HostedZones", hosted_zones)?;
         it.is_truncated = xml::required("ListHostedZonesResponse", "IsTruncated", is_truncated)?;
         xml::next_page_is_known(
             "ListHostedZonesResponse",
@@ -303,12 +305,14 @@ pub struct ListResourceRecordSetsResponse {
 impl FromXml for ListResourceRecordSetsResponse {
     fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError> {
         let mut it = Self::default();
+        let mut resource_record_sets = None;
         let mut is_truncated = None;
         while let Some(element) = xml.child()? {
             match element {
-                "ResourceRecordSets" => {
-                    xml.list("ResourceRecordSet", &mut it.resource_record_sets)?
-                }
+                "ResourceRecordSets" => xml.list(
+                    "ResourceRecordSet",
+                    resource_record_sets.get_or_insert_default(),
+                )?,
                 "IsTruncated" => is_truncated = Some(xml.read()?),
                 "NextRecordName" => it.next_record_name = Some(xml.read()?),
                 "NextRecordType" => it.next_record_type = Some(xml.read()?),
@@ -316,6 +320,11 @@ impl FromXml for ListResourceRecordSetsResponse {
                 _ => xml.skip()?,
             }
         }
+        it.resource_record_sets = xml::required(
+            "ListResourceRecordSetsResponse",
+            "ResourceRecordSets",
+            resource_record_sets,
+        )?;
         it.is_truncated = xml::required(
             "ListResourceRecordSetsResponse",
             "IsTruncated",
