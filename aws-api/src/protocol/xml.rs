@@ -79,13 +79,14 @@ pub(crate) fn required<T>(
 }
 
 /// A page that says there is more must say where: it would pass for the last one otherwise.
-pub(crate) fn next_page_is_known<T>(
+pub(crate) fn next_page_is_known<T: Scalar>(
     structure: &str,
     more: bool,
     member: &str,
     token: &Option<T>,
 ) -> Result<(), ParseError> {
-    if more && token.is_none() {
+    let known = token.as_ref().is_some_and(|token| !token.text().is_empty());
+    if more && !known {
         return Err(ParseError(format!(
             "{structure} says that there is more, but lacks {member}"
         )));
