@@ -16,3 +16,8 @@ pub use generated::{ec2, route53, sts};
 pub use operation::{Encoded, Operation, Paged, Service};
 pub use time::{Random, TimeSource};
 pub use transport::{Attempt, Transport, TransportError};
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -155,8 +155,12 @@ pub fn extract(data: &Path, wanted: &WantedService) -> Result<Facts, String> {
     let folder = data.join(&wanted.model);
     let model: Model = read(&folder.join("service-2.json"))?;
     let paginators: Paginators = read(&folder.join("paginators-1.json"))?;
+    facts(&model, &paginators, wanted)
+}
+
+fn facts(model: &Model, paginators: &Paginators, wanted: &WantedService) -> Result<Facts, String> {
     let mut extractor = Extractor {
-        model: &model,
+        model,
         wanted,
         structures: BTreeMap::new(),
         enums: BTreeMap::new(),
@@ -195,18 +199,15 @@ pub fn extract(data: &Path, wanted: &WantedService) -> Result<Facts, String> {
             (Some(output), Protocol::RestXml) => output.shape.clone(),
             _ => format!("{name}Response"),
         };
-        let pages = match paginators.pagination.get(name) {
-            None => None,
-            Some(paginator) => Some(Pages {
-                more: paginator.more_results.clone(),
-                tokens: paginator
-                    .input_token
-                    .list()
-                    .into_iter()
-                    .zip(paginator.output_token.list())
-                    .collect(),
-            }),
-        };
+        let pages = paginators.pagination.get(name).map(|paginator| Pages {
+            more: paginator.more_results.clone(),
+            tokens: paginator
+                .input_token
+                .list()
+                .into_iter()
+                .zip(paginator.output_token.list())
+                .collect(),
+        });
         let mut errors = Vec::new();
         for error in &source.errors {
             let code = extractor
@@ -468,3 +469,6 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
     read.map_err(|error| format!("{}: {error}", path.display()))?;
     serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,9 +104,11 @@ pub struct Operation {
     /// The error codes that are modelled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
-    /// Members of the input.
+    /// Members of the input. Written apart, one a line.
+    #[serde(skip_serializing)]
     pub input: Vec<Member>,
-    /// Members of the output; none when the answer holds nothing.
+    /// Members of the output; none when the answer holds nothing. Written apart, one a line.
+    #[serde(skip_serializing)]
     pub output: Vec<Member>,
 }
 
@@ -235,16 +237,15 @@ impl Facts {
         )?;
         let mut operations = Vec::new();
         for operation in &self.operations {
-            let mut head = serde_json::to_value(operation)?;
             let mut lists = Vec::new();
             for (key, members) in [("input", &operation.input), ("output", &operation.output)] {
-                if let Some(map) = head.as_object_mut() {
-                    map.remove(key);
-                }
                 lists.push(format!("{}: {}", json(key)?, members_json(members, 6)?));
             }
-            let head = serde_json::to_string(&head)?;
-            let head = head.trim_start_matches('{').trim_end_matches('}');
+            let head = serde_json::to_string(operation)?;
+            let head = head
+                .strip_prefix('{')
+                .and_then(|head| head.strip_suffix('}'))
+                .unwrap_or(&head);
             operations.push(format!(
                 "    {{{head},\n      {}}}",
                 lists.join(",\n      ")

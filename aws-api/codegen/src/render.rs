@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 
 use crate::facts::{Facts, Member, Operation, Place, Protocol, Type};
 use crate::names::{field, variant};
+use structures::{form_member, read_impl, structure, write_impl, xml_member};
+
+mod structures;
 
 /// The file that lists the services.
 ///
@@ -77,7 +80,8 @@ impl<'a> Writer<'a> {
                 (true, false) => "In requests",
                 _ => "In answers",
             };
-            body += &self.structure(
+            body += &structure(
+                facts.protocol,
                 name,
                 &format!("{role}: `{name}`."),
                 members,
@@ -85,7 +89,7 @@ impl<'a> Writer<'a> {
                 answer,
             )?;
             if request {
-                body += &self.write_impl(name, members)?;
+                body += &write_impl(facts.protocol, name, members)?;
             }
             if answer {
                 body += &read_impl(name, members, "")?;
@@ -181,7 +185,14 @@ impl<'a> Writer<'a> {
                 operation.errors.join("`, `")
             )?;
         }
-        let mut out = self.structure(name, &doc, &operation.input, true, false)?;
+        let mut out = structure(
+            self.facts.protocol,
+            name,
+            &doc,
+            &operation.input,
+            true,
+            false,
+        )?;
         let answer = format!("{name}Response");
         let output = if operation.output.is_empty() {
             "()"
@@ -222,7 +233,14 @@ impl<'a> Writer<'a> {
         out += &self.paged(operation)?;
         if !operation.output.is_empty() {
             let doc = format!("The answer to [`{name}`].");
-            out += &self.structure(&answer, &doc, &operation.output, false, true)?;
+            out += &structure(
+                self.facts.protocol,
+                &answer,
+                &doc,
+                &operation.output,
+                false,
+                true,
+            )?;
             out += &read_impl(&answer, &operation.output, &more_check(&answer, operation)?)?;
         }
         Ok(out)
@@ -352,121 +370,6 @@ impl<'a> Writer<'a> {
         }
         Ok(out + "}\n}\n\n")
     }
-
-    fn structure(
-        &self,
-        name: &str,
-        doc: &str,
-        members: &[Member],
-        request: bool,
-        answer: bool,
-    ) -> Written {
-        let secret = members.iter().any(|member| member.secret);
-        let mut out = String::new();
-        for line in doc.lines() {
-            writeln!(out, "/// {line}")?;
-        }
-        let debug = if secret { "" } else { "Debug, " };
-        writeln!(out, "#[derive(Clone, {debug}Default, PartialEq, Eq)]")?;
-        if members.is_empty() {
-            writeln!(out, "pub struct {name};\n")?;
-            return Ok(out);
-        }
-        writeln!(out, "pub struct {name} {{")?;
-        for member in members {
-            writeln!(out, "    /// {}", self.member_doc(member, request, answer))?;
-            writeln!(
-                out,
-                "    pub {}: {},",
-                field(&member.name),
-                field_type(member)
-            )?;
-        }
-        out += "}\n\n";
-        if secret {
-            writeln!(out, "impl fmt::Debug for {name} {{")?;
-            writeln!(
-                out,
-                "    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {{\n        f.debug_struct(\"{name}\")"
-            )?;
-            for member in members {
-                let name = field(&member.name);
-                let value = match (member.secret, member.required) {
-                    (false, _) => format!("&self.{name}"),
-                    (true, true) => "&Hidden".to_owned(),
-                    (true, false) => format!("&self.{name}.as_ref().map(|_| Hidden)"),
-                };
-                writeln!(
-                    out,
-                    "            .field(\"{}\", {value})",
-                    name.trim_start_matches("r#")
-                )?;
-            }
-            out += "            .finish()\n    }\n}\n\n";
-        }
-        Ok(out)
-    }
-
-    fn member_doc(&self, member: &Member, request: bool, answer: bool) -> String {
-        let in_request = match (&member.place, self.facts.protocol, &member.kind) {
-            (Some(Place::Label(name)), _, _) => format!("{{{name}}}` in the path"),
-            (Some(Place::Query(name)), _, _) => format!("{name}` in the query string"),
-            (None, Protocol::RestXml, _) => format!("{}`", member.xml()),
-            (None, _, Type::List(list)) => match &list.form {
-                Some(form) => format!("{}.{form}.N`", member.form()),
-                None => format!("{}.N`", member.form()),
-            },
-            (None, ..) => format!("{}`", member.form()),
-        };
-        let in_answer = match &member.kind {
-            Type::List(list) => match &list.item {
-                Some(item) => format!("{}/{item}`", member.xml()),
-                None => format!("{}`", member.xml()),
-            },
-            _ => format!("{}`", member.xml()),
-        };
-        let mut doc = match (request, answer) {
-            (true, true) if in_request != in_answer => {
-                format!("`{in_request} in a request, `{in_answer} in an answer.")
-            }
-            (true, _) => format!("`{in_request}."),
-            _ => format!("`{in_answer}."),
-        };
-        if member.required {
-            doc += if answer {
-                " Always there."
-            } else {
-                " Required."
-            };
-        }
-        if member.resource_id {
-            doc += " Only what follows the last slash is sent.";
-        }
-        if member.secret {
-            doc += " Secret: `Debug` doesn't show it.";
-        }
-        doc
-    }
-
-    /// How a structure is written into a request.
-    fn write_impl(&self, name: &str, members: &[Member]) -> Written {
-        let rest = self.facts.protocol == Protocol::RestXml;
-        let mut out = if rest {
-            format!(
-                "impl XmlValue for {name} {{\n    fn write(&self, xml: &mut rest_xml::Writer) {{\n"
-            )
-        } else {
-            format!("impl FormValue for {name} {{\n    fn write(&self, form: &mut Form) {{\n")
-        };
-        for member in members {
-            out += &if rest {
-                xml_member(member)
-            } else {
-                form_member(member)
-            };
-        }
-        Ok(out + "    }\n}\n\n")
-    }
 }
 
 fn reach(facts: &Facts, members: &[Member], into: &mut BTreeSet<String>) {
@@ -481,30 +384,6 @@ fn reach(facts: &Facts, members: &[Member], into: &mut BTreeSet<String>) {
         {
             reach(facts, members, into);
         }
-    }
-}
-
-fn form_member(member: &Member) -> String {
-    let (wire, name) = (member.form(), field(&member.name));
-    match (&member.kind, member.required) {
-        (Type::List(list), _) => match &list.form {
-            Some(form) => format!("form.list(\"{wire}.{form}\", &self.{name});\n"),
-            None => format!("form.list(\"{wire}\", &self.{name});\n"),
-        },
-        (_, true) => format!("form.put(\"{wire}\", &self.{name});\n"),
-        (_, false) => format!("form.option(\"{wire}\", &self.{name});\n"),
-    }
-}
-
-fn xml_member(member: &Member) -> String {
-    let (wire, name) = (member.xml(), field(&member.name));
-    match (&member.kind, member.required) {
-        (Type::List(list), _) => match &list.item {
-            Some(item) => format!("xml.list(\"{wire}\", \"{item}\", &self.{name});\n"),
-            None => format!("for entry in &self.{name} {{ xml.put(\"{wire}\", entry); }}\n"),
-        },
-        (_, true) => format!("xml.put(\"{wire}\", &self.{name});\n"),
-        (_, false) => format!("xml.option(\"{wire}\", &self.{name});\n"),
     }
 }
 
@@ -528,74 +407,6 @@ fn more_check(name: &str, operation: &Operation) -> Written {
         field(more),
         field(token)
     ))
-}
-
-/// How a structure is read from an answer.
-fn read_impl(name: &str, members: &[Member], check: &str) -> Written {
-    let required: Vec<&Member> = members
-        .iter()
-        .filter(|m| m.required && !is_flattened(m))
-        .collect();
-    let mut out = format!(
-        "impl FromXml for {name} {{\n    fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError> {{\n"
-    );
-    out += "let mut it = Self::default();\n";
-    for member in &required {
-        writeln!(out, "let mut {} = None;", field(&member.name))?;
-    }
-    out += "while let Some(element) = xml.child()? {\nmatch element {\n";
-    for member in members {
-        let (wire, name) = (member.xml(), field(&member.name));
-        match (&member.kind, member.required) {
-            (Type::List(list), required) => match (&list.item, required) {
-                (Some(item), true) => writeln!(
-                    out,
-                    "\"{wire}\" => xml.list(\"{item}\", {name}.get_or_insert_default())?,"
-                )?,
-                (Some(item), false) => {
-                    writeln!(out, "\"{wire}\" => xml.list(\"{item}\", &mut it.{name})?,")?
-                }
-                (None, _) => writeln!(out, "\"{wire}\" => xml.entry(&mut it.{name})?,")?,
-            },
-            (_, true) => writeln!(out, "\"{wire}\" => {name} = Some(xml.read()?),")?,
-            (_, false) => writeln!(out, "\"{wire}\" => it.{name} = Some(xml.read()?),")?,
-        }
-    }
-    out += "_ => xml.skip()?,\n}\n}\n";
-    for member in &required {
-        let local = field(&member.name);
-        writeln!(
-            out,
-            "it.{local} = xml::required(\"{name}\", \"{}\", {local})?;",
-            member.xml()
-        )?;
-    }
-    out += check;
-    Ok(out + "Ok(it)\n}\n}\n\n")
-}
-
-/// A flattened list has no element of its own that could be missing.
-fn is_flattened(member: &Member) -> bool {
-    matches!(&member.kind, Type::List(list) if list.item.is_none())
-}
-
-fn field_type(member: &Member) -> String {
-    let kind = rust_type(&member.kind);
-    match (&member.kind, member.required) {
-        (Type::List(_), _) | (_, true) => kind,
-        _ => format!("Option<{kind}>"),
-    }
-}
-
-fn rust_type(kind: &Type) -> String {
-    match kind {
-        Type::String => "String".into(),
-        Type::Integer => "i64".into(),
-        Type::Boolean => "bool".into(),
-        Type::Timestamp => "Timestamp".into(),
-        Type::Enum(name) | Type::Structure(name) => name.clone(),
-        Type::List(list) => format!("Vec<{}>", rust_type(&list.of)),
-    }
 }
 
 fn service_variant(name: &str) -> Result<&'static str, String> {
