@@ -94,6 +94,8 @@ fn write(path: &Path, content: &str) -> Result<(), String> {
     clippy::indexing_slicing
 )]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn crate_folder() -> PathBuf {
@@ -118,6 +120,17 @@ mod tests {
         let wanted: Wanted = facts::read(&model.join("operations.json")).unwrap();
         for (service, wanted) in wanted {
             let facts: Facts = facts::read(&model.join(format!("{service}.json"))).unwrap();
+            for (name, members) in &wanted.members {
+                // Inputs and outputs go by their operation's name.
+                if let Some(have) = facts.structures.get(name) {
+                    let have: BTreeSet<_> = have.iter().map(|member| &member.name).collect();
+                    assert_eq!(
+                        have,
+                        members.iter().collect(),
+                        "{name} in {service}.json is stale"
+                    );
+                }
+            }
             let wanted: Vec<_> = wanted
                 .operations
                 .iter()

@@ -57,7 +57,8 @@ impl Found {
                 }
                 "Message" | "message" => {
                     let message = xml.text()?.trim().to_owned();
-                    if !message.is_empty() {
+                    // Some say it twice, as `Message` and as `message`.
+                    if !message.is_empty() && !self.messages.contains(&message) {
                         self.messages.push(message);
                     }
                 }

@@ -68,6 +68,12 @@ fn the_first_of_several_errors_gives_the_code() {
 }
 
 #[test]
+fn a_message_that_is_said_twice_is_kept_once() {
+    let body = b"<ErrorResponse><Error><Code>A</Code><Message>a</Message><message>a</message></Error></ErrorResponse>";
+    assert_eq!(parse(Service::Route53, body), error("A", "a", None));
+}
+
+#[test]
 fn an_answer_with_errors_as_its_root_is_an_error() {
     let body = b"<Errors><Error><Code>InternalError</Code><Message/></Error></Errors>";
     assert_eq!(parse(Service::Ec2, body), error("InternalError", "", None));
