@@ -5,11 +5,19 @@
 //! socket on its own: a [`TimeSource`], a [`Random`] and a [`Transport`] are handed in.
 
 pub mod error;
+pub mod generated;
 pub mod operation;
+pub mod protocol;
 pub mod time;
 pub mod transport;
 
 pub use error::{Class, Error};
+pub use generated::{ec2, route53, sts};
 pub use operation::{Encoded, Operation, Paged, Service};
 pub use time::{Random, TimeSource};
 pub use transport::{Attempt, Transport, TransportError};
+
+/// The README's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

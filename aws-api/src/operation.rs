@@ -29,7 +29,9 @@ impl fmt::Display for Service {
 }
 
 /// A request before it is given a host, a date and a signature.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// `Debug` tells the body's length only: it may hold a token.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Encoded {
     /// `POST` for the query protocols; as modelled for `rest-xml`.
     pub method: Method,
@@ -41,6 +43,18 @@ pub struct Encoded {
     pub content_type: Option<&'static str>,
     /// The body; may be empty.
     pub body: Bytes,
+}
+
+impl fmt::Debug for Encoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoded")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("query", &self.query)
+            .field("content_type", &self.content_type)
+            .field("body", &format_args!("({} bytes)", self.body.len()))
+            .finish()
+    }
 }
 
 /// One operation with its input. Implemented by the generated request types.

@@ -1,2 +1,157 @@
-//! Code generator.
-fn main() {}
+//! `aws-api-codegen extract` makes `model/*.json` from published models; `aws-api-codegen generate` makes
+//! `src/generated/*.rs` from `model/*.json`. Neither needs the network.
+
+mod botocore;
+mod facts;
+mod names;
+mod render;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use facts::{Facts, Wanted};
+
+#[derive(Parser)]
+#[command(
+    about = "Extracts the facts of AWS operations and generates the code of aws-api from them"
+)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Makes model/*.json from the published models, for the operations that model/operations.json names
+    Extract {
+        /// botocore's data folder (`python -c 'import botocore; print(botocore.__path__[0])'`, then /data)
+        #[arg(long)]
+        from: PathBuf,
+    },
+    /// Makes src/generated/*.rs from model/*.json
+    Generate,
+}
+
+fn main() -> ExitCode {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let done = match Args::parse().command {
+        Command::Extract { from } => extract(&crate_folder, &from),
+        Command::Generate => generate(&crate_folder),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn extract(crate_folder: &Path, data: &Path) -> Result<(), String> {
+    let model = crate_folder.join("model");
+    let wanted: Wanted = facts::read(&model.join("operations.json"))?;
+    for (service, wanted) in &wanted {
+        let facts =
+            botocore::extract(data, wanted).map_err(|error| format!("{service}: {error}"))?;
+        write(&model.join(format!("{service}.json")), &facts.to_json()?)?;
+    }
+    Ok(())
+}
+
+fn generate(crate_folder: &Path) -> Result<(), String> {
+    for (file, code) in generated(crate_folder)? {
+        write(&crate_folder.join("src/generated").join(file), &code)?;
+    }
+    Ok(())
+}
+
+/// The generated files: name and content.
+fn generated(crate_folder: &Path) -> Result<Vec<(String, String)>, String> {
+    let model = crate_folder.join("model");
+    let wanted: Wanted = facts::read(&model.join("operations.json"))?;
+    let mut files = vec![("mod.rs".to_owned(), render::index(wanted.keys())?)];
+    for service in wanted.keys() {
+        let facts: Facts = facts::read(&model.join(format!("{service}.json")))?;
+        let code =
+            render::service(service, &facts).map_err(|error| format!("{service}: {error}"))?;
+        files.push((format!("{service}.rs"), code));
+    }
+    Ok(files)
+}
+
+fn write(path: &Path, content: &str) -> Result<(), String> {
+    fs::write(path, content).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn crate_folder() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    }
+
+    #[test]
+    fn the_committed_code_is_what_the_facts_give() {
+        for (file, code) in generated(&crate_folder()).unwrap() {
+            let committed =
+                fs::read_to_string(crate_folder().join("src/generated").join(&file)).unwrap();
+            assert!(
+                committed == code,
+                "{file} is stale: cargo run -p aws-api-codegen -- generate"
+            );
+        }
+    }
+
+    #[test]
+    fn the_committed_facts_are_of_the_operations_that_are_asked_for() {
+        let model = crate_folder().join("model");
+        let wanted: Wanted = facts::read(&model.join("operations.json")).unwrap();
+        for (service, wanted) in wanted {
+            let facts: Facts = facts::read(&model.join(format!("{service}.json"))).unwrap();
+            for (name, members) in &wanted.members {
+                // Inputs and outputs go by their operation's name.
+                if let Some(have) = facts.structures.get(name) {
+                    let have: BTreeSet<_> = have.iter().map(|member| &member.name).collect();
+                    assert_eq!(
+                        have,
+                        members.iter().collect(),
+                        "{name} in {service}.json is stale"
+                    );
+                }
+            }
+            let wanted: Vec<_> = wanted
+                .operations
+                .iter()
+                .map(|o| (o.name.as_str(), o.mutates))
+                .collect();
+            let have: Vec<_> = facts
+                .operations
+                .iter()
+                .map(|o| (o.name.as_str(), o.mutates))
+                .collect();
+            assert_eq!(
+                have, wanted,
+                "{service}.json is stale: cargo run -p aws-api-codegen -- extract"
+            );
+        }
+    }
+
+    #[test]
+    fn facts_survive_being_written_and_read() {
+        let path = crate_folder().join("model/ec2.json");
+        let facts: Facts = facts::read(&path).unwrap();
+        assert_eq!(facts.to_json().unwrap(), fs::read_to_string(path).unwrap());
+    }
+}
