@@ -5,4 +5,5 @@
 //! of randomness are handed in.
 
 pub mod clock;
+pub mod cluster;
 pub mod expose;

@@ -1,0 +1,305 @@
+//! Writes to Services: the addresses with their annotations, and the condition. All by server-side apply with the
+//! object's uid, so that a re-created Service isn't taken for the old one and a deleted one isn't created anew.
+//! Owns what is sent and what the answer means for the view; decides nothing.
+
+use super::Cluster;
+use super::call::{self, call};
+use super::error::{Class, Error, Failure};
+use super::objects::{MANAGER, Resource, StoredService, condition_type, identity};
+use crate::expose::plan::Publication;
+use crate::expose::{Condition, PREFIX, PrivateIp, PublicIp, ServiceKey};
+use http::Method;
+use serde_json::{Value, json};
+use std::fmt::Display;
+use std::time::Duration;
+
+const APPLY: &str = "application/apply-patch+yaml";
+const JSON_PATCH: &str = "application/json-patch+json";
+
+/// Pauses before the reads that follow a write of unknown outcome.
+const READ_BACK: [Duration; 3] = [
+    Duration::ZERO,
+    Duration::from_millis(300),
+    Duration::from_secs(2),
+];
+
+fn path(service: &ServiceKey) -> String {
+    format!(
+        "/api/v1/namespaces/{}/services/{}",
+        service.namespace, service.name
+    )
+}
+
+/// The object that is applied: what isn't in it is given back.
+fn body(service: &ServiceKey, uid: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": service.name, "namespace": service.namespace, "uid": uid},
+    })
+}
+
+fn texts<T: Display>(items: &[T]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
+}
+
+fn publication_body(publication: &Publication) -> Value {
+    let private = texts::<PrivateIp>(&publication.private_ips);
+    let public = texts::<PublicIp>(&publication.public_ips);
+    let mut annotations = serde_json::Map::new();
+    annotations.insert(format!("{PREFIX}assigned"), private.join(",").into());
+    annotations.insert(format!("{PREFIX}addresses"), public.join(",").into());
+    let mut object = body(&publication.service, &publication.uid);
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.insert("annotations".into(), annotations.into());
+    }
+    if let Some(object) = object.as_object_mut() {
+        object.insert("spec".into(), json!({"externalIPs": private}));
+    }
+    object
+}
+
+impl Cluster {
+    /// Tries a publication without effect (`dryRun=All`).
+    ///
+    /// # Errors
+    /// What the publication itself would meet; the outcome is never unknown.
+    pub async fn try_publication(&self, publication: &Publication) -> Result<(), Error> {
+        let what = format!("trying to set spec.externalIPs of {}", publication.service);
+        let uri = format!(
+            "{}?fieldManager={MANAGER}&force={}&dryRun=All",
+            path(&publication.service),
+            publication.take_over
+        );
+        let body = publication_body(publication).to_string().into_bytes();
+        call(&self.client, Method::PATCH, &uri, Some(APPLY), body)
+            .await
+            .map(drop)
+            .map_err(|failure| failure.into_error(&what, false))
+    }
+
+    /// Sets `spec.externalIPs` and the annotations that go with it.
+    ///
+    /// # Errors
+    /// See [`Class`]. After an unknown outcome the Service has been read again before this returns.
+    pub async fn publish(&self, publication: &Publication) -> Result<(), Error> {
+        let service = &publication.service;
+        let what = format!("setting spec.externalIPs of {service}");
+        let uri = format!(
+            "{}?fieldManager={MANAGER}&force={}",
+            path(service),
+            publication.take_over
+        );
+        let body = publication_body(publication);
+        self.write(service, &what, &uri, APPLY, &body).await?;
+        if publication.take_over {
+            self.disown_legacy(service).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives back all that our field manager owns on the object: the list and the annotations.
+    ///
+    /// # Errors
+    /// See [`Class`]. After an unknown outcome the Service has been read again before this returns.
+    pub async fn release(&self, service: &ServiceKey, uid: &str) -> Result<(), Error> {
+        let what = format!("withdrawing spec.externalIPs of {service}");
+        // Else the 2018 version's claim would keep the list alive.
+        self.disown_legacy(service).await?;
+        let uri = format!("{}?fieldManager={MANAGER}&force=false", path(service));
+        self.write(service, &what, &uri, APPLY, &body(service, uid))
+            .await
+    }
+
+    /// Sets our condition in `status.conditions`; `None` removes it. Nothing is sent when it is there already.
+    /// `lastTransitionTime` moves only with the status.
+    ///
+    /// # Errors
+    /// See [`Class`]. After an unknown outcome the Service has been read again before this returns.
+    pub async fn set_condition(
+        &self,
+        service: &ServiceKey,
+        uid: &str,
+        condition: Option<&Condition>,
+    ) -> Result<(), Error> {
+        let there = self.with(|s| {
+            let entry = s.services.entry(service)?;
+            let stored = entry.good.as_ref().filter(|_| entry.uid == uid)?;
+            Some((stored.service.ready.clone(), stored.transition.clone()))
+        });
+        if let Some((ready, _)) = &there
+            && ready.as_ref() == condition
+        {
+            return Ok(());
+        }
+        let mut object = body(service, uid);
+        if let Some(condition) = condition {
+            let since = there
+                .and_then(|(ready, since)| {
+                    since.filter(|_| ready.is_some_and(|r| r.ready == condition.ready))
+                })
+                .unwrap_or_else(|| self.now("%Y-%m-%dT%H:%M:%SZ"));
+            let status = json!({"conditions": [{
+                "type": condition_type(),
+                "status": if condition.ready { "True" } else { "False" },
+                "reason": condition.reason,
+                "message": super::error::excerpt(&condition.message, 32_768),
+                "lastTransitionTime": since,
+            }]});
+            if let Some(object) = object.as_object_mut() {
+                object.insert("status".into(), status);
+            }
+        }
+        let what = format!("setting the condition Ready of {service}");
+        let uri = format!(
+            "{}/status?fieldManager={MANAGER}&force=false",
+            path(service)
+        );
+        self.write(service, &what, &uri, APPLY, &object).await
+    }
+
+    /// The wall clock's time in UTC, in the given format.
+    pub(super) fn now(&self, format: &str) -> String {
+        jiff::Timestamp::try_from(self.clock.wall())
+            .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+            .strftime(format)
+            .to_string()
+    }
+
+    /// After a take-over the 2018 version's claim on the list is struck out of the managed fields: as long as two
+    /// claim it, neither can give it back. Guarded by the resource version, so that no other change is lost.
+    async fn disown_legacy(&self, service: &ServiceKey) -> Result<(), Error> {
+        let found = self.with(|s| {
+            let entry = s.services.entry(service)?;
+            let stored = entry.good.as_ref()?;
+            let ours = stored.service.external_ips_owner == crate::expose::FieldOwner::Us;
+            (ours && !stored.legacy_entries.is_empty()).then(|| {
+                (
+                    entry.uid.clone(),
+                    entry.version.clone(),
+                    stored.legacy_entries.clone(),
+                )
+            })
+        });
+        let Some((uid, version, entries)) = found else {
+            return Ok(());
+        };
+        let mut operations = vec![
+            json!({"op": "test", "path": "/metadata/uid", "value": uid}),
+            json!({"op": "replace", "path": "/metadata/resourceVersion", "value": version}),
+        ];
+        operations.extend(entries.iter().map(|i| {
+            let path = format!("/metadata/managedFields/{i}/fieldsV1/f:spec/f:externalIPs");
+            json!({"op": "remove", "path": path})
+        }));
+        let what = format!("taking spec.externalIPs of {service} over");
+        let uri = format!("{}?fieldManager={MANAGER}", path(service));
+        self.write(service, &what, &uri, JSON_PATCH, &Value::Array(operations))
+            .await
+    }
+
+    /// Sends a write and brings the view up to date with its answer, or with a read of its own where the answer
+    /// leaves it open what is there now.
+    async fn write(
+        &self,
+        service: &ServiceKey,
+        what: &str,
+        uri: &str,
+        content_type: &str,
+        body: &Value,
+    ) -> Result<(), Error> {
+        let doubt = Doubt::new(self, service);
+        let body = body.to_string().into_bytes();
+        let error = match call(&self.client, Method::PATCH, uri, Some(content_type), body).await {
+            Ok(answer) if self.take_in(&answer) => {
+                doubt.resolved();
+                return Ok(());
+            }
+            Ok(_) => Failure::Malformed("the answer isn't a Service".into()).into_error(what, true),
+            Err(failure) => failure.into_error(what, true),
+        };
+        match error.class {
+            Class::UnknownOutcome | Class::Changed | Class::NotFound => {
+                if self.read_back(service).await {
+                    doubt.resolved();
+                } else if error.class != Class::UnknownOutcome {
+                    // Nothing was written: what was known before is still the best that is known.
+                    doubt.resolved();
+                }
+            }
+            _ => doubt.resolved(),
+        }
+        Err(error)
+    }
+
+    /// Takes a Service from an answer into the view; whether it was one.
+    fn take_in(&self, answer: &[u8]) -> bool {
+        let Ok(text) = std::str::from_utf8(answer) else {
+            return false;
+        };
+        let Some(identity) = identity(text) else {
+            return false;
+        };
+        self.with(|s| s.uncertain.remove(&identity.key));
+        self.put(identity, StoredService::decode(text), None);
+        true
+    }
+
+    /// Reads a Service anew; whether that worked.
+    async fn read_back(&self, service: &ServiceKey) -> bool {
+        for pause in READ_BACK {
+            tokio::time::sleep(pause).await;
+            match call::get(&self.client, &path(service)).await {
+                Ok(answer) => {
+                    if self.take_in(&answer) {
+                        return true;
+                    }
+                }
+                Err(Failure::Answer { code, .. }) if code == http::StatusCode::NOT_FOUND => {
+                    let known = self.with(|s| {
+                        s.uncertain.remove(service);
+                        s.services.forget(service)
+                    });
+                    if known {
+                        self.bump();
+                    }
+                    return true;
+                }
+                Err(_) => {}
+            }
+        }
+        false
+    }
+}
+
+/// While a write is on its way, and after it was abandoned half-way, what the view says of its Service is in
+/// doubt.
+struct Doubt<'a> {
+    cluster: &'a Cluster,
+    service: &'a ServiceKey,
+    resolved: bool,
+}
+
+impl<'a> Doubt<'a> {
+    fn new(cluster: &'a Cluster, service: &'a ServiceKey) -> Doubt<'a> {
+        Doubt {
+            cluster,
+            service,
+            resolved: false,
+        }
+    }
+
+    fn resolved(mut self) {
+        self.resolved = true;
+    }
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        if !self.resolved {
+            let now = self.cluster.clock.monotonic();
+            let service = self.service.clone();
+            self.cluster.with(|s| s.uncertain.insert(service, now));
+        }
+    }
+}

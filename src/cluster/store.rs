@@ -1,0 +1,218 @@
+//! The objects of one kind as last seen, and the rules by which a newer look replaces an older one. No I/O.
+//!
+//! Resource versions are compared as numbers where both are numbers, as Kubernetes promises since 1.35; where one
+//! is not, the later arrival counts as newer.
+
+use super::objects::{Identity, Key};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// A list that lost more objects than this, and more than half, is asked for twice.
+const FEW: usize = 5;
+
+/// Whether version `a` is older than version `b`.
+fn older(a: &str, b: &str) -> bool {
+    match (a.parse::<u64>(), b.parse::<u64>()) {
+        (Ok(a), Ok(b)) => a < b,
+        _ => false,
+    }
+}
+
+/// One object.
+pub(super) struct Entry<T> {
+    /// Its uid.
+    pub uid: String,
+    /// Resource version of the last look, decodable or not.
+    pub version: String,
+    /// The last version that could be decoded.
+    pub good: Option<T>,
+    /// Why the last version couldn't be decoded.
+    pub broken: Option<String>,
+}
+
+/// A complete list, decoded item by item.
+pub(super) struct Listing<T> {
+    /// Resource version of the list.
+    pub version: String,
+    /// What it holds.
+    pub items: Vec<(Identity, Result<T, String>)>,
+    /// How many of its items don't even tell which object they are.
+    pub nameless: usize,
+}
+
+/// What became of a list.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Replaced {
+    /// It is the view now; whether that changed anything.
+    Applied(bool),
+    /// It is older than what was seen before: refused.
+    Older,
+    /// So many objects are gone at once that it takes a second list to believe it.
+    Shrunken(usize),
+}
+
+/// All objects of one kind.
+pub(super) struct Store<T> {
+    items: BTreeMap<Key, Entry<T>>,
+    complete: bool,
+    highest: Option<u64>,
+    alive_at: Option<Duration>,
+    /// What the last list, not yet believed, said to be gone.
+    suspicion: Option<BTreeSet<Key>>,
+}
+
+impl<T> Default for Store<T> {
+    fn default() -> Store<T> {
+        Store {
+            items: BTreeMap::new(),
+            complete: false,
+            highest: None,
+            alive_at: None,
+            suspicion: None,
+        }
+    }
+}
+
+impl<T: PartialEq> Store<T> {
+    /// Whether a complete list was ever taken in.
+    pub fn complete(&self) -> bool {
+        self.complete
+    }
+
+    /// The last sign that the view is current.
+    pub fn alive_at(&self) -> Option<Duration> {
+        self.alive_at
+    }
+
+    /// The API server was heard at `now`.
+    pub fn alive(&mut self, now: Duration) {
+        self.alive_at = Some(now);
+    }
+
+    /// The highest resource version seen.
+    pub fn highest(&self) -> Option<u64> {
+        self.highest
+    }
+
+    /// A resource version was seen.
+    pub fn saw(&mut self, version: &str) {
+        if let Ok(version) = version.parse() {
+            self.highest = self.highest.max(Some(version));
+        }
+    }
+
+    /// The object's last look.
+    pub fn entry(&self, key: &Key) -> Option<&Entry<T>> {
+        self.items.get(key)
+    }
+
+    /// The object's last good version.
+    pub fn get(&self, key: &Key) -> Option<&T> {
+        self.items.get(key)?.good.as_ref()
+    }
+
+    /// All objects.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &Entry<T>)> {
+        self.items.iter()
+    }
+
+    /// Takes in one object. Older than what is there: ignored. Not decodable: the last good version stays.
+    /// Returns whether anything relevant changed.
+    pub fn put(&mut self, identity: Identity, object: Result<T, String>) -> bool {
+        self.saw(&identity.version);
+        let Some(entry) = self.items.get_mut(&identity.key) else {
+            let (good, broken) = match object {
+                Ok(object) => (Some(object), None),
+                Err(why) => (None, Some(why)),
+            };
+            let entry = Entry {
+                uid: identity.uid,
+                version: identity.version,
+                good,
+                broken,
+            };
+            self.items.insert(identity.key, entry);
+            return true;
+        };
+        if older(&identity.version, &entry.version) {
+            return false;
+        }
+        entry.version = identity.version;
+        let recreated = entry.uid != identity.uid;
+        if recreated {
+            // The last good version is another object's: nothing of it is true of this one.
+            entry.uid = identity.uid;
+            entry.good = None;
+        }
+        match object {
+            Ok(object) => {
+                let changed = entry.broken.is_some() || entry.good.as_ref() != Some(&object);
+                entry.good = Some(object);
+                entry.broken = None;
+                changed
+            }
+            Err(why) => {
+                let changed = recreated || entry.broken.as_ref() != Some(&why);
+                entry.broken = Some(why);
+                changed
+            }
+        }
+    }
+
+    /// The object is gone, as of `identity.version`. Ignored where something newer is there.
+    pub fn remove(&mut self, identity: &Identity) -> bool {
+        self.saw(&identity.version);
+        let stale = self
+            .items
+            .get(&identity.key)
+            .is_none_or(|e| older(&identity.version, &e.version));
+        !stale && self.items.remove(&identity.key).is_some()
+    }
+
+    /// A read of just this object said that it isn't there.
+    pub fn forget(&mut self, key: &Key) -> bool {
+        self.items.remove(key).is_some()
+    }
+
+    /// Takes a complete list for the view. `floor`: the highest resource version seen when the list was asked for.
+    pub fn replace(&mut self, listing: Listing<T>, floor: Option<u64>) -> Replaced {
+        let version = listing.version.parse::<u64>().ok();
+        if version.is_some_and(|v| floor.is_some_and(|f| v < f)) {
+            return Replaced::Older;
+        }
+        let listed: BTreeSet<&Key> = listing.items.iter().map(|(i, _)| &i.key).collect();
+        let gone: BTreeSet<Key> = self
+            .items
+            .iter()
+            // What was written or read since the list was asked for is newer than the list.
+            .filter(|(k, e)| !listed.contains(k) && !older(&listing.version, &e.version))
+            .map(|(k, _)| k.clone())
+            .collect();
+        let before = self.items.len();
+        if self.complete && gone.len() > FEW && gone.len() * 2 > before {
+            let confirmed = self
+                .suspicion
+                .as_ref()
+                .is_some_and(|first| gone.is_subset(first));
+            if !confirmed {
+                let count = gone.len();
+                self.suspicion = Some(gone);
+                return Replaced::Shrunken(count);
+            }
+        }
+        self.suspicion = None;
+        let mut changed = !self.complete;
+        // An item without a name could be any of those that seem to be gone.
+        if listing.nameless == 0 {
+            for key in &gone {
+                changed |= self.items.remove(key).is_some();
+            }
+        }
+        self.saw(&listing.version);
+        for (identity, object) in listing.items {
+            changed |= self.put(identity, object);
+        }
+        self.complete = true;
+        Replaced::Applied(changed)
+    }
+}

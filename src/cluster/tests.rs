@@ -1,0 +1,1 @@
+//! Rules of the module, on a simulated API server.
