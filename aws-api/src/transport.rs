@@ -10,8 +10,7 @@ use crate::operation::Service;
 
 /// Anything that carries a signed request to AWS and brings the whole answer back. A non-2xx answer is an
 /// answer, not an error.
-pub type Transport =
-    BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, TransportError>;
+pub type Transport = BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, TransportError>;
 
 /// What a layer around a [`Transport`] is told of each request, in the request's extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

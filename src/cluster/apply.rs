@@ -17,17 +17,10 @@ const APPLY: &str = "application/apply-patch+yaml";
 const JSON_PATCH: &str = "application/json-patch+json";
 
 /// Pauses before the reads that follow a write of unknown outcome.
-const READ_BACK: [Duration; 3] = [
-    Duration::ZERO,
-    Duration::from_millis(300),
-    Duration::from_secs(2),
-];
+const READ_BACK: [Duration; 3] = [Duration::ZERO, Duration::from_millis(300), Duration::from_secs(2)];
 
 fn path(service: &ServiceKey) -> String {
-    format!(
-        "/api/v1/namespaces/{}/services/{}",
-        service.namespace, service.name
-    )
+    format!("/api/v1/namespaces/{}/services/{}", service.namespace, service.name)
 }
 
 /// The object that is applied: what isn't in it is given back.
@@ -66,11 +59,8 @@ impl Cluster {
     /// What the publication itself would meet; the outcome is never unknown.
     pub async fn try_publication(&self, publication: &Publication) -> Result<(), Error> {
         let what = format!("trying to set spec.externalIPs of {}", publication.service);
-        let uri = format!(
-            "{}?fieldManager={MANAGER}&force={}&dryRun=All",
-            path(&publication.service),
-            publication.take_over
-        );
+        let uri =
+            format!("{}?fieldManager={MANAGER}&force={}&dryRun=All", path(&publication.service), publication.take_over);
         let body = publication_body(publication).to_string().into_bytes();
         call(&self.client, Method::PATCH, &uri, Some(APPLY), body)
             .await
@@ -85,11 +75,7 @@ impl Cluster {
     pub async fn publish(&self, publication: &Publication) -> Result<(), Error> {
         let service = &publication.service;
         let what = format!("setting spec.externalIPs of {service}");
-        let uri = format!(
-            "{}?fieldManager={MANAGER}&force={}",
-            path(service),
-            publication.take_over
-        );
+        let uri = format!("{}?fieldManager={MANAGER}&force={}", path(service), publication.take_over);
         let body = publication_body(publication);
         self.write(service, &what, &uri, APPLY, &body).await?;
         if publication.take_over {
@@ -107,8 +93,7 @@ impl Cluster {
         // Else the 2018 version's claim would keep the list alive.
         self.disown_legacy(service).await?;
         let uri = format!("{}?fieldManager={MANAGER}&force=false", path(service));
-        self.write(service, &what, &uri, APPLY, &body(service, uid))
-            .await
+        self.write(service, &what, &uri, APPLY, &body(service, uid)).await
     }
 
     /// Sets our condition in `status.conditions`; `None` removes it. Nothing is sent when it is there already.
@@ -135,9 +120,7 @@ impl Cluster {
         let mut object = body(service, uid);
         if let Some(condition) = condition {
             let since = there
-                .and_then(|(ready, since)| {
-                    since.filter(|_| ready.is_some_and(|r| r.ready == condition.ready))
-                })
+                .and_then(|(ready, since)| since.filter(|_| ready.is_some_and(|r| r.ready == condition.ready)))
                 .unwrap_or_else(|| self.now("%Y-%m-%dT%H:%M:%SZ"));
             let status = json!({"conditions": [{
                 "type": condition_type(),
@@ -151,19 +134,13 @@ impl Cluster {
             }
         }
         let what = format!("setting the condition Ready of {service}");
-        let uri = format!(
-            "{}/status?fieldManager={MANAGER}&force=false",
-            path(service)
-        );
+        let uri = format!("{}/status?fieldManager={MANAGER}&force=false", path(service));
         self.write(service, &what, &uri, APPLY, &object).await
     }
 
     /// The wall clock's time in UTC, in the given format.
     pub(super) fn now(&self, format: &str) -> String {
-        jiff::Timestamp::try_from(self.clock.wall())
-            .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-            .strftime(format)
-            .to_string()
+        jiff::Timestamp::try_from(self.clock.wall()).unwrap_or(jiff::Timestamp::UNIX_EPOCH).strftime(format).to_string()
     }
 
     /// After a take-over the 2018 version's claim on the list is struck out of the managed fields: as long as two
@@ -173,13 +150,8 @@ impl Cluster {
             let entry = s.services.entry(service)?;
             let stored = entry.good.as_ref()?;
             let ours = stored.service.external_ips_owner == crate::expose::FieldOwner::Us;
-            (ours && !stored.legacy_entries.is_empty()).then(|| {
-                (
-                    entry.uid.clone(),
-                    entry.version.clone(),
-                    stored.legacy_entries.clone(),
-                )
-            })
+            (ours && !stored.legacy_entries.is_empty())
+                .then(|| (entry.uid.clone(), entry.version.clone(), stored.legacy_entries.clone()))
         });
         let Some((uid, version, entries)) = found else {
             return Ok(());
@@ -194,8 +166,7 @@ impl Cluster {
         }));
         let what = format!("taking spec.externalIPs of {service} over");
         let uri = format!("{}?fieldManager={MANAGER}", path(service));
-        self.write(service, &what, &uri, JSON_PATCH, &Value::Array(operations))
-            .await
+        self.write(service, &what, &uri, JSON_PATCH, &Value::Array(operations)).await
     }
 
     /// Sends a write and brings the view up to date with its answer, or with a read of its own where the answer
@@ -282,11 +253,7 @@ struct Doubt<'a> {
 
 impl<'a> Doubt<'a> {
     fn new(cluster: &'a Cluster, service: &'a ServiceKey) -> Doubt<'a> {
-        Doubt {
-            cluster,
-            service,
-            resolved: false,
-        }
+        Doubt { cluster, service, resolved: false }
     }
 
     fn resolved(mut self) {

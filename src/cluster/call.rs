@@ -19,16 +19,11 @@ fn request(
     content_type: Option<&str>,
     body: Vec<u8>,
 ) -> Result<Request<Body>, Failure> {
-    let mut builder = Request::builder()
-        .method(method)
-        .uri(uri)
-        .header(http::header::ACCEPT, "application/json");
+    let mut builder = Request::builder().method(method).uri(uri).header(http::header::ACCEPT, "application/json");
     if let Some(content_type) = content_type {
         builder = builder.header(http::header::CONTENT_TYPE, content_type);
     }
-    builder
-        .body(Body::from(body))
-        .map_err(|e| Failure::Transport(kube::Error::HttpError(e)))
+    builder.body(Body::from(body)).map_err(|e| Failure::Transport(kube::Error::HttpError(e)))
 }
 
 async fn open(client: &kube::Client, request: Request<Body>) -> Result<Response<Body>, Failure> {
@@ -61,9 +56,7 @@ pub(super) async fn call(
 ) -> Result<Bytes, Failure> {
     let request = request(method, uri, content_type, body)?;
     let answer = async { collect(open(client, request).await?.into_body()).await };
-    tokio::time::timeout(BACKSTOP, answer)
-        .await
-        .unwrap_or(Err(Failure::TimedOut))
+    tokio::time::timeout(BACKSTOP, answer).await.unwrap_or(Err(Failure::TimedOut))
 }
 
 /// Sends a GET and reads the whole answer.
@@ -74,8 +67,6 @@ pub(super) async fn get(client: &kube::Client, uri: &str) -> Result<Bytes, Failu
 /// Sends a GET whose answer is a stream without a foreseeable end.
 pub(super) async fn stream(client: &kube::Client, uri: &str) -> Result<Body, Failure> {
     let request = request(http::Method::GET, uri, None, Vec::new())?;
-    let response = tokio::time::timeout(BACKSTOP, open(client, request))
-        .await
-        .unwrap_or(Err(Failure::TimedOut))?;
+    let response = tokio::time::timeout(BACKSTOP, open(client, request)).await.unwrap_or(Err(Failure::TimedOut))?;
     Ok(response.into_body())
 }

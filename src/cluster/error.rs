@@ -86,11 +86,7 @@ pub(super) struct Cause {
 #[derive(Debug)]
 pub(super) enum Failure {
     /// An answer with an error status.
-    Answer {
-        code: StatusCode,
-        retry_after: Option<Duration>,
-        status: Status,
-    },
+    Answer { code: StatusCode, retry_after: Option<Duration>, status: Status },
     /// No answer, or half of one.
     Transport(kube::Error),
     /// No answer in time.
@@ -102,30 +98,21 @@ pub(super) enum Failure {
 impl Failure {
     /// A failure from an answer with an error status.
     pub fn answer(code: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
-        let status: Status = serde_json::from_slice(body).unwrap_or_else(|_| Status {
-            message: excerpt(&String::from_utf8_lossy(body), 300),
-            ..Status::default()
-        });
+        let status: Status = serde_json::from_slice(body)
+            .unwrap_or_else(|_| Status { message: excerpt(&String::from_utf8_lossy(body), 300), ..Status::default() });
         let seconds = headers
             .get(http::header::RETRY_AFTER)
             .and_then(|v| v.to_str().ok())
             .and_then(|v| v.trim().parse::<u32>().ok())
             .or_else(|| status.details.as_ref().and_then(|d| d.retry_after_seconds));
-        Failure::Answer {
-            code,
-            retry_after: seconds.map(|s| Duration::from_secs(s.min(300).into())),
-            status,
-        }
+        Failure::Answer { code, retry_after: seconds.map(|s| Duration::from_secs(s.min(300).into())), status }
     }
 
     /// Whether the watch can't be continued and everything must be listed anew.
     pub fn is_gone(&self) -> bool {
         match self {
             Failure::Answer { code, status, .. } => {
-                *code == StatusCode::GONE
-                    || status.code == 410
-                    || status.reason == "Expired"
-                    || status.reason == "Gone"
+                *code == StatusCode::GONE || status.code == 410 || status.reason == "Expired" || status.reason == "Gone"
             }
             _ => false,
         }
@@ -161,36 +148,21 @@ impl Failure {
     /// What it means for a call that does `what` (`apply spec.externalIPs of ns/name`). `effect`: whether the call
     /// changes something, so that a lost answer leaves its outcome open.
     pub fn into_error(self, what: &str, effect: bool) -> Error {
-        let open = if effect {
-            Class::UnknownOutcome
-        } else {
-            Class::Transient
-        };
+        let open = if effect { Class::UnknownOutcome } else { Class::Transient };
         let (class, why) = match self {
-            Failure::Answer {
-                code,
-                retry_after,
-                status,
-            } => classify(code, retry_after, &status, open),
-            Failure::Transport(e) if is_not_leader(&e) => {
-                (Class::NotLeader, "this process is not the leader".into())
+            Failure::Answer { code, retry_after, status } => classify(code, retry_after, &status, open),
+            Failure::Transport(e) if is_not_leader(&e) => (Class::NotLeader, "this process is not the leader".into()),
+            Failure::Transport(e) if never_sent(&e) => {
+                (Class::Transient, format!("the API server can't be reached: {}", chain(&e)))
             }
-            Failure::Transport(e) if never_sent(&e) => (
-                Class::Transient,
-                format!("the API server can't be reached: {}", chain(&e)),
-            ),
-            Failure::Transport(kube::Error::Auth(e)) => (
-                Class::Denied,
-                format!("no credentials for the API server: {}", chain(&e)),
-            ),
+            Failure::Transport(kube::Error::Auth(e)) => {
+                (Class::Denied, format!("no credentials for the API server: {}", chain(&e)))
+            }
             Failure::Transport(e) => (open, format!("the connection failed: {}", chain(&e))),
             Failure::TimedOut => (open, "no answer in time".into()),
             Failure::Malformed(why) => (open, why),
         };
-        Error {
-            class,
-            message: format!("{what}: {why}"),
-        }
+        Error { class, message: format!("{what}: {why}") }
     }
 }
 
@@ -207,12 +179,7 @@ impl fmt::Display for Failure {
     }
 }
 
-fn classify(
-    code: StatusCode,
-    retry_after: Option<Duration>,
-    status: &Status,
-    open: Class,
-) -> (Class, String) {
+fn classify(code: StatusCode, retry_after: Option<Duration>, status: &Status, open: Class) -> (Class, String) {
     let message = excerpt(&status.message, 600);
     match code.as_u16() {
         404 => (Class::NotFound, format!("it isn't there: {message}")),
@@ -222,19 +189,13 @@ fn classify(
         }
         409 => {
             let causes = status.details.as_ref().and_then(|d| d.causes.as_deref());
-            let conflicts: Vec<&Cause> = causes
-                .unwrap_or_default()
-                .iter()
-                .filter(|c| c.reason == "FieldManagerConflict")
-                .collect();
+            let conflicts: Vec<&Cause> =
+                causes.unwrap_or_default().iter().filter(|c| c.reason == "FieldManagerConflict").collect();
             if conflicts.is_empty() {
                 return (Class::Changed, format!("it has changed: {message}"));
             }
-            let mut managers: Vec<String> = conflicts
-                .iter()
-                .filter_map(|c| c.message.split('"').nth(1))
-                .map(str::to_owned)
-                .collect();
+            let mut managers: Vec<String> =
+                conflicts.iter().filter_map(|c| c.message.split('"').nth(1)).map(str::to_owned).collect();
             managers.sort();
             managers.dedup();
             let names = managers.join(", ");
@@ -243,25 +204,17 @@ fn classify(
                 format!("the field belongs to {names}, who must give it up first: {message}"),
             )
         }
-        401 => (
-            Class::Denied,
-            format!("the API server doesn't accept the daemon's credentials: {message}"),
-        ),
+        401 => (Class::Denied, format!("the API server doesn't accept the daemon's credentials: {message}")),
         // RBAC says `User "..." cannot patch resource ...`; admission control says why it refuses the content.
-        403 if message.contains(" cannot ") && message.contains("User ") => (
-            Class::Denied,
-            format!("the daemon's ServiceAccount lacks a permission: {message}"),
-        ),
+        403 if message.contains(" cannot ") && message.contains("User ") => {
+            (Class::Denied, format!("the daemon's ServiceAccount lacks a permission: {message}"))
+        }
         429 => (
-            Class::Throttled {
-                retry_after: retry_after.unwrap_or(Duration::from_secs(1)),
-            },
+            Class::Throttled { retry_after: retry_after.unwrap_or(Duration::from_secs(1)) },
             "the API server asks for patience".into(),
         ),
         503 if retry_after.is_some() => (
-            Class::Throttled {
-                retry_after: retry_after.unwrap_or(Duration::from_secs(1)),
-            },
+            Class::Throttled { retry_after: retry_after.unwrap_or(Duration::from_secs(1)) },
             "the API server is overloaded".into(),
         ),
         500.. => (open, format!("the API server failed ({code}): {message}")),
@@ -276,13 +229,11 @@ pub(super) fn is_not_leader(error: &kube::Error) -> bool {
 
 /// Whether the request can't have reached the API server.
 fn never_sent(error: &kube::Error) -> bool {
-    matches!(
-        error,
-        kube::Error::HttpError(_) | kube::Error::BuildRequest(_)
-    ) || causes(error).any(|e| {
-        e.downcast_ref::<hyper_util::client::legacy::Error>()
-            .is_some_and(hyper_util::client::legacy::Error::is_connect)
-    })
+    matches!(error, kube::Error::HttpError(_) | kube::Error::BuildRequest(_))
+        || causes(error).any(|e| {
+            e.downcast_ref::<hyper_util::client::legacy::Error>()
+                .is_some_and(hyper_util::client::legacy::Error::is_connect)
+        })
 }
 
 fn causes<'a>(

@@ -61,20 +61,11 @@ impl Cluster {
                 EventKind::Warning => "Warning",
             },
         });
-        let uri = format!(
-            "/apis/events.k8s.io/v1/namespaces/{}/events",
-            service.namespace
-        );
+        let uri = format!("/apis/events.k8s.io/v1/namespaces/{}/events", service.namespace);
         let body = body.to_string().into_bytes();
-        call(
-            &self.client,
-            Method::POST,
-            &uri,
-            Some("application/json"),
-            body,
-        )
-        .await
-        .map(drop)
-        .map_err(|f| f.into_error(&format!("recording an Event on {service}"), true))
+        call(&self.client, Method::POST, &uri, Some("application/json"), body)
+            .await
+            .map(drop)
+            .map_err(|f| f.into_error(&format!("recording an Event on {service}"), true))
     }
 }

@@ -95,11 +95,7 @@ impl Cluster {
 
     /// Keeps the view current. Never returns; dropping it ends all of it.
     pub async fn run(self: Arc<Self>) {
-        tokio::join!(
-            self.follow::<StoredService>(),
-            self.follow::<Node>(),
-            self.follow::<Slice>()
-        );
+        tokio::join!(self.follow::<StoredService>(), self.follow::<Node>(), self.follow::<Slice>());
     }
 
     /// Moves on at each change that the core could see.

@@ -1,9 +1,7 @@
 //! Kubernetes objects as they come in, reduced to the fields that are used. Decodes one item at a time, so that
 //! one that is odd disturbs no other. Keeps nothing.
 
-use crate::expose::{
-    Condition, FieldOwner, Node, PREFIX, Port, Protocol, Service, ServiceKey, ServiceKind,
-};
+use crate::expose::{Condition, FieldOwner, Node, PREFIX, Port, Protocol, Service, ServiceKey, ServiceKind};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -69,11 +67,7 @@ struct IdentityMeta {
 /// Which object it is, even where the rest of it can't be read.
 pub(super) fn identity(raw: &str) -> Option<Identity> {
     let meta = serde_json::from_str::<MetaOnly>(raw).ok()?.metadata;
-    Some(Identity {
-        key: Key::new(meta.namespace, meta.name),
-        uid: meta.uid,
-        version: meta.resource_version,
-    })
+    Some(Identity { key: Key::new(meta.namespace, meta.name), uid: meta.uid, version: meta.resource_version })
 }
 
 /// The resource version of a bookmark.
@@ -87,10 +81,7 @@ pub(super) fn bookmark(raw: &str) -> Option<String> {
     struct MarkMeta {
         resource_version: String,
     }
-    serde_json::from_str::<Mark>(raw)
-        .ok()
-        .map(|m| m.metadata.resource_version)
-        .filter(|v| !v.is_empty())
+    serde_json::from_str::<Mark>(raw).ok().map(|m| m.metadata.resource_version).filter(|v| !v.is_empty())
 }
 
 /// A kind of object that is watched.
@@ -186,8 +177,7 @@ impl RawManaged {
 
     fn owns_annotation(&self) -> bool {
         let meta = self.fields.as_ref().and_then(|f| f.metadata.as_ref());
-        meta.and_then(|m| m.annotations.as_ref())
-            .is_some_and(|a| a.keys().any(|k| is_our_annotation(k)))
+        meta.and_then(|m| m.annotations.as_ref()).is_some_and(|a| a.keys().any(|k| is_our_annotation(k)))
     }
 
     /// Ours by server-side apply to the object itself.
@@ -196,15 +186,12 @@ impl RawManaged {
     }
 
     fn legacy(&self) -> bool {
-        (self.manager == MANAGER && self.operation != "Apply")
-            || self.manager == "before-first-apply"
+        (self.manager == MANAGER && self.operation != "Apply") || self.manager == "before-first-apply"
     }
 }
 
 fn is_our_annotation(field: &str) -> bool {
-    field
-        .strip_prefix("f:")
-        .is_some_and(|k| k.starts_with(PREFIX))
+    field.strip_prefix("f:").is_some_and(|k| k.starts_with(PREFIX))
 }
 
 /// Whose the list is. A list that nobody owns is from before the API server kept books.
@@ -304,11 +291,7 @@ impl Resource for StoredService {
     const API: &'static str = "/api/v1";
 
     fn decode(raw: &str) -> Result<StoredService, String> {
-        let RawService {
-            metadata,
-            spec,
-            status,
-        } = parse(raw)?;
+        let RawService { metadata, spec, status } = parse(raw)?;
         let kind = match spec.kind.as_deref() {
             None | Some("" | "ClusterIP") => ServiceKind::ClusterIp,
             Some("NodePort") => ServiceKind::NodePort,
@@ -323,23 +306,15 @@ impl Resource for StoredService {
                 Some("SCTP") => Protocol::Sctp,
                 Some(other) => return Err(format!("unknown protocol `{other}`")),
             };
-            Ok(Port {
-                protocol,
-                number: p.port,
-            })
+            Ok(Port { protocol, number: p.port })
         });
         let ports = ports.collect::<Result<Vec<Port>, String>>()?;
         let external_ips = spec.external_ips.unwrap_or_default();
         let managed = metadata.managed_fields.unwrap_or_default();
         let annotations = metadata.annotations.unwrap_or_default().into_iter();
-        let annotations = annotations
-            .filter_map(|(k, v)| k.strip_prefix(PREFIX).map(|k| (k.to_owned(), v)))
-            .collect();
-        let ours = status
-            .and_then(|s| s.conditions)
-            .unwrap_or_default()
-            .into_iter()
-            .find(|c| c.kind == condition_type());
+        let annotations = annotations.filter_map(|(k, v)| k.strip_prefix(PREFIX).map(|k| (k.to_owned(), v))).collect();
+        let ours =
+            status.and_then(|s| s.conditions).unwrap_or_default().into_iter().find(|c| c.kind == condition_type());
         Ok(StoredService {
             service: Service {
                 key: Key::new(metadata.namespace, metadata.name),
@@ -352,9 +327,7 @@ impl Resource for StoredService {
                 source_ranges: spec.load_balancer_source_ranges.unwrap_or_default(),
                 external_ips_owner: owner(external_ips.is_empty(), &managed),
                 external_ips,
-                owns_fields: managed
-                    .iter()
-                    .any(|m| m.ours() && (m.owns_list() || m.owns_annotation())),
+                owns_fields: managed.iter().any(|m| m.ours() && (m.owns_list() || m.owns_annotation())),
                 local_nodes: None,
                 deleting: metadata.deletion_timestamp.is_some(),
                 ready: ours.as_ref().map(|c| Condition {
@@ -405,11 +378,7 @@ impl Resource for Node {
     const API: &'static str = "/api/v1";
 
     fn decode(raw: &str) -> Result<Node, String> {
-        let RawNode {
-            metadata,
-            spec,
-            status,
-        } = parse(raw)?;
+        let RawNode { metadata, spec, status } = parse(raw)?;
         let conditions = status.and_then(|s| s.conditions).unwrap_or_default();
         let taints = spec.taints.unwrap_or_default();
         Ok(Node {
@@ -417,9 +386,7 @@ impl Resource for Node {
             created: seconds(metadata.creation_timestamp.as_deref())?,
             labels: metadata.labels.unwrap_or_default(),
             provider_id: spec.provider_id.unwrap_or_default(),
-            ready: conditions
-                .iter()
-                .any(|c| c.kind == "Ready" && c.status == "True"),
+            ready: conditions.iter().any(|c| c.kind == "Ready" && c.status == "True"),
             cordoned: spec.unschedulable.unwrap_or_default(),
             deleting: metadata.deletion_timestamp.is_some(),
             taints: taints.into_iter().map(|t| t.key).collect(),
@@ -454,23 +421,13 @@ impl Resource for Slice {
     const API: &'static str = "/apis/discovery.k8s.io/v1";
 
     fn decode(raw: &str) -> Result<Slice, String> {
-        let RawSlice {
-            metadata,
-            endpoints,
-        } = parse(raw)?;
+        let RawSlice { metadata, endpoints } = parse(raw)?;
         let mut labels = metadata.labels.unwrap_or_default();
         // An absent `ready` means unknown, which is to be taken as ready (discovery.k8s.io/v1).
         let ready = |e: &RawEndpoint| e.conditions.as_ref().and_then(|c| c.ready).unwrap_or(true);
         Ok(Slice {
-            service: labels
-                .remove("kubernetes.io/service-name")
-                .unwrap_or_default(),
-            nodes: endpoints
-                .unwrap_or_default()
-                .into_iter()
-                .filter(ready)
-                .filter_map(|e| e.node_name)
-                .collect(),
+            service: labels.remove("kubernetes.io/service-name").unwrap_or_default(),
+            nodes: endpoints.unwrap_or_default().into_iter().filter(ready).filter_map(|e| e.node_name).collect(),
         })
     }
 }

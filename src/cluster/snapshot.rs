@@ -74,12 +74,7 @@ impl Cluster {
 
     /// Objects that exist but whose last version couldn't be decoded; their owners are to be told.
     pub fn unreadable(&self) -> Vec<Unreadable> {
-        self.with(|s| {
-            unreadable(&s.services)
-                .chain(unreadable(&s.nodes))
-                .chain(unreadable(&s.slices))
-                .collect()
-        })
+        self.with(|s| unreadable(&s.services).chain(unreadable(&s.nodes)).chain(unreadable(&s.slices)).collect())
     }
 
     /// The cluster as known now. `None` until all lists are complete, while one of the views has had no sign of
@@ -94,8 +89,7 @@ impl Cluster {
             let usable = fresh(s.services.complete(), s.services.alive_at())
                 && fresh(s.nodes.complete(), s.nodes.alive_at())
                 && fresh(s.slices.complete(), s.slices.alive_at());
-            s.uncertain
-                .retain(|_, since| now.saturating_sub(*since) <= UNCERTAIN);
+            s.uncertain.retain(|_, since| now.saturating_sub(*since) <= UNCERTAIN);
             if !usable || !s.uncertain.is_empty() {
                 return None;
             }
@@ -110,10 +104,7 @@ fn take(state: &State) -> Snapshot {
     for (key, slice) in slices.filter_map(|(k, e)| e.good.as_ref().map(|s| (k, s))) {
         let service = ServiceKey::new(key.namespace.as_str(), slice.service.as_str());
         if state.services.get(&service).is_some_and(|s| s.local) {
-            local
-                .entry(service)
-                .or_default()
-                .extend(slice.nodes.iter().cloned());
+            local.entry(service).or_default().extend(slice.nodes.iter().cloned());
         }
     }
     let services = state.services.iter().filter_map(|(key, entry)| {
@@ -128,8 +119,5 @@ fn take(state: &State) -> Snapshot {
         let node = entry.good.as_ref()?;
         Some((key.name.clone(), node.clone()))
     });
-    Snapshot {
-        services: services.collect(),
-        nodes: nodes.collect(),
-    }
+    Snapshot { services: services.collect(), nodes: nodes.collect() }
 }

@@ -63,13 +63,7 @@ pub(super) struct Store<T> {
 
 impl<T> Default for Store<T> {
     fn default() -> Store<T> {
-        Store {
-            items: BTreeMap::new(),
-            complete: false,
-            highest: None,
-            alive_at: None,
-            suspicion: None,
-        }
+        Store { items: BTreeMap::new(), complete: false, highest: None, alive_at: None, suspicion: None }
     }
 }
 
@@ -125,12 +119,7 @@ impl<T: PartialEq> Store<T> {
                 Ok(object) => (Some(object), None),
                 Err(why) => (None, Some(why)),
             };
-            let entry = Entry {
-                uid: identity.uid,
-                version: identity.version,
-                good,
-                broken,
-            };
+            let entry = Entry { uid: identity.uid, version: identity.version, good, broken };
             self.items.insert(identity.key, entry);
             return true;
         };
@@ -162,10 +151,7 @@ impl<T: PartialEq> Store<T> {
     /// The object is gone, as of `identity.version`. Ignored where something newer is there.
     pub fn remove(&mut self, identity: &Identity) -> bool {
         self.saw(&identity.version);
-        let stale = self
-            .items
-            .get(&identity.key)
-            .is_none_or(|e| older(&identity.version, &e.version));
+        let stale = self.items.get(&identity.key).is_none_or(|e| older(&identity.version, &e.version));
         !stale && self.items.remove(&identity.key).is_some()
     }
 
@@ -190,10 +176,7 @@ impl<T: PartialEq> Store<T> {
             .collect();
         let before = self.items.len();
         if self.complete && gone.len() > FEW && gone.len() * 2 > before {
-            let confirmed = self
-                .suspicion
-                .as_ref()
-                .is_some_and(|first| gone.is_subset(first));
+            let confirmed = self.suspicion.as_ref().is_some_and(|first| gone.is_subset(first));
             if !confirmed {
                 let count = gone.len();
                 self.suspicion = Some(gone);

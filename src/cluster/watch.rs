@@ -200,11 +200,7 @@ impl Cluster {
 
     async fn pages<T: Watched>(&self) -> Result<Listing<T>, Failure> {
         let path = self.path::<T>();
-        let mut listing = Listing {
-            version: String::new(),
-            items: Vec::new(),
-            nameless: 0,
-        };
+        let mut listing = Listing { version: String::new(), items: Vec::new(), nameless: 0 };
         let mut next = String::new();
         loop {
             // No resourceVersion parameter: a read of the latest state, not of some API server's cache.
@@ -232,18 +228,13 @@ impl Cluster {
             next = page.metadata.next;
         }
         if listing.version.is_empty() {
-            return Err(Failure::Malformed(
-                "the list has no resource version".into(),
-            ));
+            return Err(Failure::Malformed("the list has no resource version".into()));
         }
         Ok(listing)
     }
 
     /// Decodes one object; `None` when not even its metadata can be read.
-    fn item<T: Resource>(
-        &self,
-        raw: &RawValue,
-    ) -> Option<(super::objects::Identity, Result<T, String>)> {
+    fn item<T: Resource>(&self, raw: &RawValue) -> Option<(super::objects::Identity, Result<T, String>)> {
         let Some(identity) = identity(raw.get()) else {
             self.counters.add(T::NAME, "nameless");
             warn!(self.log, "object ignored: its metadata can't be read"; "resource" => T::NAME);
@@ -269,16 +260,10 @@ impl Cluster {
         let body = match call::stream(&self.client, &uri).await {
             Ok(body) => body,
             Err(failure) if failure.is_gone() => {
-                return Ended {
-                    how: End::Gone,
-                    heard,
-                };
+                return Ended { how: End::Gone, heard };
             }
             Err(failure) => {
-                return Ended {
-                    how: End::Failed(failure),
-                    heard,
-                };
+                return Ended { how: End::Failed(failure), heard };
             }
         };
         if alive {
@@ -289,34 +274,21 @@ impl Cluster {
         let mut buffer = BytesMut::new();
         let mut searched = 0;
         loop {
-            let chunk =
-                match tokio::time::timeout(SILENCE, futures::StreamExt::next(&mut body)).await {
-                    Err(_) => {
-                        return Ended {
-                            how: End::Silent,
-                            heard,
-                        };
-                    }
-                    // Half a line at the end is dropped: it comes again with the next watch.
-                    Ok(None) => {
-                        return Ended {
-                            how: End::Closed,
-                            heard,
-                        };
-                    }
-                    Ok(Some(Err(e))) => {
-                        return Ended {
-                            how: End::Failed(Failure::Transport(e)),
-                            heard,
-                        };
-                    }
-                    Ok(Some(Ok(chunk))) => chunk,
-                };
+            let chunk = match tokio::time::timeout(SILENCE, futures::StreamExt::next(&mut body)).await {
+                Err(_) => {
+                    return Ended { how: End::Silent, heard };
+                }
+                // Half a line at the end is dropped: it comes again with the next watch.
+                Ok(None) => {
+                    return Ended { how: End::Closed, heard };
+                }
+                Ok(Some(Err(e))) => {
+                    return Ended { how: End::Failed(Failure::Transport(e)), heard };
+                }
+                Ok(Some(Ok(chunk))) => chunk,
+            };
             buffer.extend_from_slice(&chunk);
-            while let Some(end) = buffer
-                .get(searched..)
-                .and_then(|unread| unread.iter().position(|b| *b == b'\n'))
-            {
+            while let Some(end) = buffer.get(searched..).and_then(|unread| unread.iter().position(|b| *b == b'\n')) {
                 let line = buffer.split_to(searched + end);
                 buffer.advance(1);
                 searched = 0;
@@ -331,10 +303,7 @@ impl Cluster {
             searched = buffer.len();
             if searched > LONGEST_LINE {
                 let why = "a line of the watch is too long".into();
-                return Ended {
-                    how: End::Failed(Failure::Malformed(why)),
-                    heard,
-                };
+                return Ended { how: End::Failed(Failure::Malformed(why)), heard };
             }
         }
     }
@@ -345,8 +314,7 @@ impl Cluster {
     }
 
     fn line<T: Watched>(&self, line: &[u8], version: &mut String) -> Result<(), End> {
-        let malformed =
-            |e: serde_json::Error| End::Failed(Failure::Malformed(format!("watch event: {e}")));
+        let malformed = |e: serde_json::Error| End::Failed(Failure::Malformed(format!("watch event: {e}")));
         let line: Line<'_> = serde_json::from_slice(line).map_err(malformed)?;
         match line.kind.as_str() {
             "BOOKMARK" => {
@@ -357,18 +325,9 @@ impl Cluster {
             }
             "ERROR" => {
                 let status: Status = serde_json::from_str(line.object.get()).unwrap_or_default();
-                let code = http::StatusCode::from_u16(status.code)
-                    .unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-                let failure = Failure::Answer {
-                    code,
-                    retry_after: None,
-                    status,
-                };
-                return Err(if failure.is_gone() {
-                    End::Gone
-                } else {
-                    End::Failed(failure)
-                });
+                let code = http::StatusCode::from_u16(status.code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+                let failure = Failure::Answer { code, retry_after: None, status };
+                return Err(if failure.is_gone() { End::Gone } else { End::Failed(failure) });
             }
             "ADDED" | "MODIFIED" => {
                 if let Some((identity, object)) = self.item::<T>(line.object) {

@@ -78,3 +78,7 @@ pub fn read(service: &Service, settings: &Settings) -> Option<Result<Exposure, R
     let _ = (service, settings);
     None
 }
+/// stub
+pub fn port_ranges(ports: &BTreeSet<Port>) -> Vec<(super::Protocol, u16, u16)> {
+    ports.iter().map(|p| (p.protocol, p.number, p.number)).collect()
+}

@@ -154,9 +154,8 @@ pub fn parse_twin(value: &str) -> Option<Twin> {
 /// # Errors
 /// In words for the Service's owner: no zone, or more than one of that name.
 pub fn zone_of<'a>(name: &str, zones: &'a BTreeMap<ZoneId, Zone>) -> Result<&'a Zone, String> {
-    let holds = |zone: &&Zone| {
-        name.strip_suffix(zone.name.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-    };
+    let holds =
+        |zone: &&Zone| name.strip_suffix(zone.name.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     let longest = zones.values().filter(holds).map(|z| z.name.as_str().len()).max();
     let mut best = zones.values().filter(holds).filter(|z| Some(z.name.as_str().len()) == longest);
     match (best.next(), best.next()) {
@@ -259,7 +258,9 @@ pub fn refusal(
         if zone.name == *hostname {
             return Some(reject(
                 Reason::HostnameForbidden,
-                format!("`{name}` is the name of the hosted zone itself: its ownership record would lie outside the zone; use a name below it"),
+                format!(
+                    "`{name}` is the name of the hosted zone itself: its ownership record would lie outside the zone; use a name below it"
+                ),
             ));
         }
         let Some(records) = observed.records.get(&zone.id) else {
@@ -284,11 +285,14 @@ pub fn refusal(
                 return Some(taken("its ownership record is for something that isn't a Service".into()));
             }
             Some(_) => return Some(taken("someone replaced its records or added to them".into())),
-            None if twin.is_some() => return Some(taken(format!("a TXT record `{TWIN_PREFIX}{name}` of someone else is in the way"))),
+            None if twin.is_some() => {
+                return Some(taken(format!("a TXT record `{TWIN_PREFIX}{name}` of someone else is in the way")));
+            }
             None => {}
         }
         let conflicts = |key: &&RecordKey| {
-            key.name == name && matches!(&key.kind, RecordType::A | RecordType::Other(_))
+            key.name == name
+                && matches!(&key.kind, RecordType::A | RecordType::Other(_))
                 && match &key.kind {
                     RecordType::Other(kind) => kind == "CNAME",
                     _ => true,

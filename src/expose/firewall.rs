@@ -27,10 +27,7 @@ pub struct Cidr {
 
 impl Cidr {
     /// Every IPv4 address.
-    pub const ANY_V4: Cidr = Cidr {
-        address: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
-        length: 0,
-    };
+    pub const ANY_V4: Cidr = Cidr { address: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), length: 0 };
 
     /// Whether it is a range of IPv6 addresses.
     pub fn is_v6(&self) -> bool {
@@ -49,8 +46,7 @@ impl FromStr for Cidr {
 
     /// Reads `address/length`. Host bits are cleared, as EC2 does.
     fn from_str(s: &str) -> Result<Cidr, String> {
-        let refuse =
-            || format!("`{s}` is not an address range such as 203.0.113.0/24 or 2001:db8::/32");
+        let refuse = || format!("`{s}` is not an address range such as 203.0.113.0/24 or 2001:db8::/32");
         let (address, length) = s.trim().split_once('/').ok_or_else(refuse)?;
         let address: IpAddr = address.parse().map_err(|_| refuse())?;
         if length.is_empty() || !length.bytes().all(|b| b.is_ascii_digit()) {
@@ -90,11 +86,7 @@ impl fmt::Display for Rule {
         if self.from == self.to {
             write!(f, "{}/{} from {}", self.from, self.protocol, self.source)
         } else {
-            write!(
-                f,
-                "{}-{}/{} from {}",
-                self.from, self.to, self.protocol, self.source
-            )
+            write!(f, "{}-{}/{} from {}", self.from, self.to, self.protocol, self.source)
         }
     }
 }
@@ -124,11 +116,7 @@ pub fn tag_key(cluster: &str) -> String {
 /// with `/<shard>` behind it.
 pub fn group_name(cluster: &str, instance: &InstanceId, shard: usize) -> String {
     let first = format!("{}/{instance}", tag_key(cluster));
-    if shard <= 1 {
-        first
-    } else {
-        format!("{first}/{shard}")
-    }
+    if shard <= 1 { first } else { format!("{first}/{shard}") }
 }
 
 /// The instance and the shard that a group of that name was made for; `None` for every other name.

@@ -57,10 +57,7 @@ pub struct ServiceKey {
 impl ServiceKey {
     /// The key of the Service `name` in `namespace`.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> ServiceKey {
-        ServiceKey {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
+        ServiceKey { namespace: namespace.into(), name: name.into() }
     }
 }
 
@@ -331,11 +328,5 @@ impl Default for Settings {
 }
 
 /// Ports that nodes themselves need: ssh, BGP, etcd, the API server, the kubelet, kube-proxy's health check.
-pub const DEFAULT_RESERVED_PORTS: &[(u16, u16)] = &[
-    (22, 22),
-    (179, 179),
-    (2379, 2380),
-    (6443, 6443),
-    (10250, 10250),
-    (10255, 10256),
-];
+pub const DEFAULT_RESERVED_PORTS: &[(u16, u16)] =
+    &[(22, 22), (179, 179), (2379, 2380), (6443, 6443), (10250, 10250), (10255, 10256)];

@@ -119,7 +119,9 @@ impl fmt::Display for Action {
             Action::CreateGroup { name, .. } => write!(f, "create security group {name}"),
             Action::Authorize { group, rules, .. } => write!(f, "add {} to {group}", rule_list(rules)),
             Action::Attach { instance, group } => write!(f, "attach {group} to {instance}"),
-            Action::ChangeRecords(change) if change.create.is_empty() => write!(f, "delete the record of {}", change.name),
+            Action::ChangeRecords(change) if change.create.is_empty() => {
+                write!(f, "delete the record of {}", change.name)
+            }
             Action::ChangeRecords(change) => write!(f, "write the record of {}", change.name),
             Action::Publish(p) => write!(f, "set spec.externalIPs of {} to {}", p.service, joined(&p.private_ips)),
             Action::Release { service, .. } => write!(f, "clear spec.externalIPs of {service}"),
@@ -211,9 +213,10 @@ pub fn plan(
     firewall_steps::add(&view, &mut plan);
     name_steps::add(&view, &mut plan);
     publication_steps::add(&view, &mut plan);
-    let (due, waiting): (Vec<Step>, Vec<Step>) = plan.steps.drain(..).partition(|step| {
-        memory.failures.get(&step.action.target()).is_none_or(|failure| failure.retry_at <= now)
-    });
+    let (due, waiting): (Vec<Step>, Vec<Step>) = plan
+        .steps
+        .drain(..)
+        .partition(|step| memory.failures.get(&step.action.target()).is_none_or(|failure| failure.retry_at <= now));
     plan.steps = due;
     for step in &waiting {
         if let Some(failure) = memory.failures.get(&step.action.target()) {

@@ -42,10 +42,6 @@ pub struct Condition {
 impl Condition {
     /// The condition with that reason.
     pub fn new(ready: bool, reason: Reason, message: impl Into<String>) -> Condition {
-        Condition {
-            ready,
-            reason: reason.to_string(),
-            message: message.into(),
-        }
+        Condition { ready, reason: reason.to_string(), message: message.into() }
     }
 }

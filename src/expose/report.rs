@@ -8,11 +8,7 @@ use super::plan::Desired;
 use super::{Condition, Exposure, Failure, Memory, Reason, Service, Target, dns};
 
 /// The condition that a Service ought to carry; `None` for one that doesn't ask.
-pub fn condition(
-    service: &Service,
-    desired: &Desired<'_>,
-    memory: &Memory,
-) -> Option<Condition> {
+pub fn condition(service: &Service, desired: &Desired<'_>, memory: &Memory) -> Option<Condition> {
     if let Some(rejection) = desired.rejections.get(&service.key) {
         let kept = match service.external_ips.is_empty() || !service.owns_fields {
             true => "",
@@ -24,12 +20,7 @@ pub fn condition(
     Some(of_exposure(service, exposure, desired, memory))
 }
 
-fn of_exposure(
-    service: &Service,
-    exposure: &Exposure,
-    desired: &Desired<'_>,
-    memory: &Memory,
-) -> Condition {
+fn of_exposure(service: &Service, exposure: &Exposure, desired: &Desired<'_>, memory: &Memory) -> Condition {
     let published = |node: &Alive<'_>| service.external_ips.contains(&node.private_ip.to_string());
     let is_serving = |node: &&Alive<'_>| {
         published(node)

@@ -159,39 +159,22 @@ pub fn extract(data: &Path, wanted: &WantedService) -> Result<Facts, String> {
 }
 
 fn facts(model: &Model, paginators: &Paginators, wanted: &WantedService) -> Result<Facts, String> {
-    let mut extractor = Extractor {
-        model,
-        wanted,
-        structures: BTreeMap::new(),
-        enums: BTreeMap::new(),
-        seen: BTreeSet::new(),
-    };
+    let mut extractor =
+        Extractor { model, wanted, structures: BTreeMap::new(), enums: BTreeMap::new(), seen: BTreeSet::new() };
     let mut operations = Vec::new();
     let mut namespace = None;
     for wish in &wanted.operations {
         let name = &wish.name;
-        let source = model
-            .operations
-            .get(name)
-            .ok_or_else(|| format!("{name} isn't in {}", wanted.model))?;
+        let source = model.operations.get(name).ok_or_else(|| format!("{name} isn't in {}", wanted.model))?;
         let output = source.output.as_ref();
         let has_body = match &source.input {
-            Some(input) => extractor
-                .members(&input.shape)?
-                .iter()
-                .any(|member| member.place.is_none()),
+            Some(input) => extractor.members(&input.shape)?.iter().any(|member| member.place.is_none()),
             None => false,
         };
         let request_root = match (&source.input, model.metadata.protocol) {
             (Some(input), Protocol::RestXml) if has_body => {
-                namespace =
-                    namespace.or_else(|| input.xml_namespace.as_ref().map(|n| n.uri.clone()));
-                Some(
-                    input
-                        .location_name
-                        .clone()
-                        .unwrap_or_else(|| input.shape.clone()),
-                )
+                namespace = namespace.or_else(|| input.xml_namespace.as_ref().map(|n| n.uri.clone()));
+                Some(input.location_name.clone().unwrap_or_else(|| input.shape.clone()))
             }
             _ => None,
         };
@@ -201,20 +184,11 @@ fn facts(model: &Model, paginators: &Paginators, wanted: &WantedService) -> Resu
         };
         let pages = paginators.pagination.get(name).map(|paginator| Pages {
             more: paginator.more_results.clone(),
-            tokens: paginator
-                .input_token
-                .list()
-                .into_iter()
-                .zip(paginator.output_token.list())
-                .collect(),
+            tokens: paginator.input_token.list().into_iter().zip(paginator.output_token.list()).collect(),
         });
         let mut errors = Vec::new();
         for error in &source.errors {
-            let code = extractor
-                .shape(&error.shape)?
-                .error
-                .as_ref()
-                .and_then(|error| error.code.clone());
+            let code = extractor.shape(&error.shape)?.error.as_ref().and_then(|error| error.code.clone());
             errors.push(code.unwrap_or_else(|| error.shape.clone()));
         }
         operations.push(Operation {
@@ -259,59 +233,41 @@ struct Extractor<'a> {
 
 impl Extractor<'_> {
     fn shape(&self, name: &str) -> Result<&Shape, String> {
-        self.model
-            .shapes
-            .get(name)
-            .ok_or_else(|| format!("the model lacks the shape {name}"))
+        self.model.shapes.get(name).ok_or_else(|| format!("the model lacks the shape {name}"))
     }
 
     /// The wanted members of a structure, in the model's order.
     fn members(&mut self, name: &str) -> Result<Vec<Member>, String> {
         self.seen.insert(name.to_owned());
         let model = self.model;
-        let shape = model
-            .shapes
-            .get(name)
-            .ok_or_else(|| format!("the model lacks the shape {name}"))?;
+        let shape = model.shapes.get(name).ok_or_else(|| format!("the model lacks the shape {name}"))?;
         let Some(Ordered(all)) = &shape.members else {
             return Err(format!("{name} isn't a structure"));
         };
         if shape.payload.is_some() {
-            return Err(format!(
-                "{name} has a payload member, which isn't supported"
-            ));
+            return Err(format!("{name} has a payload member, which isn't supported"));
         }
         let wanted = self.wanted.members.get(name);
         let promised = self.wanted.required.get(name);
-        if let Some(odd) = wanted
-            .iter()
-            .chain(&promised)
-            .copied()
-            .flatten()
-            .find(|wish| !all.iter().any(|(name, _)| name == *wish))
+        if let Some(odd) =
+            wanted.iter().chain(&promised).copied().flatten().find(|wish| !all.iter().any(|(name, _)| name == *wish))
         {
             return Err(format!("{name} has no member {odd}"));
         }
         let mut members = Vec::new();
         for (member, reference) in all {
             if wanted.is_none_or(|wanted| wanted.contains(member)) {
-                let required = shape.required.contains(member)
-                    || promised.is_some_and(|promised| promised.contains(member));
+                let required =
+                    shape.required.contains(member) || promised.is_some_and(|promised| promised.contains(member));
                 members.push(
-                    self.member(member, reference, required)
-                        .map_err(|error| format!("{name}.{member}: {error}"))?,
+                    self.member(member, reference, required).map_err(|error| format!("{name}.{member}: {error}"))?,
                 );
             }
         }
         Ok(members)
     }
 
-    fn member(
-        &mut self,
-        name: &str,
-        reference: &Reference,
-        required: bool,
-    ) -> Result<Member, String> {
+    fn member(&mut self, name: &str, reference: &Reference, required: bool) -> Result<Member, String> {
         let shape = self.shape(&reference.shape)?;
         let secret = shape.sensitive || self.wanted.secrets.contains(&reference.shape);
         let flattened = shape.flattened || reference.flattened;
@@ -342,9 +298,7 @@ impl Extractor<'_> {
             name: name.to_owned(),
             kind,
             form: form.filter(|form| form != name),
-            xml: own_name
-                .filter(|own| *own != name && place.is_none())
-                .map(str::to_owned),
+            xml: own_name.filter(|own| *own != name && place.is_none()).map(str::to_owned),
             resource_id: place.is_some() && RESOURCE_IDS.contains(&reference.shape.as_str()),
             place,
             required,
@@ -356,43 +310,24 @@ impl Extractor<'_> {
         let name = &reference.shape;
         self.seen.insert(name.clone());
         let model = self.model;
-        let shape = model
-            .shapes
-            .get(name)
-            .ok_or_else(|| format!("the model lacks the shape {name}"))?;
+        let shape = model.shapes.get(name).ok_or_else(|| format!("the model lacks the shape {name}"))?;
         Ok(match shape.kind.as_str() {
-            "string" if shape.values.is_empty() || self.wanted.strings.contains(name) => {
-                Type::String
-            }
+            "string" if shape.values.is_empty() || self.wanted.strings.contains(name) => Type::String,
             "string" => {
                 let wanted = self.wanted.enums.get(name);
-                if let Some(odd) = wanted
-                    .iter()
-                    .copied()
-                    .flatten()
-                    .find(|wish| !shape.values.contains(wish))
-                {
+                if let Some(odd) = wanted.iter().copied().flatten().find(|wish| !shape.values.contains(wish)) {
                     return Err(format!("{name} has no value {odd}"));
                 }
-                let values = shape
-                    .values
-                    .iter()
-                    .filter(|value| wanted.is_none_or(|wanted| wanted.contains(value)));
+                let values = shape.values.iter().filter(|value| wanted.is_none_or(|wanted| wanted.contains(value)));
                 self.enums.insert(name.clone(), values.cloned().collect());
                 Type::Enum(name.clone())
             }
             "integer" | "long" => Type::Integer,
             "boolean" => Type::Boolean,
-            "timestamp" => match shape
-                .timestamp_format
-                .as_deref()
-                .or(reference.timestamp_format.as_deref())
-            {
+            "timestamp" => match shape.timestamp_format.as_deref().or(reference.timestamp_format.as_deref()) {
                 None | Some("iso8601") => Type::Timestamp,
                 Some(other) => {
-                    return Err(format!(
-                        "is a timestamp in the form {other}, which isn't supported"
-                    ));
+                    return Err(format!("is a timestamp in the form {other}, which isn't supported"));
                 }
             },
             "structure" => {
@@ -405,19 +340,14 @@ impl Extractor<'_> {
                 Type::Structure(name.clone())
             }
             "list" => {
-                let entry = shape
-                    .member
-                    .as_ref()
-                    .ok_or_else(|| format!("{name} is a list of nothing"))?;
+                let entry = shape.member.as_ref().ok_or_else(|| format!("{name} is a list of nothing"))?;
                 let of = self.kind(entry, false)?;
                 if matches!(of, Type::List(_)) {
                     return Err("is a list of lists, which isn't supported".into());
                 }
                 let item = entry.location_name.as_deref().unwrap_or("member");
                 if flattened && entry.location_name.is_some() {
-                    return Err(
-                        "is a flattened list with names of its own, which isn't supported".into(),
-                    );
+                    return Err("is a flattened list with names of its own, which isn't supported".into());
                 }
                 let in_form = self.model.metadata.protocol == Protocol::Query && !flattened;
                 Type::List(Box::new(List {
@@ -433,10 +363,7 @@ impl Extractor<'_> {
     /// A wish that names nothing is a mistake in `operations.json`.
     fn check_wishes(&self) -> Result<(), String> {
         let wishes = self.wanted.members.keys().chain(self.wanted.enums.keys());
-        let wishes = wishes
-            .chain(self.wanted.required.keys())
-            .chain(&self.wanted.strings)
-            .chain(&self.wanted.secrets);
+        let wishes = wishes.chain(self.wanted.required.keys()).chain(&self.wanted.strings).chain(&self.wanted.secrets);
         match wishes.into_iter().find(|wish| !self.seen.contains(*wish)) {
             Some(odd) => Err(format!("{odd} is named, but no operation reaches it")),
             None => Ok(()),
@@ -446,10 +373,7 @@ impl Extractor<'_> {
 
 fn capitalised(name: &str) -> String {
     let mut letters = name.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// Reads a model's file, which may be compressed.
@@ -457,14 +381,10 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
     let mut text = Vec::new();
     let compressed = path.with_extension("json.gz");
     let (path, read) = if compressed.exists() {
-        let read = File::open(&compressed)
-            .and_then(|file| flate2::read::GzDecoder::new(file).read_to_end(&mut text));
+        let read = File::open(&compressed).and_then(|file| flate2::read::GzDecoder::new(file).read_to_end(&mut text));
         (compressed.as_path(), read)
     } else {
-        (
-            path,
-            File::open(path).and_then(|mut file| file.read_to_end(&mut text)),
-        )
+        (path, File::open(path).and_then(|mut file| file.read_to_end(&mut text)))
     };
     read.map_err(|error| format!("{}: {error}", path.display()))?;
     serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))

@@ -225,16 +225,8 @@ impl Facts {
         let json = serde_json::to_string::<str>;
         let mut out = String::from("{\n");
         writeln!(out, "  \"api_version\": {},", json(&self.api_version)?)?;
-        writeln!(
-            out,
-            "  \"protocol\": {},",
-            serde_json::to_string(&self.protocol)?
-        )?;
-        writeln!(
-            out,
-            "  \"xml_namespace\": {},",
-            serde_json::to_string(&self.xml_namespace)?
-        )?;
+        writeln!(out, "  \"protocol\": {},", serde_json::to_string(&self.protocol)?)?;
+        writeln!(out, "  \"xml_namespace\": {},", serde_json::to_string(&self.xml_namespace)?)?;
         let mut operations = Vec::new();
         for operation in &self.operations {
             let mut lists = Vec::new();
@@ -242,36 +234,18 @@ impl Facts {
                 lists.push(format!("{}: {}", json(key)?, members_json(members, 6)?));
             }
             let head = serde_json::to_string(operation)?;
-            let head = head
-                .strip_prefix('{')
-                .and_then(|head| head.strip_suffix('}'))
-                .unwrap_or(&head);
-            operations.push(format!(
-                "    {{{head},\n      {}}}",
-                lists.join(",\n      ")
-            ));
+            let head = head.strip_prefix('{').and_then(|head| head.strip_suffix('}')).unwrap_or(&head);
+            operations.push(format!("    {{{head},\n      {}}}", lists.join(",\n      ")));
         }
         writeln!(out, "  \"operations\": [\n{}\n  ],", operations.join(",\n"))?;
         let mut structures = Vec::new();
         for (name, members) in &self.structures {
-            structures.push(format!(
-                "    {}: {}",
-                json(name)?,
-                members_json(members, 4)?
-            ));
+            structures.push(format!("    {}: {}", json(name)?, members_json(members, 4)?));
         }
-        writeln!(
-            out,
-            "  \"structures\": {{\n{}\n  }},",
-            structures.join(",\n")
-        )?;
+        writeln!(out, "  \"structures\": {{\n{}\n  }},", structures.join(",\n"))?;
         let mut enums = Vec::new();
         for (name, values) in &self.enums {
-            enums.push(format!(
-                "    {}: {}",
-                json(name)?,
-                serde_json::to_string(values)?
-            ));
+            enums.push(format!("    {}: {}", json(name)?, serde_json::to_string(values)?));
         }
         writeln!(out, "  \"enums\": {{\n{}\n  }}\n}}", enums.join(",\n"))?;
         Ok(out)
@@ -282,13 +256,7 @@ fn members_json(members: &[Member], indent: usize) -> Result<String, serde_json:
     if members.is_empty() {
         return Ok("[]".into());
     }
-    let lines = members
-        .iter()
-        .map(serde_json::to_string)
-        .collect::<Result<Vec<_>, _>>()?;
+    let lines = members.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
     let pad = " ".repeat(indent);
-    Ok(format!(
-        "[\n{pad}  {}\n{pad}]",
-        lines.join(&format!(",\n{pad}  "))
-    ))
+    Ok(format!("[\n{pad}  {}\n{pad}]", lines.join(&format!(",\n{pad}  "))))
 }

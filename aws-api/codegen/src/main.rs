@@ -15,9 +15,7 @@ use clap::{Parser, Subcommand};
 use facts::{Facts, Wanted};
 
 #[derive(Parser)]
-#[command(
-    about = "Extracts the facts of AWS operations and generates the code of aws-api from them"
-)]
+#[command(about = "Extracts the facts of AWS operations and generates the code of aws-api from them")]
 struct Args {
     #[command(subcommand)]
     command: Command,
@@ -54,8 +52,7 @@ fn extract(crate_folder: &Path, data: &Path) -> Result<(), String> {
     let model = crate_folder.join("model");
     let wanted: Wanted = facts::read(&model.join("operations.json"))?;
     for (service, wanted) in &wanted {
-        let facts =
-            botocore::extract(data, wanted).map_err(|error| format!("{service}: {error}"))?;
+        let facts = botocore::extract(data, wanted).map_err(|error| format!("{service}: {error}"))?;
         write(&model.join(format!("{service}.json")), &facts.to_json()?)?;
     }
     Ok(())
@@ -75,8 +72,7 @@ fn generated(crate_folder: &Path) -> Result<Vec<(String, String)>, String> {
     let mut files = vec![("mod.rs".to_owned(), render::index(wanted.keys())?)];
     for service in wanted.keys() {
         let facts: Facts = facts::read(&model.join(format!("{service}.json")))?;
-        let code =
-            render::service(service, &facts).map_err(|error| format!("{service}: {error}"))?;
+        let code = render::service(service, &facts).map_err(|error| format!("{service}: {error}"))?;
         files.push((format!("{service}.rs"), code));
     }
     Ok(files)
@@ -87,12 +83,7 @@ fn write(path: &Path, content: &str) -> Result<(), String> {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod tests {
     use std::collections::BTreeSet;
 
@@ -105,12 +96,8 @@ mod tests {
     #[test]
     fn the_committed_code_is_what_the_facts_give() {
         for (file, code) in generated(&crate_folder()).unwrap() {
-            let committed =
-                fs::read_to_string(crate_folder().join("src/generated").join(&file)).unwrap();
-            assert!(
-                committed == code,
-                "{file} is stale: cargo run -p aws-api-codegen -- generate"
-            );
+            let committed = fs::read_to_string(crate_folder().join("src/generated").join(&file)).unwrap();
+            assert!(committed == code, "{file} is stale: cargo run -p aws-api-codegen -- generate");
         }
     }
 
@@ -124,27 +111,12 @@ mod tests {
                 // Inputs and outputs go by their operation's name.
                 if let Some(have) = facts.structures.get(name) {
                     let have: BTreeSet<_> = have.iter().map(|member| &member.name).collect();
-                    assert_eq!(
-                        have,
-                        members.iter().collect(),
-                        "{name} in {service}.json is stale"
-                    );
+                    assert_eq!(have, members.iter().collect(), "{name} in {service}.json is stale");
                 }
             }
-            let wanted: Vec<_> = wanted
-                .operations
-                .iter()
-                .map(|o| (o.name.as_str(), o.mutates))
-                .collect();
-            let have: Vec<_> = facts
-                .operations
-                .iter()
-                .map(|o| (o.name.as_str(), o.mutates))
-                .collect();
-            assert_eq!(
-                have, wanted,
-                "{service}.json is stale: cargo run -p aws-api-codegen -- extract"
-            );
+            let wanted: Vec<_> = wanted.operations.iter().map(|o| (o.name.as_str(), o.mutates)).collect();
+            let have: Vec<_> = facts.operations.iter().map(|o| (o.name.as_str(), o.mutates)).collect();
+            assert_eq!(have, wanted, "{service}.json is stale: cargo run -p aws-api-codegen -- extract");
         }
     }
 

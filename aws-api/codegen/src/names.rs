@@ -10,9 +10,7 @@ fn words(name: &str) -> Vec<String> {
             previous = None;
             continue;
         }
-        let next_is_lower = letters
-            .get(place + 1)
-            .is_some_and(|next| next.is_lowercase());
+        let next_is_lower = letters.get(place + 1).is_some_and(|next| next.is_lowercase());
         let starts = match previous {
             None => true,
             Some(before) => letter.is_uppercase() && (!char::is_uppercase(before) || next_is_lower),
@@ -43,10 +41,7 @@ pub fn variant(value: &str) -> String {
         .iter()
         .map(|word| {
             let mut letters = word.chars();
-            let first = letters
-                .next()
-                .map(|first| first.to_uppercase().to_string())
-                .unwrap_or_default();
+            let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
             first + &letters.as_str().to_lowercase()
         })
         .collect()

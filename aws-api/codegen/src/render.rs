@@ -57,11 +57,7 @@ impl<'a> Writer<'a> {
             reach(facts, &operation.input, &mut reached.request);
             reach(facts, &operation.output, &mut reached.answer);
         }
-        Writer {
-            name,
-            facts,
-            reached,
-        }
+        Writer { name, facts, reached }
     }
 
     fn file(&self) -> Written {
@@ -71,23 +67,13 @@ impl<'a> Writer<'a> {
             body += &self.operation(operation)?;
         }
         for (name, members) in &facts.structures {
-            let (request, answer) = (
-                self.reached.request.contains(name),
-                self.reached.answer.contains(name),
-            );
+            let (request, answer) = (self.reached.request.contains(name), self.reached.answer.contains(name));
             let role = match (request, answer) {
                 (true, true) => "In requests and answers",
                 (true, false) => "In requests",
                 _ => "In answers",
             };
-            body += &structure(
-                facts.protocol,
-                name,
-                &format!("{role}: `{name}`."),
-                members,
-                request,
-                answer,
-            )?;
+            body += &structure(facts.protocol, name, &format!("{role}: `{name}`."), members, request, answer)?;
             if request {
                 body += &write_impl(facts.protocol, name, members)?;
             }
@@ -96,10 +82,7 @@ impl<'a> Writer<'a> {
             }
         }
         for (name, values) in &facts.enums {
-            writeln!(
-                body,
-                "text_enum! {{\n    /// Values of `{name}`.\n    {name} {{"
-            )?;
+            writeln!(body, "text_enum! {{\n    /// Values of `{name}`.\n    {name} {{")?;
             for value in values {
                 writeln!(body, "        {} = \"{value}\",", variant(value))?;
             }
@@ -119,11 +102,7 @@ impl<'a> Writer<'a> {
             writeln!(out, "const XMLNS: &str = \"{namespace}\";\n")?;
         } else {
             writeln!(out, "/// Version of the API, sent with each request.")?;
-            writeln!(
-                out,
-                "const API_VERSION: &str = \"{}\";\n",
-                facts.api_version
-            )?;
+            writeln!(out, "const API_VERSION: &str = \"{}\";\n", facts.api_version)?;
         }
         Ok(out + &body)
     }
@@ -151,11 +130,7 @@ impl<'a> Writer<'a> {
             (".text()", "Scalar"),
             ("FromXml", "xml::{self, FromXml, Reader}"),
         ];
-        let mut names: Vec<&str> = protocol
-            .iter()
-            .filter(|(what, _)| uses(what))
-            .map(|(_, name)| *name)
-            .collect();
+        let mut names: Vec<&str> = protocol.iter().filter(|(what, _)| uses(what)).map(|(_, name)| *name).collect();
         names.dedup();
         if !uses("Paged for") {
             out = out.replace(", Paged", "");
@@ -169,78 +144,35 @@ impl<'a> Writer<'a> {
             "`{name}` ({} `{}`). {}.",
             operation.method,
             operation.uri,
-            if operation.mutates {
-                "Changes things"
-            } else {
-                "Changes nothing"
-            }
+            if operation.mutates { "Changes things" } else { "Changes nothing" }
         );
         if operation.unsigned {
             doc += " Sent without a signature.";
         }
         if !operation.errors.is_empty() {
-            write!(
-                doc,
-                "\n\nIts own error codes: `{}`.",
-                operation.errors.join("`, `")
-            )?;
+            write!(doc, "\n\nIts own error codes: `{}`.", operation.errors.join("`, `"))?;
         }
-        let mut out = structure(
-            self.facts.protocol,
-            name,
-            &doc,
-            &operation.input,
-            true,
-            false,
-        )?;
+        let mut out = structure(self.facts.protocol, name, &doc, &operation.input, true, false)?;
         let answer = format!("{name}Response");
-        let output = if operation.output.is_empty() {
-            "()"
-        } else {
-            &answer
-        };
-        writeln!(
-            out,
-            "impl Operation for {name} {{\n    type Output = {output};"
-        )?;
-        writeln!(
-            out,
-            "    const SERVICE: Service = Service::{};",
-            service_variant(self.name)?
-        )?;
+        let output = if operation.output.is_empty() { "()" } else { &answer };
+        writeln!(out, "impl Operation for {name} {{\n    type Output = {output};")?;
+        writeln!(out, "    const SERVICE: Service = Service::{};", service_variant(self.name)?)?;
         writeln!(out, "    const NAME: &'static str = \"{name}\";")?;
         writeln!(out, "    const MUTATES: bool = {};", operation.mutates)?;
         if operation.unsigned {
             writeln!(out, "    const UNSIGNED: bool = true;")?;
         }
-        writeln!(
-            out,
-            "\n    fn encode(&self) -> Encoded {{\n{}    }}\n",
-            self.encode(operation)?
-        )?;
+        writeln!(out, "\n    fn encode(&self) -> Encoded {{\n{}    }}\n", self.encode(operation)?)?;
         let decode = match (&operation.wrapper, operation.output.is_empty()) {
             (_, true) => format!("xml::empty_document(body, \"{}\")", operation.root),
             (None, false) => format!("xml::document(body, \"{}\")", operation.root),
-            (Some(wrapper), false) => format!(
-                "xml::wrapped_document(body, \"{}\", \"{wrapper}\")",
-                operation.root
-            ),
+            (Some(wrapper), false) => format!("xml::wrapped_document(body, \"{}\", \"{wrapper}\")", operation.root),
         };
-        writeln!(
-            out,
-            "    fn decode(body: &[u8]) -> Result<Self::Output, ParseError> {{ {decode} }}\n}}\n"
-        )?;
+        writeln!(out, "    fn decode(body: &[u8]) -> Result<Self::Output, ParseError> {{ {decode} }}\n}}\n")?;
         out += &self.paged(operation)?;
         if !operation.output.is_empty() {
             let doc = format!("The answer to [`{name}`].");
-            out += &structure(
-                self.facts.protocol,
-                &answer,
-                &doc,
-                &operation.output,
-                false,
-                true,
-            )?;
+            out += &structure(self.facts.protocol, &answer, &doc, &operation.output, false, true)?;
             out += &read_impl(&answer, &operation.output, &more_check(&answer, operation)?)?;
         }
         Ok(out)
@@ -271,10 +203,7 @@ impl<'a> Writer<'a> {
             match &member.place {
                 Some(Place::Label(label)) => {
                     let place = format!("{{{label}}}");
-                    if !uri.contains(&place)
-                        || !member.required
-                        || !matches!(member.kind, Type::String)
-                    {
+                    if !uri.contains(&place) || !member.required || !matches!(member.kind, Type::String) {
                         return Err(format!("{name} can't be a part of {uri}").into());
                     }
                     if uri.matches('{').count() != 1 {
@@ -289,44 +218,22 @@ impl<'a> Writer<'a> {
                     write!(arguments, ", rest_xml::label({value})")?;
                 }
                 Some(Place::Query(query)) => {
-                    if member.required || matches!(member.kind, Type::List(_) | Type::Structure(_))
-                    {
+                    if member.required || matches!(member.kind, Type::List(_) | Type::Structure(_)) {
                         return Err(format!("{name} can't be a part of the query string").into());
                     }
-                    let value = if member.resource_id {
-                        "rest_xml::last_segment(value)"
-                    } else {
-                        "&value.text()"
-                    };
-                    writeln!(
-                        queries,
-                        "if let Some(value) = &self.{name} {{ request.query(\"{query}\", {value}); }}"
-                    )?;
+                    let value = if member.resource_id { "rest_xml::last_segment(value)" } else { "&value.text()" };
+                    writeln!(queries, "if let Some(value) = &self.{name} {{ request.query(\"{query}\", {value}); }}")?;
                 }
                 None => body += &xml_member(member),
             }
         }
-        let path = if arguments.is_empty() {
-            format!("\"{uri}\".into()")
-        } else {
-            format!("format!(\"{uri}\"{arguments})")
-        };
-        let mutable = if queries.is_empty() && body.is_empty() {
-            ""
-        } else {
-            "mut "
-        };
-        writeln!(
-            out,
-            "let {mutable}request = rest_xml::Request::new(Method::{}, {path});",
-            operation.method
-        )?;
+        let path =
+            if arguments.is_empty() { format!("\"{uri}\".into()") } else { format!("format!(\"{uri}\"{arguments})") };
+        let mutable = if queries.is_empty() && body.is_empty() { "" } else { "mut " };
+        writeln!(out, "let {mutable}request = rest_xml::Request::new(Method::{}, {path});", operation.method)?;
         out += &queries;
         if !body.is_empty() {
-            let root = operation
-                .request_root
-                .as_deref()
-                .ok_or("a body without a root")?;
+            let root = operation.request_root.as_deref().ok_or("a body without a root")?;
             writeln!(out, "request.body(\"{root}\", XMLNS, |xml| {{ {body} }});")?;
         }
         out += "request.encoded()\n";
@@ -344,23 +251,11 @@ impl<'a> Writer<'a> {
         match (&pages.more, pages.tokens.as_slice()) {
             (None, [(to, from)]) => {
                 writeln!(out, "// An empty token is a last page, too.")?;
-                writeln!(
-                    out,
-                    "let token = page.{}.clone().filter(|token| !token.is_empty())?;",
-                    field(from)
-                )?;
-                writeln!(
-                    out,
-                    "Some(Self {{ {}: Some(token), ..self.clone() }})",
-                    field(to)
-                )?;
+                writeln!(out, "let token = page.{}.clone().filter(|token| !token.is_empty())?;", field(from))?;
+                writeln!(out, "Some(Self {{ {}: Some(token), ..self.clone() }})", field(to))?;
             }
             (Some(more), tokens) => {
-                writeln!(
-                    out,
-                    "if !page.{} {{ return None; }}\nSome(Self {{",
-                    field(more)
-                )?;
+                writeln!(out, "if !page.{} {{ return None; }}\nSome(Self {{", field(more))?;
                 for (to, from) in tokens {
                     writeln!(out, "{}: page.{}.clone(),", field(to), field(from))?;
                 }
@@ -395,18 +290,10 @@ fn more_check(name: &str, operation: &Operation) -> Written {
     let (Some(more), Some((_, token))) = (&pages.more, pages.tokens.first()) else {
         return Ok(String::new());
     };
-    if !operation
-        .output
-        .iter()
-        .any(|member| member.name == *more && member.required)
-    {
+    if !operation.output.iter().any(|member| member.name == *more && member.required) {
         return Err(format!("{more} isn't a required member of {name}").into());
     }
-    Ok(format!(
-        "xml::next_page_is_known(\"{name}\", it.{}, \"{token}\", &it.{})?;\n",
-        field(more),
-        field(token)
-    ))
+    Ok(format!("xml::next_page_is_known(\"{name}\", it.{}, \"{token}\", &it.{})?;\n", field(more), field(token)))
 }
 
 fn service_variant(name: &str) -> Result<&'static str, String> {
@@ -436,17 +323,10 @@ fn formatted(code: &str) -> Result<String, String> {
         .spawn()
         .map_err(failed)?;
     // Dropped at the end of the statement: rustfmt reads to the end before it writes.
-    rustfmt
-        .stdin
-        .take()
-        .ok_or("rustfmt has no input")?
-        .write_all(code.as_bytes())
-        .map_err(failed)?;
+    rustfmt.stdin.take().ok_or("rustfmt has no input")?.write_all(code.as_bytes()).map_err(failed)?;
     let output = rustfmt.wait_with_output().map_err(failed)?;
     if !output.status.success() {
-        return Err(format!(
-            "rustfmt doesn't accept what was generated:\n{code}"
-        ));
+        return Err(format!("rustfmt doesn't accept what was generated:\n{code}"));
     }
     String::from_utf8(output.stdout).map_err(|error| error.to_string())
 }

@@ -308,10 +308,7 @@ impl Paged for DescribeInstances {
     fn next(&self, page: &Self::Output) -> Option<Self> {
         // An empty token is a last page, too.
         let token = page.next_token.clone().filter(|token| !token.is_empty())?;
-        Some(Self {
-            next_token: Some(token),
-            ..self.clone()
-        })
+        Some(Self { next_token: Some(token), ..self.clone() })
     }
 }
 
@@ -335,8 +332,7 @@ impl FromXml for DescribeInstancesResponse {
                 _ => xml.skip()?,
             }
         }
-        it.reservations =
-            xml::required("DescribeInstancesResponse", "reservationSet", reservations)?;
+        it.reservations = xml::required("DescribeInstancesResponse", "reservationSet", reservations)?;
         Ok(it)
     }
 }
@@ -384,10 +380,7 @@ impl Paged for DescribeSecurityGroups {
     fn next(&self, page: &Self::Output) -> Option<Self> {
         // An empty token is a last page, too.
         let token = page.next_token.clone().filter(|token| !token.is_empty())?;
-        Some(Self {
-            next_token: Some(token),
-            ..self.clone()
-        })
+        Some(Self { next_token: Some(token), ..self.clone() })
     }
 }
 
@@ -411,11 +404,7 @@ impl FromXml for DescribeSecurityGroupsResponse {
                 _ => xml.skip()?,
             }
         }
-        it.security_groups = xml::required(
-            "DescribeSecurityGroupsResponse",
-            "securityGroupInfo",
-            security_groups,
-        )?;
+        it.security_groups = xml::required("DescribeSecurityGroupsResponse", "securityGroupInfo", security_groups)?;
         Ok(it)
     }
 }

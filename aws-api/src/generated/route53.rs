@@ -36,10 +36,7 @@ impl Operation for ChangeResourceRecordSets {
     fn encode(&self) -> Encoded {
         let mut request = rest_xml::Request::new(
             Method::POST,
-            format!(
-                "/2013-04-01/hostedzone/{}/rrset/",
-                rest_xml::label(rest_xml::last_segment(&self.hosted_zone_id))
-            ),
+            format!("/2013-04-01/hostedzone/{}/rrset/", rest_xml::label(rest_xml::last_segment(&self.hosted_zone_id))),
         );
         request.body("ChangeResourceRecordSetsRequest", XMLNS, |xml| {
             xml.put("ChangeBatch", &self.change_batch);
@@ -69,11 +66,7 @@ impl FromXml for ChangeResourceRecordSetsResponse {
                 _ => xml.skip()?,
             }
         }
-        it.change_info = xml::required(
-            "ChangeResourceRecordSetsResponse",
-            "ChangeInfo",
-            change_info,
-        )?;
+        it.change_info = xml::required("ChangeResourceRecordSetsResponse", "ChangeInfo", change_info)?;
         Ok(it)
     }
 }
@@ -96,10 +89,7 @@ impl Operation for GetChange {
     fn encode(&self) -> Encoded {
         let request = rest_xml::Request::new(
             Method::GET,
-            format!(
-                "/2013-04-01/change/{}",
-                rest_xml::label(rest_xml::last_segment(&self.id))
-            ),
+            format!("/2013-04-01/change/{}", rest_xml::label(rest_xml::last_segment(&self.id))),
         );
         request.encoded()
     }
@@ -179,10 +169,7 @@ impl Paged for ListHostedZones {
         if !page.is_truncated {
             return None;
         }
-        Some(Self {
-            marker: page.next_marker.clone(),
-            ..self.clone()
-        })
+        Some(Self { marker: page.next_marker.clone(), ..self.clone() })
     }
 }
 
@@ -212,12 +199,7 @@ impl FromXml for ListHostedZonesResponse {
         }
         it.hosted_zones = xml::required("ListHostedZonesResponse", "HostedZones", hosted_zones)?;
         it.is_truncated = xml::required("ListHostedZonesResponse", "IsTruncated", is_truncated)?;
-        xml::next_page_is_known(
-            "ListHostedZonesResponse",
-            it.is_truncated,
-            "NextMarker",
-            &it.next_marker,
-        )?;
+        xml::next_page_is_known("ListHostedZonesResponse", it.is_truncated, "NextMarker", &it.next_marker)?;
         Ok(it)
     }
 }
@@ -248,10 +230,7 @@ impl Operation for ListResourceRecordSets {
     fn encode(&self) -> Encoded {
         let mut request = rest_xml::Request::new(
             Method::GET,
-            format!(
-                "/2013-04-01/hostedzone/{}/rrset",
-                rest_xml::label(rest_xml::last_segment(&self.hosted_zone_id))
-            ),
+            format!("/2013-04-01/hostedzone/{}/rrset", rest_xml::label(rest_xml::last_segment(&self.hosted_zone_id))),
         );
         if let Some(value) = &self.start_record_name {
             request.query("name", &value.text());
@@ -309,10 +288,7 @@ impl FromXml for ListResourceRecordSetsResponse {
         let mut is_truncated = None;
         while let Some(element) = xml.child()? {
             match element {
-                "ResourceRecordSets" => xml.list(
-                    "ResourceRecordSet",
-                    resource_record_sets.get_or_insert_default(),
-                )?,
+                "ResourceRecordSets" => xml.list("ResourceRecordSet", resource_record_sets.get_or_insert_default())?,
                 "IsTruncated" => is_truncated = Some(xml.read()?),
                 "NextRecordName" => it.next_record_name = Some(xml.read()?),
                 "NextRecordType" => it.next_record_type = Some(xml.read()?),
@@ -320,16 +296,9 @@ impl FromXml for ListResourceRecordSetsResponse {
                 _ => xml.skip()?,
             }
         }
-        it.resource_record_sets = xml::required(
-            "ListResourceRecordSetsResponse",
-            "ResourceRecordSets",
-            resource_record_sets,
-        )?;
-        it.is_truncated = xml::required(
-            "ListResourceRecordSetsResponse",
-            "IsTruncated",
-            is_truncated,
-        )?;
+        it.resource_record_sets =
+            xml::required("ListResourceRecordSetsResponse", "ResourceRecordSets", resource_record_sets)?;
+        it.is_truncated = xml::required("ListResourceRecordSetsResponse", "IsTruncated", is_truncated)?;
         xml::next_page_is_known(
             "ListResourceRecordSetsResponse",
             it.is_truncated,
@@ -405,11 +374,7 @@ impl FromXml for AliasTarget {
         }
         it.hosted_zone_id = xml::required("AliasTarget", "HostedZoneId", hosted_zone_id)?;
         it.dns_name = xml::required("AliasTarget", "DNSName", dns_name)?;
-        it.evaluate_target_health = xml::required(
-            "AliasTarget",
-            "EvaluateTargetHealth",
-            evaluate_target_health,
-        )?;
+        it.evaluate_target_health = xml::required("AliasTarget", "EvaluateTargetHealth", evaluate_target_health)?;
         Ok(it)
     }
 }

@@ -144,11 +144,7 @@ impl Operation for AssumeRoleWithWebIdentity {
     }
 
     fn decode(body: &[u8]) -> Result<Self::Output, ParseError> {
-        xml::wrapped_document(
-            body,
-            "AssumeRoleWithWebIdentityResponse",
-            "AssumeRoleWithWebIdentityResult",
-        )
+        xml::wrapped_document(body, "AssumeRoleWithWebIdentityResponse", "AssumeRoleWithWebIdentityResult")
     }
 }
 

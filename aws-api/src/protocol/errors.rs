@@ -23,9 +23,7 @@ pub fn parse(service: Service, body: &[u8]) -> Option<ApiError> {
     let mut found = Found::default();
     match xml.root().ok()? {
         "Response" | "ErrorResponse" | "Errors" | "Error" => {}
-        root @ "InvalidChangeBatch" if service == Service::Route53 => {
-            found.code = Some(root.to_owned())
-        }
+        root @ "InvalidChangeBatch" if service == Service::Route53 => found.code = Some(root.to_owned()),
         _ => return None,
     }
     // Breaking off is no reason to forget what was read.

@@ -28,10 +28,7 @@ impl<T: Scalar> FormValue for T {
 impl Form {
     /// A form that asks for `action`.
     pub(crate) fn new(action: &str, version: &str) -> Form {
-        let mut form = Form {
-            body: String::new(),
-            name: String::new(),
-        };
+        let mut form = Form { body: String::new(), name: String::new() };
         form.put("Action", &action.to_owned());
         form.put("Version", &version.to_owned());
         form

@@ -12,13 +12,7 @@ pub(crate) struct Request(Encoded);
 impl Request {
     /// A request for `path`, which is percent-encoded already.
     pub(crate) fn new(method: Method, path: String) -> Request {
-        Request(Encoded {
-            method,
-            path,
-            query: String::new(),
-            content_type: None,
-            body: Bytes::new(),
-        })
+        Request(Encoded { method, path, query: String::new(), content_type: None, body: Bytes::new() })
     }
 
     /// A parameter of the query string.

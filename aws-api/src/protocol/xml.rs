@@ -42,11 +42,7 @@ pub(crate) fn document<T: FromXml>(body: &[u8], root: &str) -> Result<T, ParseEr
 }
 
 /// A document whose root is `root` and holds a `T` in the element `wrapper`.
-pub(crate) fn wrapped_document<T: FromXml>(
-    body: &[u8],
-    root: &str,
-    wrapper: &str,
-) -> Result<T, ParseError> {
+pub(crate) fn wrapped_document<T: FromXml>(body: &[u8], root: &str, wrapper: &str) -> Result<T, ParseError> {
     let mut xml = Reader::new(body)?;
     xml.expect_root(root)?;
     let mut value = None;
@@ -70,11 +66,7 @@ pub(crate) fn empty_document(body: &[u8], root: &str) -> Result<(), ParseError> 
 }
 
 /// A member that is always there.
-pub(crate) fn required<T>(
-    structure: &str,
-    member: &str,
-    value: Option<T>,
-) -> Result<T, ParseError> {
+pub(crate) fn required<T>(structure: &str, member: &str, value: Option<T>) -> Result<T, ParseError> {
     value.ok_or_else(|| ParseError(format!("{structure} lacks {member}")))
 }
 
@@ -87,9 +79,7 @@ pub(crate) fn next_page_is_known<T: Scalar>(
 ) -> Result<(), ParseError> {
     let known = token.as_ref().is_some_and(|token| !token.text().is_empty());
     if more && !known {
-        return Err(ParseError(format!(
-            "{structure} says that there is more, but lacks {member}"
-        )));
+        return Err(ParseError(format!("{structure} says that there is more, but lacks {member}")));
     }
     Ok(())
 }
@@ -108,28 +98,19 @@ impl<'a> Reader<'a> {
     /// Stands before the root.
     pub(crate) fn new(body: &'a [u8]) -> Result<Self, ParseError> {
         if body.len() > MAX_BODY {
-            return Err(ParseError(format!(
-                "a body of {} bytes is too large",
-                body.len()
-            )));
+            return Err(ParseError(format!("a body of {} bytes is too large", body.len())));
         }
         let text = match std::str::from_utf8(body) {
             Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text),
             Err(error) => {
-                return Err(ParseError(format!(
-                    "the body isn't UTF-8 at byte {}",
-                    error.valid_up_to()
-                )));
+                return Err(ParseError(format!("the body isn't UTF-8 at byte {}", error.valid_up_to())));
             }
         };
         if text.trim().is_empty() {
             return Err(ParseError("the body is empty".into()));
         }
         if !text.trim_start().starts_with('<') {
-            return Err(ParseError(format!(
-                "the body isn't XML, it starts with {}",
-                quoted(text)
-            )));
+            return Err(ParseError(format!("the body isn't XML, it starts with {}", quoted(text))));
         }
         let mut events = quick_xml::Reader::from_str(text);
         events.config_mut().expand_empty_elements = true;
@@ -137,10 +118,7 @@ impl<'a> Reader<'a> {
             events,
             name: String::new(),
             depth: 0,
-            entry_bytes: text
-                .len()
-                .saturating_mul(ENTRY_BYTES_PER_BYTE)
-                .saturating_add(ENTRY_BYTES),
+            entry_bytes: text.len().saturating_mul(ENTRY_BYTES_PER_BYTE).saturating_add(ENTRY_BYTES),
         })
     }
 
@@ -158,10 +136,7 @@ impl<'a> Reader<'a> {
     fn expect_root(&mut self, wanted: &str) -> Result<(), ParseError> {
         let found = self.root()?;
         if found != wanted {
-            return Err(ParseError(format!(
-                "found <{}> where <{wanted}> is expected",
-                cut(found)
-            )));
+            return Err(ParseError(format!("found <{}> where <{wanted}> is expected", cut(found))));
         }
         Ok(())
     }
@@ -183,11 +158,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the element that was entered as a list of `item`, onto `into`.
-    pub(crate) fn list<T: FromXml>(
-        &mut self,
-        item: &str,
-        into: &mut Vec<T>,
-    ) -> Result<(), ParseError> {
+    pub(crate) fn list<T: FromXml>(&mut self, item: &str, into: &mut Vec<T>) -> Result<(), ParseError> {
         while let Some(element) = self.child()? {
             if element == item {
                 self.entry(into)?;
@@ -273,9 +244,7 @@ impl<'a> Reader<'a> {
                 Event::Eof => return Err(self.error("the body ends too early")),
                 Event::DocType(kind) => {
                     let kind = cut(kind.trim());
-                    return Err(self.error(&format!(
-                        "a document of type {kind:?}, not an answer of AWS"
-                    )));
+                    return Err(self.error(&format!("a document of type {kind:?}, not an answer of AWS")));
                 }
                 Event::Comment(_) | Event::PI(_) | Event::Decl(_) => continue,
                 _ => {}
@@ -289,19 +258,13 @@ impl<'a> Reader<'a> {
         if self.name.is_empty() {
             ParseError(format!("{what}, at byte {place}"))
         } else {
-            ParseError(format!(
-                "{what}, near <{}> at byte {place}",
-                cut(&self.name)
-            ))
+            ParseError(format!("{what}, near <{}> at byte {place}", cut(&self.name)))
         }
     }
 }
 
 fn cut(text: &str) -> &str {
-    text.char_indices()
-        .nth(QUOTED_CHARS)
-        .and_then(|(end, _)| text.get(..end))
-        .unwrap_or(text)
+    text.char_indices().nth(QUOTED_CHARS).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
 fn quoted(text: &str) -> String {

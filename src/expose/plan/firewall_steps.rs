@@ -155,9 +155,9 @@ fn is_held(view: &View<'_>, id: &InstanceId, description: &str) -> bool {
     let in_use = match view.observed.instances.get(id) {
         Some(Lookup::Known(instance)) => {
             instance.public_ip.is_some_and(|ip| view.desired.is_listed(&key, ip))
-                || instance.private_ip.is_some_and(|ip| {
-                    view.snapshot.services.get(&key).is_some_and(|s| own_addresses(s).contains(&ip))
-                })
+                || instance
+                    .private_ip
+                    .is_some_and(|ip| view.snapshot.services.get(&key).is_some_and(|s| own_addresses(s).contains(&ip)))
         }
         _ => false,
     };
@@ -221,4 +221,3 @@ pub(super) fn list<T: ToString>(items: impl Iterator<Item = T>) -> String {
         Some(more) => format!("{shown} and {more} more"),
     }
 }
-

@@ -42,10 +42,8 @@ fn ask(view: &View<'_>, plan: &mut Plan, hostname: &Hostname, exposures: &[&Expo
     let twin = dns::twin_value(&view.settings.owner, &eldest.service);
     let address = Record { ttl: Some(ttl), values: addresses.iter().map(ToString::to_string).collect() };
     let twin = Record { ttl: Some(ttl), values: BTreeSet::from([twin]) };
-    let create = BTreeMap::from([
-        (dns::address_key(hostname.as_str()), address),
-        (dns::twin_key(hostname.as_str()), twin),
-    ]);
+    let create =
+        BTreeMap::from([(dns::address_key(hostname.as_str()), address), (dns::twin_key(hostname.as_str()), twin)]);
     let delete = owned.map(OwnedName::records).unwrap_or_default();
     if create == delete {
         return;

@@ -1,10 +1,5 @@
 //! Extraction from a small model made up for it. Its members are in alphabetical order, since a `Value` may sort them.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use serde_json::{Value, json};
 
@@ -47,12 +42,9 @@ fn model(protocol: &str) -> Value {
 }
 
 fn extracted(model: Value, wanted: Value) -> Result<Facts, String> {
-    let pages =
-        json!({"pagination": {"List": {"input_token": "Alpha", "output_token": "NextToken"}}});
+    let pages = json!({"pagination": {"List": {"input_token": "Alpha", "output_token": "NextToken"}}});
     let mut wish = json!({"model": "x", "operations": [{"name": "List", "mutates": true}]});
-    wish.as_object_mut()
-        .unwrap()
-        .extend(wanted.as_object().unwrap().clone());
+    wish.as_object_mut().unwrap().extend(wanted.as_object().unwrap().clone());
     facts(
         &serde_json::from_value(model).unwrap(),
         &serde_json::from_value(pages).unwrap(),
@@ -62,17 +54,11 @@ fn extracted(model: Value, wanted: Value) -> Result<Facts, String> {
 
 fn forms(facts: &Facts) -> Vec<(String, String)> {
     let input = &facts.operations[0].input;
-    input
-        .iter()
-        .map(|m| (m.name.clone(), m.form().to_owned()))
-        .collect()
+    input.iter().map(|m| (m.name.clone(), m.form().to_owned())).collect()
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    pairs
-        .iter()
-        .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
-        .collect()
+    pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
 }
 
 #[test]
@@ -94,43 +80,24 @@ fn ec2_capitalises_location_names_in_forms_and_leaves_query_names() {
 #[test]
 fn query_keeps_location_names_and_names_list_entries() {
     let facts = extracted(model("query"), json!({})).unwrap();
-    assert_eq!(
-        forms(&facts)[0],
-        ("Alpha".to_owned(), "alphaName".to_owned())
-    );
+    assert_eq!(forms(&facts)[0], ("Alpha".to_owned(), "alphaName".to_owned()));
     let list = |facts: &Facts| match &facts.operations[0].input[1].kind {
         Type::List(list) => (list.form.clone(), list.item.clone()),
         _ => panic!("not a list"),
     };
     assert_eq!(list(&facts), (Some("item".into()), Some("item".into())));
-    assert_eq!(
-        list(&extracted(model("ec2"), json!({})).unwrap()),
-        (None, Some("item".into()))
-    );
+    assert_eq!(list(&extracted(model("ec2"), json!({})).unwrap()), (None, Some("item".into())));
     let mut plain = model("query");
-    plain["shapes"]["Texts"]["member"]
-        .as_object_mut()
-        .unwrap()
-        .remove("locationName");
-    assert_eq!(
-        list(&extracted(plain, json!({})).unwrap()).0.as_deref(),
-        Some("member")
-    );
+    plain["shapes"]["Texts"]["member"].as_object_mut().unwrap().remove("locationName");
+    assert_eq!(list(&extracted(plain, json!({})).unwrap()).0.as_deref(), Some("member"));
 }
 
 #[test]
 fn members_keep_the_order_of_the_model() {
-    let shape: Shape = serde_json::from_str(
-        r#"{"type": "structure", "members": {"Z": {"shape": "T"}, "A": {"shape": "T"}}}"#,
-    )
-    .unwrap();
-    let names: Vec<_> = shape
-        .members
-        .unwrap()
-        .0
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect();
+    let shape: Shape =
+        serde_json::from_str(r#"{"type": "structure", "members": {"Z": {"shape": "T"}, "A": {"shape": "T"}}}"#)
+            .unwrap();
+    let names: Vec<_> = shape.members.unwrap().0.into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["Z", "A"]);
 }
 
@@ -143,25 +110,9 @@ fn an_operation_is_described_in_full() {
     assert_eq!(operation.wrapper.as_deref(), Some("Wrapped"));
     assert_eq!(operation.errors, ["Plain", "Code.Of.Its.Own"]);
     let pages = operation.pages.as_ref().unwrap();
-    assert_eq!(
-        (pages.more.as_deref(), &pages.tokens),
-        (None, &pairs(&[("Alpha", "NextToken")]))
-    );
-    let flags: Vec<_> = operation
-        .input
-        .iter()
-        .map(|m| (m.required, m.secret))
-        .collect();
-    assert_eq!(
-        flags,
-        [
-            (false, false),
-            (false, false),
-            (false, true),
-            (false, false),
-            (true, false)
-        ]
-    );
+    assert_eq!((pages.more.as_deref(), &pages.tokens), (None, &pairs(&[("Alpha", "NextToken")])));
+    let flags: Vec<_> = operation.input.iter().map(|m| (m.required, m.secret)).collect();
+    assert_eq!(flags, [(false, false), (false, false), (false, true), (false, false), (true, false)]);
     assert_eq!(facts.enums["Kind"], ["a", "b"]);
 }
 
@@ -190,30 +141,12 @@ fn wishes_narrow_what_is_taken() {
 #[test]
 fn a_wish_for_what_is_not_there_is_an_error() {
     for (wish, said) in [
-        (
-            json!({"operations": [{"name": "Lost", "mutates": false}]}),
-            "Lost isn't in x",
-        ),
-        (
-            json!({"members": {"ListResult": ["Lost"]}}),
-            "ListResult has no member Lost",
-        ),
-        (
-            json!({"required": {"ListResult": ["Lost"]}}),
-            "ListResult has no member Lost",
-        ),
-        (
-            json!({"members": {"Lost": []}}),
-            "Lost is named, but no operation reaches it",
-        ),
-        (
-            json!({"strings": ["Lost"]}),
-            "Lost is named, but no operation reaches it",
-        ),
-        (
-            json!({"enums": {"Kind": ["c"]}}),
-            "ListResult.Kind: Kind has no value c",
-        ),
+        (json!({"operations": [{"name": "Lost", "mutates": false}]}), "Lost isn't in x"),
+        (json!({"members": {"ListResult": ["Lost"]}}), "ListResult has no member Lost"),
+        (json!({"required": {"ListResult": ["Lost"]}}), "ListResult has no member Lost"),
+        (json!({"members": {"Lost": []}}), "Lost is named, but no operation reaches it"),
+        (json!({"strings": ["Lost"]}), "Lost is named, but no operation reaches it"),
+        (json!({"enums": {"Kind": ["c"]}}), "ListResult.Kind: Kind has no value c"),
     ] {
         assert_eq!(extracted(model("ec2"), wish).err().as_deref(), Some(said));
     }
@@ -228,16 +161,8 @@ fn what_the_generator_does_not_speak_is_refused() {
             json!({"type": "timestamp", "timestampFormat": "rfc822"}),
             "is a timestamp in the form rfc822",
         ),
-        (
-            "/shapes/Time",
-            json!({"type": "list", "member": {"shape": "Texts"}}),
-            "is a list of lists",
-        ),
-        (
-            "/shapes/ListResult/members/At",
-            json!({"shape": "Text", "location": "header"}),
-            "travels in header",
-        ),
+        ("/shapes/Time", json!({"type": "list", "member": {"shape": "Texts"}}), "is a list of lists"),
+        ("/shapes/ListResult/members/At", json!({"shape": "Text", "location": "header"}), "travels in header"),
         (
             "/shapes/ListResult/members/At",
             json!({"shape": "Text", "xmlAttribute": true}),
@@ -247,9 +172,6 @@ fn what_the_generator_does_not_speak_is_refused() {
         let mut model = model("ec2");
         *model.pointer_mut(place).unwrap() = value;
         let error = extracted(model, json!({})).err().unwrap();
-        assert_eq!(
-            error,
-            format!("ListResult.At: {said}, which isn't supported")
-        );
+        assert_eq!(error, format!("ListResult.At: {said}, which isn't supported"));
     }
 }

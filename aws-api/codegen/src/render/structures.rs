@@ -28,17 +28,8 @@ pub fn structure(
     }
     writeln!(out, "pub struct {name} {{")?;
     for member in members {
-        writeln!(
-            out,
-            "    /// {}",
-            member_doc(protocol, member, request, answer)
-        )?;
-        writeln!(
-            out,
-            "    pub {}: {},",
-            field(&member.name),
-            field_type(member)
-        )?;
+        writeln!(out, "    /// {}", member_doc(protocol, member, request, answer))?;
+        writeln!(out, "    pub {}: {},", field(&member.name), field_type(member))?;
     }
     out += "}\n\n";
     if secret {
@@ -54,11 +45,7 @@ pub fn structure(
                 (true, true) => "&Hidden".to_owned(),
                 (true, false) => format!("&self.{name}.as_ref().map(|_| Hidden)"),
             };
-            writeln!(
-                out,
-                "            .field(\"{}\", {value})",
-                name.trim_start_matches("r#")
-            )?;
+            writeln!(out, "            .field(\"{}\", {value})", name.trim_start_matches("r#"))?;
         }
         out += "            .finish()\n    }\n}\n\n";
     }
@@ -91,11 +78,7 @@ fn member_doc(protocol: Protocol, member: &Member, request: bool, answer: bool) 
         _ => format!("`{in_answer}."),
     };
     if member.required {
-        doc += if answer {
-            " Always there."
-        } else {
-            " Required."
-        };
+        doc += if answer { " Always there." } else { " Required." };
     }
     if member.resource_id {
         doc += " Only what follows the last slash is sent.";
@@ -115,11 +98,7 @@ pub fn write_impl(protocol: Protocol, name: &str, members: &[Member]) -> Written
         format!("impl FormValue for {name} {{\n    fn write(&self, form: &mut Form) {{\n")
     };
     for member in members {
-        out += &if rest {
-            xml_member(member)
-        } else {
-            form_member(member)
-        };
+        out += &if rest { xml_member(member) } else { form_member(member) };
     }
     Ok(out + "    }\n}\n\n")
 }
@@ -152,13 +131,9 @@ pub fn xml_member(member: &Member) -> String {
 
 /// How a structure is read from an answer.
 pub fn read_impl(name: &str, members: &[Member], check: &str) -> Written {
-    let required: Vec<&Member> = members
-        .iter()
-        .filter(|m| m.required && !is_flattened(m))
-        .collect();
-    let mut out = format!(
-        "impl FromXml for {name} {{\n    fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError> {{\n"
-    );
+    let required: Vec<&Member> = members.iter().filter(|m| m.required && !is_flattened(m)).collect();
+    let mut out =
+        format!("impl FromXml for {name} {{\n    fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError> {{\n");
     out += "let mut it = Self::default();\n";
     for member in &required {
         writeln!(out, "let mut {} = None;", field(&member.name))?;
@@ -168,13 +143,10 @@ pub fn read_impl(name: &str, members: &[Member], check: &str) -> Written {
         let (wire, name) = (member.xml(), field(&member.name));
         match (&member.kind, member.required) {
             (Type::List(list), required) => match (&list.item, required) {
-                (Some(item), true) => writeln!(
-                    out,
-                    "\"{wire}\" => xml.list(\"{item}\", {name}.get_or_insert_default())?,"
-                )?,
-                (Some(item), false) => {
-                    writeln!(out, "\"{wire}\" => xml.list(\"{item}\", &mut it.{name})?,")?
+                (Some(item), true) => {
+                    writeln!(out, "\"{wire}\" => xml.list(\"{item}\", {name}.get_or_insert_default())?,")?
                 }
+                (Some(item), false) => writeln!(out, "\"{wire}\" => xml.list(\"{item}\", &mut it.{name})?,")?,
                 (None, _) => writeln!(out, "\"{wire}\" => xml.entry(&mut it.{name})?,")?,
             },
             (_, true) => writeln!(out, "\"{wire}\" => {name} = Some(xml.read()?),")?,
@@ -184,11 +156,7 @@ pub fn read_impl(name: &str, members: &[Member], check: &str) -> Written {
     out += "_ => xml.skip()?,\n}\n}\n";
     for member in &required {
         let local = field(&member.name);
-        writeln!(
-            out,
-            "it.{local} = xml::required(\"{name}\", \"{}\", {local})?;",
-            member.xml()
-        )?;
+        writeln!(out, "it.{local} = xml::required(\"{name}\", \"{}\", {local})?;", member.xml())?;
     }
     out += check;
     Ok(out + "Ok(it)\n}\n}\n\n")

@@ -12,9 +12,7 @@ fn text(value: &str) -> Option<String> {
 
 fn ec2<O: Operation>(content: &str) -> O::Output {
     let name = O::NAME;
-    let body = format!(
-        "{XML}<{name}Response {EC2}>\n  <requestId>r-1</requestId>\n  {content}\n</{name}Response>\n"
-    );
+    let body = format!("{XML}<{name}Response {EC2}>\n  <requestId>r-1</requestId>\n  {content}\n</{name}Response>\n");
     O::decode(body.as_bytes()).unwrap()
 }
 
@@ -58,13 +56,7 @@ fn create_security_group_tells_the_id() {
         "<groupId>sg-1</groupId><tagSet><item><key>Name</key><value/></item></tagSet><return>true</return>",
     );
     assert_eq!(answer.group_id, text("sg-1"));
-    assert_eq!(
-        answer.tags,
-        [ec2::Tag {
-            key: text("Name"),
-            value: text("")
-        }]
-    );
+    assert_eq!(answer.tags, [ec2::Tag { key: text("Name"), value: text("") }]);
 }
 
 #[test]
@@ -73,19 +65,13 @@ fn answers_that_hold_nothing_are_still_looked_at() {
     ec2::<ec2::ModifyInstanceAttribute>("<return>true</return>");
     ec2::<ec2::ModifyNetworkInterfaceAttribute>("<return>true</return>");
     let error = ec2::CreateTags::decode(b"<DeleteTagsResponse/>").unwrap_err();
-    assert_eq!(
-        error.0,
-        "found <DeleteTagsResponse> where <CreateTagsResponse> is expected"
-    );
+    assert_eq!(error.0, "found <DeleteTagsResponse> where <CreateTagsResponse> is expected");
 }
 
 #[test]
 fn delete_security_group_tells_what_was_deleted() {
     let answer = ec2::<ec2::DeleteSecurityGroup>("<return>true</return><groupId>sg-1</groupId>");
-    assert_eq!(
-        (answer.r#return, answer.group_id),
-        (Some(true), text("sg-1"))
-    );
+    assert_eq!((answer.r#return, answer.group_id), (Some(true), text("sg-1")));
 }
 
 #[test]
@@ -94,11 +80,7 @@ fn describe_instance_attribute_tells_the_groups() {
         "<instanceId>i-1</instanceId><groupSet><item><groupId>sg-1</groupId><groupName>a</groupName></item><item><groupId>sg-2</groupId></item></groupSet>",
     );
     assert_eq!(answer.instance_id, text("i-1"));
-    let ids: Vec<_> = answer
-        .groups
-        .iter()
-        .map(|group| group.group_id.as_deref().unwrap())
-        .collect();
+    let ids: Vec<_> = answer.groups.iter().map(|group| group.group_id.as_deref().unwrap()).collect();
     assert_eq!(ids, ["sg-1", "sg-2"]);
 }
 
@@ -121,29 +103,17 @@ const INSTANCE: &str = r#"<reservationSet><item><reservationId>r-1</reservationI
 fn describe_instances_reads_what_is_wanted_of_an_instance_and_skips_the_rest() {
     let answer = ec2::<ec2::DescribeInstances>(INSTANCE);
     let reservation = &answer.reservations[0];
-    assert_eq!(
-        (reservation.owner_id.as_deref(), reservation.instances.len()),
-        (Some("123"), 1)
-    );
-    let group = |id: &str, name| ec2::GroupIdentifier {
-        group_id: text(id),
-        group_name: name,
-    };
-    let association = Some(ec2::InstanceNetworkInterfaceAssociation {
-        public_ip: text("203.0.113.1"),
-    });
+    assert_eq!((reservation.owner_id.as_deref(), reservation.instances.len()), (Some("123"), 1));
+    let group = |id: &str, name| ec2::GroupIdentifier { group_id: text(id), group_name: name };
+    let association = Some(ec2::InstanceNetworkInterfaceAssociation { public_ip: text("203.0.113.1") });
     assert_eq!(
         reservation.instances[0],
         ec2::Instance {
             instance_id: text("i-1"),
             instance_type: text("u7inh-32tb.480xlarge"),
             launch_time: Some("2026-01-02T03:04:05Z".parse().unwrap()),
-            state: Some(ec2::InstanceState {
-                name: Some(ec2::InstanceStateName::Running)
-            }),
-            placement: Some(ec2::Placement {
-                availability_zone: text("eu-west-1a")
-            }),
+            state: Some(ec2::InstanceState { name: Some(ec2::InstanceStateName::Running) }),
+            placement: Some(ec2::Placement { availability_zone: text("eu-west-1a") }),
             vpc_id: text("vpc-1"),
             subnet_id: text("subnet-1"),
             private_ip_address: text("10.0.0.1"),
@@ -171,33 +141,21 @@ fn describe_instances_reads_what_is_wanted_of_an_instance_and_skips_the_rest() {
                     },
                 ],
                 association,
-                ipv6_addresses: vec![ec2::InstanceIpv6Address {
-                    ipv6_address: text("2001:db8::1")
-                }],
+                ipv6_addresses: vec![ec2::InstanceIpv6Address { ipv6_address: text("2001:db8::1") }],
                 groups: vec![group("sg-1", None)],
                 subnet_id: text("subnet-1"),
                 vpc_id: text("vpc-1"),
             }],
             security_groups: vec![group("sg-1", text("nodes"))],
-            tags: vec![ec2::Tag {
-                key: text("a & b"),
-                value: text("<c> d\"")
-            }],
+            tags: vec![ec2::Tag { key: text("a & b"), value: text("<c> d\"") }],
         }
     );
 }
 
 #[test]
 fn a_list_that_is_empty_is_not_a_list_that_is_missing() {
-    assert_eq!(
-        ec2::<ec2::DescribeInstances>("<reservationSet/>").reservations,
-        []
-    );
-    assert_eq!(
-        ec2::<ec2::DescribeSecurityGroups>("<securityGroupInfo></securityGroupInfo>")
-            .security_groups,
-        []
-    );
+    assert_eq!(ec2::<ec2::DescribeInstances>("<reservationSet/>").reservations, []);
+    assert_eq!(ec2::<ec2::DescribeSecurityGroups>("<securityGroupInfo></securityGroupInfo>").security_groups, []);
     let error = ec2::DescribeInstances::decode(b"<DescribeInstancesResponse/>").unwrap_err();
     assert_eq!(error.0, "DescribeInstancesResponse lacks reservationSet");
     let error = route53::ListHostedZones::decode(
@@ -232,36 +190,15 @@ fn describe_security_groups_reads_rules_of_all_kinds() {
                 ..Default::default()
             }],
             ip_ranges: vec![
-                ec2::IpRange {
-                    description: text("x"),
-                    cidr_ip: text("10.0.0.0/8")
-                },
-                ec2::IpRange {
-                    description: None,
-                    cidr_ip: text("11.0.0.0/8")
-                },
+                ec2::IpRange { description: text("x"), cidr_ip: text("10.0.0.0/8") },
+                ec2::IpRange { description: None, cidr_ip: text("11.0.0.0/8") },
             ],
-            ipv6_ranges: vec![ec2::Ipv6Range {
-                description: None,
-                cidr_ipv6: text("::/0")
-            }],
-            prefix_list_ids: vec![ec2::PrefixListId {
-                description: None,
-                prefix_list_id: text("pl-1")
-            }],
+            ipv6_ranges: vec![ec2::Ipv6Range { description: None, cidr_ipv6: text("::/0") }],
+            prefix_list_ids: vec![ec2::PrefixListId { description: None, prefix_list_id: text("pl-1") }],
         }
     );
-    assert_eq!(
-        group.ip_permissions_egress,
-        [ec2::IpPermission {
-            ip_protocol: text("-1"),
-            ..Default::default()
-        }]
-    );
-    assert_eq!(
-        (group.description.as_deref(), group.tags.len()),
-        (Some("d"), 1)
-    );
+    assert_eq!(group.ip_permissions_egress, [ec2::IpPermission { ip_protocol: text("-1"), ..Default::default() }]);
+    assert_eq!((group.description.as_deref(), group.tags.len()), (Some("d"), 1));
 }
 
 #[test]
@@ -269,13 +206,7 @@ fn revoke_security_group_ingress_tells_what_it_did_not_find() {
     let answer = ec2::<ec2::RevokeSecurityGroupIngress>(
         "<return>true</return><unknownIpPermissionSet><item><ipProtocol>udp</ipProtocol></item></unknownIpPermissionSet>",
     );
-    assert_eq!(
-        answer.unknown_ip_permissions,
-        [ec2::IpPermission {
-            ip_protocol: text("udp"),
-            ..Default::default()
-        }]
-    );
+    assert_eq!(answer.unknown_ip_permissions, [ec2::IpPermission { ip_protocol: text("udp"), ..Default::default() }]);
 }
 
 const CHANGE: &str = "<ChangeInfo><Id>/change/C1</Id><Status>PENDING</Status><SubmittedAt>2026-01-02T03:04:05.678Z</SubmittedAt></ChangeInfo>";
@@ -286,14 +217,8 @@ fn changes_of_records_tell_their_state() {
         route53::<route53::ChangeResourceRecordSets>(CHANGE).change_info,
         route53::<route53::GetChange>(CHANGE).change_info,
     ] {
-        assert_eq!(
-            (info.id.as_str(), info.status),
-            ("/change/C1", route53::ChangeStatus::Pending)
-        );
-        assert_eq!(
-            info.submitted_at,
-            "2026-01-02T03:04:05.678Z".parse().unwrap()
-        );
+        assert_eq!((info.id.as_str(), info.status), ("/change/C1", route53::ChangeStatus::Pending));
+        assert_eq!(info.submitted_at, "2026-01-02T03:04:05.678Z".parse().unwrap());
     }
 }
 
@@ -314,20 +239,11 @@ fn list_hosted_zones_tells_which_are_private() {
     let zones: Vec<_> = answer
         .hosted_zones
         .iter()
-        .map(|zone| {
-            (
-                zone.id.as_str(),
-                zone.name.as_str(),
-                zone.config.as_ref().unwrap().private_zone,
-            )
-        })
+        .map(|zone| (zone.id.as_str(), zone.name.as_str(), zone.config.as_ref().unwrap().private_zone))
         .collect();
     assert_eq!(
         zones,
-        [
-            ("/hostedzone/Z1", "example.com.", Some(false)),
-            ("/hostedzone/Z2", "example.org.", Some(true))
-        ]
+        [("/hostedzone/Z1", "example.com.", Some(false)), ("/hostedzone/Z2", "example.org.", Some(true))]
     );
     assert_eq!(answer.hosted_zones[0].resource_record_set_count, Some(17));
 }
@@ -339,9 +255,7 @@ fn list_resource_record_sets_reads_plain_routed_and_alias_records() {
         <ResourceRecordSet><Name>w.example.com.</Name><Type>ANAME</Type><SetIdentifier>s</SetIdentifier><Weight>10</Weight><AliasTarget><HostedZoneId>Z2</HostedZoneId><DNSName>lb.</DNSName><EvaluateTargetHealth>true</EvaluateTargetHealth></AliasTarget></ResourceRecordSet>
         <ResourceRecordSet><Name>t.example.com.</Name><Type>TXT</Type><TTL>300</TTL><ResourceRecords><ResourceRecord><Value>"heritage=external-dns" " x &lt; y"</Value></ResourceRecord></ResourceRecords></ResourceRecordSet></ResourceRecordSets><IsTruncated>false</IsTruncated><MaxItems>300</MaxItems>"#,
     );
-    let value = |value: &str| route53::ResourceRecord {
-        value: value.into(),
-    };
+    let value = |value: &str| route53::ResourceRecord { value: value.into() };
     assert_eq!(
         answer.resource_record_sets,
         [
@@ -401,9 +315,7 @@ const CREDENTIALS: &str = "<Credentials><AccessKeyId>ASIA</AccessKeyId><SecretAc
 fn roles_come_with_credentials() {
     for credentials in [
         sts::<sts::AssumeRole>(CREDENTIALS).credentials.unwrap(),
-        sts::<sts::AssumeRoleWithWebIdentity>(CREDENTIALS)
-            .credentials
-            .unwrap(),
+        sts::<sts::AssumeRoleWithWebIdentity>(CREDENTIALS).credentials.unwrap(),
     ] {
         assert_eq!(
             credentials,
@@ -419,17 +331,10 @@ fn roles_come_with_credentials() {
 
 #[test]
 fn get_caller_identity_tells_who() {
-    let answer =
-        sts::<sts::GetCallerIdentity>("<Arn>arn:a</Arn><UserId>U</UserId><Account>123</Account>");
-    assert_eq!(
-        (answer.arn, answer.user_id, answer.account),
-        (text("arn:a"), text("U"), text("123"))
-    );
+    let answer = sts::<sts::GetCallerIdentity>("<Arn>arn:a</Arn><UserId>U</UserId><Account>123</Account>");
+    assert_eq!((answer.arn, answer.user_id, answer.account), (text("arn:a"), text("U"), text("123")));
     let error = sts::GetCallerIdentity::decode(b"<GetCallerIdentityResponse/>").unwrap_err();
-    assert_eq!(
-        error.0,
-        "GetCallerIdentityResponse lacks GetCallerIdentityResult"
-    );
+    assert_eq!(error.0, "GetCallerIdentityResponse lacks GetCallerIdentityResult");
 }
 
 #[test]

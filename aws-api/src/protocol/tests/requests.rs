@@ -10,17 +10,11 @@ fn texts(values: &[&str]) -> Vec<String> {
 }
 
 fn tag(key: &str, value: &str) -> ec2::Tag {
-    ec2::Tag {
-        key: text(key),
-        value: text(value),
-    }
+    ec2::Tag { key: text(key), value: text(value) }
 }
 
 fn filter(name: &str, values: &[&str]) -> ec2::Filter {
-    ec2::Filter {
-        name: text(name),
-        values: texts(values),
-    }
+    ec2::Filter { name: text(name), values: texts(values) }
 }
 
 fn body(encoded: &Encoded) -> &str {
@@ -31,20 +25,14 @@ fn assert_form(operation: &impl Operation, expected: &str) {
     let encoded = operation.encode();
     assert_eq!(encoded.method, http::Method::POST);
     assert_eq!((encoded.path.as_str(), encoded.query.as_str()), ("/", ""));
-    assert_eq!(
-        encoded.content_type,
-        Some("application/x-www-form-urlencoded; charset=utf-8")
-    );
+    assert_eq!(encoded.content_type, Some("application/x-www-form-urlencoded; charset=utf-8"));
     assert_eq!(body(&encoded), expected);
 }
 
 fn assert_get(operation: &impl Operation, path: &str, query: &str) {
     let encoded = operation.encode();
     assert_eq!(encoded.method, http::Method::GET);
-    assert_eq!(
-        (encoded.path.as_str(), encoded.query.as_str()),
-        (path, query)
-    );
+    assert_eq!((encoded.path.as_str(), encoded.query.as_str()), (path, query));
     assert_eq!((encoded.content_type, body(&encoded)), (None, ""));
 }
 
@@ -65,32 +53,17 @@ fn authorize_security_group_ingress_is_sent_as_botocore_sends_it() {
                         ..Default::default()
                     }],
                     ip_ranges: vec![
-                        ec2::IpRange {
-                            description: text("udp-server & friends/ü*~"),
-                            cidr_ip: text("0.0.0.0/0"),
-                        },
-                        ec2::IpRange {
-                            description: None,
-                            cidr_ip: text("10.0.0.0/8"),
-                        },
+                        ec2::IpRange { description: text("udp-server & friends/ü*~"), cidr_ip: text("0.0.0.0/0") },
+                        ec2::IpRange { description: None, cidr_ip: text("10.0.0.0/8") },
                     ],
-                    ipv6_ranges: vec![ec2::Ipv6Range {
-                        description: text("d"),
-                        cidr_ipv6: text("::/0"),
-                    }],
-                    prefix_list_ids: vec![ec2::PrefixListId {
-                        description: text("p"),
-                        prefix_list_id: text("pl-1"),
-                    }],
+                    ipv6_ranges: vec![ec2::Ipv6Range { description: text("d"), cidr_ipv6: text("::/0") }],
+                    prefix_list_ids: vec![ec2::PrefixListId { description: text("p"), prefix_list_id: text("pl-1") }],
                 },
                 ec2::IpPermission {
                     ip_protocol: text("tcp"),
                     from_port: Some(80),
                     to_port: Some(80),
-                    ip_ranges: vec![ec2::IpRange {
-                        description: None,
-                        cidr_ip: text("1.2.3.4/32"),
-                    }],
+                    ip_ranges: vec![ec2::IpRange { description: None, cidr_ip: text("1.2.3.4/32") }],
                     ..Default::default()
                 },
             ],
@@ -124,11 +97,7 @@ fn create_security_group_is_sent_as_botocore_sends_it() {
 #[test]
 fn create_tags_is_sent_as_botocore_sends_it() {
     assert_form(
-        &ec2::CreateTags {
-            resources: texts(&["sg-1", "i-1"]),
-            tags: vec![tag("k", "")],
-            ..Default::default()
-        },
+        &ec2::CreateTags { resources: texts(&["sg-1", "i-1"]), tags: vec![tag("k", "")], ..Default::default() },
         "Action=CreateTags&Version=2016-11-15&ResourceId.1=sg-1&ResourceId.2=i-1&Tag.1.Key=k&Tag.1.Value=",
     );
 }
@@ -136,11 +105,7 @@ fn create_tags_is_sent_as_botocore_sends_it() {
 #[test]
 fn delete_security_group_is_sent_as_botocore_sends_it() {
     assert_form(
-        &ec2::DeleteSecurityGroup {
-            group_id: text("sg-1"),
-            dry_run: Some(true),
-            ..Default::default()
-        },
+        &ec2::DeleteSecurityGroup { group_id: text("sg-1"), dry_run: Some(true), ..Default::default() },
         "Action=DeleteSecurityGroup&Version=2016-11-15&GroupId=sg-1&DryRun=true",
     );
 }
@@ -169,10 +134,7 @@ fn describe_instances_is_sent_as_botocore_sends_it() {
         },
         "Action=DescribeInstances&Version=2016-11-15&InstanceId.1=i-1&InstanceId.2=i-2&Filter.1.Name=vpc-id&Filter.1.Value.1=v1&Filter.1.Value.2=v2&Filter.2.Name=tag%3Aa&Filter.2.Value.1=b&NextToken=a%2Bb%2Fc%3D%3D&MaxResults=1000",
     );
-    assert_form(
-        &ec2::DescribeInstances::default(),
-        "Action=DescribeInstances&Version=2016-11-15",
-    );
+    assert_form(&ec2::DescribeInstances::default(), "Action=DescribeInstances&Version=2016-11-15");
 }
 
 #[test]
@@ -221,10 +183,7 @@ fn revoke_security_group_ingress_is_sent_as_botocore_sends_it() {
             group_id: text("sg-1"),
             ip_permissions: vec![ec2::IpPermission {
                 ip_protocol: text("-1"),
-                ip_ranges: vec![ec2::IpRange {
-                    description: None,
-                    cidr_ip: text("0.0.0.0/0"),
-                }],
+                ip_ranges: vec![ec2::IpRange { description: None, cidr_ip: text("0.0.0.0/0") }],
                 ..Default::default()
             }],
             security_group_rule_ids: texts(&["sgr-1", "sgr-2"]),
@@ -235,19 +194,11 @@ fn revoke_security_group_ingress_is_sent_as_botocore_sends_it() {
 }
 
 fn change(action: route53::ChangeAction, set: route53::ResourceRecordSet) -> route53::Change {
-    route53::Change {
-        action,
-        resource_record_set: set,
-    }
+    route53::Change { action, resource_record_set: set }
 }
 
 fn records(values: &[&str]) -> Vec<route53::ResourceRecord> {
-    values
-        .iter()
-        .map(|value| route53::ResourceRecord {
-            value: (*value).to_owned(),
-        })
-        .collect()
+    values.iter().map(|value| route53::ResourceRecord { value: (*value).to_owned() }).collect()
 }
 
 #[test]
@@ -298,10 +249,7 @@ fn change_resource_record_sets_is_sent_as_botocore_sends_it() {
     };
     let encoded = request.encode();
     assert_eq!(encoded.method, http::Method::POST);
-    assert_eq!(
-        (encoded.path.as_str(), encoded.query.as_str()),
-        ("/2013-04-01/hostedzone/Z1/rrset/", "")
-    );
+    assert_eq!((encoded.path.as_str(), encoded.query.as_str()), ("/2013-04-01/hostedzone/Z1/rrset/", ""));
     assert_eq!(encoded.content_type, Some("application/xml"));
     assert_eq!(
         body(&encoded),
@@ -311,22 +259,12 @@ fn change_resource_record_sets_is_sent_as_botocore_sends_it() {
 
 #[test]
 fn get_change_is_sent_as_botocore_sends_it() {
-    assert_get(
-        &route53::GetChange {
-            id: "/change/C1".into(),
-        },
-        "/2013-04-01/change/C1",
-        "",
-    );
+    assert_get(&route53::GetChange { id: "/change/C1".into() }, "/2013-04-01/change/C1", "");
 }
 
 #[test]
 fn list_hosted_zones_is_sent_as_botocore_sends_it() {
-    assert_get(
-        &route53::ListHostedZones::default(),
-        "/2013-04-01/hostedzone",
-        "",
-    );
+    assert_get(&route53::ListHostedZones::default(), "/2013-04-01/hostedzone", "");
     assert_get(
         &route53::ListHostedZones {
             marker: text("m/1"),
@@ -356,22 +294,13 @@ fn list_resource_record_sets_is_sent_as_botocore_sends_it() {
 
 #[test]
 fn a_zone_id_cannot_leave_its_place_in_the_path() {
-    let request = route53::ListResourceRecordSets {
-        hosted_zone_id: "Z1?x#y%2F z".into(),
-        ..Default::default()
-    };
-    assert_get(
-        &request,
-        "/2013-04-01/hostedzone/Z1%3Fx%23y%252F%20z/rrset",
-        "",
-    );
+    let request = route53::ListResourceRecordSets { hosted_zone_id: "Z1?x#y%2F z".into(), ..Default::default() };
+    assert_get(&request, "/2013-04-01/hostedzone/Z1%3Fx%23y%252F%20z/rrset", "");
 }
 
 #[test]
 fn assume_role_is_sent_as_botocore_sends_it() {
-    let policy = |name: &str| sts::PolicyDescriptorType {
-        arn: Some(format!("arn:aws:iam::aws:policy/{name}")),
-    };
+    let policy = |name: &str| sts::PolicyDescriptorType { arn: Some(format!("arn:aws:iam::aws:policy/{name}")) };
     assert_form(
         &sts::AssumeRole {
             role_arn: "arn:aws:iam::1:role/r234567890".into(),
@@ -379,10 +308,7 @@ fn assume_role_is_sent_as_botocore_sends_it() {
             policy_arns: vec![policy("A"), policy("B")],
             policy: text("{\"a\": 1}"),
             duration_seconds: Some(900),
-            tags: vec![sts::Tag {
-                key: "k".into(),
-                value: "v".into(),
-            }],
+            tags: vec![sts::Tag { key: "k".into(), value: "v".into() }],
             transitive_tag_keys: texts(&["k"]),
             external_id: text("ext"),
             source_identity: text("me"),
@@ -416,10 +342,7 @@ fn assume_role_with_web_identity_is_sent_as_botocore_sends_it_and_unsigned() {
 
 #[test]
 fn get_caller_identity_is_sent_as_botocore_sends_it() {
-    assert_form(
-        &sts::GetCallerIdentity,
-        "Action=GetCallerIdentity&Version=2011-06-15",
-    );
+    assert_form(&sts::GetCallerIdentity, "Action=GetCallerIdentity&Version=2011-06-15");
 }
 
 #[test]

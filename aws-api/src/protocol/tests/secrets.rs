@@ -9,10 +9,7 @@ fn debug_shows_no_secret() {
         session_token: "hush-2".into(),
         ..Default::default()
     };
-    let answer = sts::AssumeRoleResponse {
-        credentials: Some(credentials),
-        ..Default::default()
-    };
+    let answer = sts::AssumeRoleResponse { credentials: Some(credentials), ..Default::default() };
     let request = sts::AssumeRoleWithWebIdentity {
         role_arn: "arn-shown".into(),
         web_identity_token: "hush-3".into(),
@@ -20,10 +17,7 @@ fn debug_shows_no_secret() {
     };
     let shown = format!("{answer:?} {answer:#?} {request:?} {:?}", request.encode());
     assert!(!shown.contains("hush"), "{shown}");
-    assert!(
-        shown.contains("AKIA-shown") && shown.contains("arn-shown") && shown.contains("(hidden)"),
-        "{shown}"
-    );
+    assert!(shown.contains("AKIA-shown") && shown.contains("arn-shown") && shown.contains("(hidden)"), "{shown}");
 }
 
 #[test]

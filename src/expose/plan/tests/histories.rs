@@ -61,8 +61,9 @@ fn happen(world: &mut World, what: &Happening) {
         }
         Happening::Hostname(s, h) => {
             if let Some(service) = world.snapshot.services.get_mut(&key(s)) {
-                let hostname = ["h0.example.com", "h1.example.com", "h0.example.com,x.example.com", "..", "y.example.com"]
-                    .get(usize::from(h));
+                let hostname =
+                    ["h0.example.com", "h1.example.com", "h0.example.com,x.example.com", "..", "y.example.com"]
+                        .get(usize::from(h));
                 match hostname {
                     Some(hostname) => service.annotations.insert("hostname".into(), (*hostname).into()),
                     None => service.annotations.remove("hostname"),
@@ -100,9 +101,7 @@ fn happen(world: &mut World, what: &Happening) {
             }
         }
         Happening::NewAddress(n, ip) => {
-            let taken = |lookup: &Lookup| {
-                matches!(lookup, Lookup::Known(i) if i.public_ip == Some(PublicIp([198, 51, 100, ip].into())))
-            };
+            let taken = |lookup: &Lookup| matches!(lookup, Lookup::Known(i) if i.public_ip == Some(PublicIp([198, 51, 100, ip].into())));
             if !world.observed.instances.values().any(taken)
                 && let Some(Lookup::Known(instance)) = world.observed.instances.get_mut(&id(n))
             {

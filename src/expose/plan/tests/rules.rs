@@ -46,7 +46,9 @@ fn removing_the_annotation_withdraws_names_and_addresses_at_once_and_closes_righ
     let first: Vec<String> = world.plan().steps.iter().map(|s| super::world::describe(&s.action)).collect();
     assert_eq!(first, ["delete-name a.example.com", "release a"]);
     let steps = world.round();
-    assert!(position(&steps, "delete-name a.example.com") < steps.iter().position(|s| s.starts_with("revoke")).unwrap());
+    assert!(
+        position(&steps, "delete-name a.example.com") < steps.iter().position(|s| s.starts_with("revoke")).unwrap()
+    );
     assert!(world.is_clean(), "{:?}", world.observed);
     assert_eq!(world.condition(&key), None);
 }
@@ -239,8 +241,6 @@ fn an_annotation_that_turns_bad_leaves_everything_as_it_was() {
     }
 }
 
-
-
 #[test]
 fn a_frozen_service_still_loses_the_addresses_of_nodes_that_are_gone() {
     let mut world = World::new(2);
@@ -279,10 +279,7 @@ fn a_record_that_exists_and_is_not_ours_is_left_and_nothing_is_opened() {
         ),
         (
             dns::twin_key("a.example.com"),
-            Record {
-                ttl: Some(60),
-                values: [dns::twin_value("someone-else", &ServiceKey::new("games", "a"))].into(),
-            },
+            Record { ttl: Some(60), values: [dns::twin_value("someone-else", &ServiceKey::new("games", "a"))].into() },
         ),
     ] {
         let mut world = World::new(1);
@@ -365,8 +362,7 @@ fn a_rule_that_a_person_put_into_our_group_is_left_and_so_is_the_group() {
     let mut world = World::new(1);
     let key = world.add_service("a", 6315, SIMPLE);
     world.settle();
-    let rule =
-        Rule { protocol: Protocol::Tcp, from: 8080, to: 8080, source: "198.51.100.0/24".parse().unwrap() };
+    let rule = Rule { protocol: Protocol::Tcp, from: 8080, to: 8080, source: "198.51.100.0/24".parse().unwrap() };
     let group = world.observed.groups.values_mut().next().unwrap();
     group.rules.insert(rule, "put here by hand".into());
     world.annotate(&key, "hostname", None);

@@ -32,8 +32,7 @@ impl World {
         };
         let settings = Settings { cluster: "test".into(), owner: "test".into(), ..Settings::default() };
         let (snapshot, memory) = (Snapshot::default(), Memory::default());
-        let mut world =
-            World { snapshot, observed, memory, settings, now: Moment::default(), taken: Vec::new() };
+        let mut world = World { snapshot, observed, memory, settings, now: Moment::default(), taken: Vec::new() };
         for n in 1..=nodes {
             world.add_node(n);
         }
