@@ -7,7 +7,7 @@ use slog::{debug, info};
 
 use super::round::CONCURRENT_PATCHES;
 use super::{Next, Reconciler};
-use crate::cluster::EventKind;
+use crate::cluster::{Class, EventKind};
 use crate::expose::plan::desire;
 use crate::expose::{Action, Condition, Plan, Reason, ServiceKey, Snapshot, Step, report};
 
@@ -112,7 +112,7 @@ impl Reconciler {
                     "service" => key.to_string(), "ready" => condition.ready, "reason" => &condition.reason),
                 (Ok(()), None) => {}
                 (Err(error), _) => {
-                    leading &= !error.is_not_leader();
+                    leading &= error.class != Class::NotLeader;
                     // The Service may be gone by now; and the next round compares again.
                     debug!(self.parts.log, "the condition was not written: {}", error; "service" => key.to_string());
                 }
