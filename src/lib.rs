@@ -4,6 +4,11 @@
 //! reads a clock or spawns a detached task on its own: a kube client, an AWS transport, the clocks and a source
 //! of randomness are handed in.
 
+pub mod args;
 pub mod clock;
 pub mod cluster;
 pub mod expose;
+pub mod logging;
+pub mod metrics;
+pub mod serve;
+pub mod system;
