@@ -174,7 +174,7 @@ pub struct RunArgs {
     #[arg(long, env = "EXTERNAL_IPS_LEASE_NAMESPACE", value_name = "NAMESPACE", value_parser = values::optional(values::label), help_heading = "Leadership")]
     lease_namespace: Option<values::Maybe>,
 
-    /// A leader that is silent for so long is replaced; whole seconds, 10s to 5m
+    /// A leader that is silent for so long is replaced; whole seconds, 5s to 5m
     #[arg(long, env = "EXTERNAL_IPS_LEASE_DURATION", value_name = "DURATION", value_parser = values::lease_duration, default_value = "15s", help_heading = "Leadership")]
     lease_duration: Duration,
 

@@ -78,7 +78,7 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
         log.new(o!("part" => "cluster")),
     );
 
-    let metrics = Arc::new(Metrics::new(&lease_name));
+    let metrics = Arc::new(Metrics::new(&lease_name).with_process(crate::system::process_stats));
     let progress = Progress::new(clock.clone());
     // The probes answer from the first moment on, also while the region is still being asked for.
     let (stop, stopped) = watch::channel(Stage::Running);
@@ -97,9 +97,9 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
             let client = aws_client(&environment, aws_config, aws, &fence, time, &random, &metrics, write_timeout)?;
             let cloud_settings = CloudSettings {
                 cluster: config.settings.cluster.clone(),
-                domains: config.settings.domains.clone(),
-                zone_ids: config.zone_ids.clone(),
-                zone_type: config.zone_type,
+                domains: config.filters.domains.clone(),
+                zone_ids: config.filters.zone_ids.clone(),
+                zone_type: config.filters.zone_type,
                 concurrency: CONCURRENT_AWS_CALLS,
             };
             let cloud = Cloud::new(client.clone(), client, cloud_settings, clock.clone(), log.new(o!("part" => "aws")));
@@ -134,7 +134,7 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
         });
         std::future::pending::<()>().await
     };
-    let state = follow_leadership(&fence, &metrics);
+    let state = async { tokio::join!(follow_leadership(&fence, &metrics), count_watch_errors(&cluster, &metrics)) };
     tokio::pin!(work, server);
     tokio::select! {
         biased;
@@ -148,7 +148,7 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
         () = &mut server => work.await,
         () = cluster.clone().run() => Err("the view of the cluster ended".into()),
         () = signal => Err("stopped".into()),
-        () = state => Err("the lease ended".into()),
+        _ = state => Err("the lease ended".into()),
     }
 }
 
@@ -228,18 +228,12 @@ fn aws_client(
 }
 
 fn routes(cluster: &Arc<Cluster>, metrics: &Arc<Metrics>, progress: &Progress) -> Routes {
-    let synced = cluster.clone();
-    let (counted, shown) = (cluster.clone(), metrics.clone());
-    Routes {
-        progress: progress.clone(),
-        ready: Arc::new(move || {
-            if synced.synced() { Ok(()) } else { Err("the lists of Services, Nodes and EndpointSlices are not complete yet".into()) }
-        }),
-        metrics: Arc::new(move |accept| {
-            shown.watch_errors(&counted.counters().read());
-            shown.render(accept)
-        }),
-    }
+    let cluster = cluster.clone();
+    let ready = move || match cluster.synced() {
+        true => Ok(()),
+        false => Err("the lists of Services, Nodes and EndpointSlices are not complete yet".into()),
+    };
+    Routes { progress: progress.clone(), ready: Arc::new(ready), metrics: metrics.clone() }
 }
 
 async fn follow_leadership(fence: &Fence, metrics: &Metrics) {
@@ -249,5 +243,13 @@ async fn follow_leadership(fence: &Fence, metrics: &Metrics) {
         if leadership.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
+    }
+}
+
+/// Carries what the watches counted into the metrics.
+async fn count_watch_errors(cluster: &Cluster, metrics: &Metrics) {
+    loop {
+        metrics.watch_errors(&cluster.counters().read());
+        tokio::time::sleep(Duration::from_secs(5)).await;
     }
 }

@@ -13,8 +13,9 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Config;
+use crate::clock::SharedClock;
 use crate::daemon::{self, World};
-use crate::system::{SystemClock, SystemRandom};
+use crate::system::SystemRandom;
 
 /// Time-out for a connection to the API server.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -27,8 +28,8 @@ const SILENCE: Duration = Duration::from_secs(75);
 const IMPATIENT: i32 = 130;
 
 /// Runs the daemon as this process until it is told to stop.
-pub async fn run(config: Config, log: Logger) -> ExitCode {
-    match try_run(config, &log).await {
+pub async fn run(config: Config, clock: SharedClock, log: Logger) -> ExitCode {
+    match try_run(config, clock, &log).await {
         Ok(()) => {
             info!(log, "stopped");
             ExitCode::SUCCESS
@@ -40,7 +41,7 @@ pub async fn run(config: Config, log: Logger) -> ExitCode {
     }
 }
 
-async fn try_run(config: Config, log: &Logger) -> Result<(), String> {
+async fn try_run(config: Config, clock: SharedClock, log: &Logger) -> Result<(), String> {
     // Ring for every TLS connection: kube and hyper-rustls both leave the choice open. An error means that one
     // was installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -67,8 +68,8 @@ async fn try_run(config: Config, log: &Logger) -> Result<(), String> {
         environment: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect::<BTreeMap<_, _>>(),
-        clock: Arc::new(SystemClock::new()),
-        random: Arc::new(SystemRandom::new()),
+        clock,
+        random: Arc::new(SystemRandom::new().map_err(|e| format!("no randomness: {e}"))?),
         log: log.clone(),
     };
     let shutdown = shutdown(log.clone())?;

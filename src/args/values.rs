@@ -169,7 +169,7 @@ pub(super) fn ttl(text: &str) -> Result<u32, String> {
 
 /// How long a Lease lasts.
 pub(super) fn lease_duration(text: &str) -> Result<Duration, String> {
-    whole(text, Duration::from_secs(10), Duration::from_secs(300), "10s to 5m")
+    whole(text, Duration::from_secs(5), Duration::from_secs(300), "5s to 5m")
 }
 
 /// How often everything is read anew.
