@@ -5,5 +5,6 @@
 //! of randomness are handed in.
 
 pub mod clock;
+pub mod cloud;
 pub mod cluster;
 pub mod expose;
