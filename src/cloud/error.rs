@@ -130,13 +130,21 @@ fn hint(error: &aws_api::Error) -> String {
         Service::Route53 => "route53",
         Service::Sts => "sts",
     };
-    match error.class {
-        Class::Denied if error.operation == "CreateSecurityGroup" => {
-            "; the daemon's role needs ec2:CreateSecurityGroup and ec2:CreateTags".into()
+    match error.operation {
+        _ if !lacks_permission(error) => String::new(),
+        "CreateSecurityGroup" => "; the daemon's role needs ec2:CreateSecurityGroup and ec2:CreateTags".into(),
+        "ModifyNetworkInterfaceAttribute" => {
+            "; the daemon's role needs ec2:ModifyNetworkInterfaceAttribute for instances with several network interfaces"
+                .into()
         }
-        Class::Denied => format!("; the daemon's role needs {service}:{}", error.operation),
-        _ => String::new(),
+        operation => format!("; the daemon's role needs {service}:{operation}"),
     }
+}
+
+/// Whether AWS knows us and says no, rather than not accepting our credentials.
+pub(super) fn lacks_permission(error: &aws_api::Error) -> bool {
+    let codes = ["UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "NotAuthorized"];
+    !error.refused && error.class == Class::Denied && codes.iter().any(|code| error.is(code))
 }
 
 /// Whether what the step touches must be read again before anything else is decided on it.

@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use aws_api::{Class, route53};
+use aws_api::route53;
 use slog::info;
 
 use super::Cloud;
+use super::error::lacks_permission;
 use crate::expose::plan::RecordChange;
 use crate::expose::{Hostname, Moment};
 
@@ -50,7 +51,7 @@ impl Cloud {
                 Ok(_) => {}
                 // Route 53 forgets changes after a while, long after they are done.
                 Err(error) if error.is("NoSuchChange") => self.changes.confirmed(&id),
-                Err(error) if error.class == Class::Denied && !error.refused => {
+                Err(error) if lacks_permission(&error) => {
                     info!(self.log, "records count as done once they are accepted: route53:GetChange is not permitted");
                     self.changes = Changes { pending: BTreeMap::new(), silent: true };
                     return;
