@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use slog::{KV, Level, Logger, Record, Serializer, b};
+use slog::{Drain, KV, Level, Logger, Record, Serializer, b};
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span;

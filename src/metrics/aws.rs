@@ -1,6 +1,8 @@
 //! Calls to AWS: the names and labels of the AWS load balancer controller, so that existing queries fit.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_api::{Error, Service};
@@ -17,6 +19,7 @@ pub(super) struct Calls {
     request_seconds: Histograms<2>,
     retries: Histograms<2>,
     limiter_seconds: Histograms<1>,
+    codes: Mutex<BTreeSet<String>>,
 }
 
 impl Calls {
@@ -28,6 +31,7 @@ impl Calls {
             request_seconds: Histograms::new_with_constructor(seconds_histogram),
             retries: Histograms::new_with_constructor(|| Histogram::new((0..=10).map(f64::from))),
             limiter_seconds: Histograms::new_with_constructor(seconds_histogram),
+            codes: Mutex::default(),
         };
         counter(registry, "aws_api_calls_total", calls.calls.clone());
         counter(registry, "aws_api_requests_total", calls.requests.clone());
@@ -41,7 +45,7 @@ impl Calls {
 
 /// Different error codes that are told apart: AWS has fewer that concern us, and whatever answers in its place
 /// can't make the number of series grow without end.
-const SERIES: usize = 1000;
+const CODES: usize = 100;
 
 impl Metrics {
     /// One HTTP attempt is over: its status and AWS's error code, where there are any.
@@ -54,7 +58,7 @@ impl Metrics {
         took: Duration,
     ) {
         let aws = &self.aws;
-        count(&aws.requests, service, operation, status, code);
+        aws.requests.get_or_create(&aws.labels(service, operation, status, code)).inc();
         aws.request_seconds.get_or_create(&place(service, operation)).observe(took.as_secs_f64());
     }
 
@@ -72,7 +76,7 @@ impl Metrics {
             Err(error) => (error.status, error.code.as_deref()),
         };
         let aws = &self.aws;
-        count(&aws.calls, service, operation, status, code);
+        aws.calls.get_or_create(&aws.labels(service, operation, status, code)).inc();
         aws.call_seconds.get_or_create(&place(service, operation)).observe(took.as_secs_f64());
         aws.retries.get_or_create(&place(service, operation)).observe(retries.into());
     }
@@ -87,19 +91,25 @@ fn place(service: Service, operation: &'static str) -> [Label; 2] {
     [label("service", service.to_string()), label("operation", operation)]
 }
 
-fn count(counters: &Counters<4>, service: Service, operation: &'static str, status: Option<u16>, code: Option<&str>) {
-    let [service, operation] = place(service, operation);
-    // No answer at all is status 0, as with the controller that the names are from.
-    let status = label("status_code", status.unwrap_or(0).to_string());
-    let labels =
-        |code: Cow<'static, str>| [service.clone(), operation.clone(), status.clone(), label("error_code", code)];
-    let code =
-        code.map_or(Cow::Borrowed(""), |code| if is_code(code) { code.to_owned().into() } else { "other".into() });
-    let wanted = labels(code);
-    if counters.len() < SERIES || counters.contains(&wanted) {
-        counters.get_or_create(&wanted).inc();
-    } else {
-        counters.get_or_create(&labels("other".into())).inc();
+impl Calls {
+    fn labels(&self, service: Service, operation: &'static str, status: Option<u16>, code: Option<&str>) -> [Label; 4] {
+        let [service, operation] = place(service, operation);
+        // No answer at all is status 0, as with the controller that the names are from.
+        let status = label("status_code", status.unwrap_or(0).to_string());
+        [service, operation, status, label("error_code", self.code(code))]
+    }
+
+    /// The code as a label: itself while there are few of them, else `other`.
+    fn code(&self, code: Option<&str>) -> Cow<'static, str> {
+        let Some(code) = code else { return "".into() };
+        let mut known = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.contains(code) {
+            if !is_code(code) || known.len() >= CODES {
+                return "other".into();
+            }
+            known.insert(code.to_owned());
+        }
+        code.to_owned().into()
     }
 }
 

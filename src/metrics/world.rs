@@ -153,14 +153,16 @@ fn count_records(desired: &Desired<'_>, observed: &Observed) -> BTreeMap<[Label;
     for key in observed.records.values().flat_map(BTreeMap::keys) {
         *all.entry(kind(&key.kind)).or_default() += 1;
     }
-    let mut ours: BTreeMap<&str, u64> = BTreeMap::new();
-    for key in desired.names.values().flat_map(|name| name.records().into_keys()) {
-        *ours.entry(kind(&key.kind)).or_default() += 1;
-    }
+    let twins = desired.names.len() as u64;
+    let addresses = desired.names.values().filter(|name| name.address.is_some()).count() as u64;
     let mut counts = BTreeMap::new();
     let labels = |kind: &str, ownership: &'static str| [label("type", kind.to_owned()), label("ownership", ownership)];
     for (kind, all) in all {
-        let ours = ours.get(kind).copied().unwrap_or_default();
+        let ours = match kind {
+            "A" => addresses,
+            "TXT" => twins,
+            _ => 0,
+        };
         counts.insert(labels(kind, "ours"), ours);
         counts.insert(labels(kind, "foreign"), all.saturating_sub(ours));
     }
