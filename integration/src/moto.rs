@@ -1,0 +1,177 @@
+//! moto: AWS's API on the loopback address, and boto3 beside it for what tests set up and look at themselves.
+//!
+//! moto proves that the wire format is right. It proves nothing about quotas, order or atomicity: it is laxer than
+//! AWS there.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::cache::Cache;
+use crate::children::{Process, find_program, tied_to_us};
+use crate::control_plane::build::run_with_progress;
+use crate::error::{Context, Error, Result, fail};
+use crate::ports::free_ports;
+use crate::run_directory::RunDirectory;
+
+/// A running moto. It holds any number of accounts that see nothing of each other.
+#[derive(Debug)]
+pub struct Moto {
+    url: String,
+    boto3: Arc<Mutex<Boto3>>,
+    server: Mutex<Process>,
+    directory: RunDirectory,
+}
+
+/// One call by boto3.
+#[derive(Debug, Clone)]
+pub struct Call<'a> {
+    /// The account of twelve digits.
+    pub account: &'a str,
+    /// The region; Route 53 has the account's zones in every one.
+    pub region: &'a str,
+    /// The service as boto3 names it: `ec2`, `route53`.
+    pub service: &'a str,
+    /// The method as boto3 names it: `describe_instances`.
+    pub method: &'a str,
+    /// Its arguments.
+    pub arguments: Value,
+    /// The list of the answer to return, from all pages.
+    pub list: Option<&'a str>,
+}
+
+impl Moto {
+    /// Makes the Python environment if it isn't there yet, and starts a moto on a free port.
+    pub async fn start() -> Result<Self> {
+        let python = tokio::task::spawn_blocking(|| python(&Cache::open()?)).await??;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match Self::attempt(&python).await {
+                Err(error) if attempts < 5 && error.message().contains("Address already in use") => {}
+                done => return done,
+            }
+        }
+    }
+
+    async fn attempt(python: &PathBuf) -> Result<Self> {
+        let directory = RunDirectory::create(&Cache::open()?, "moto")?;
+        let [port] = free_ports()?;
+        let mut command = tied_to_us(python);
+        command.args(["-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", &port.to_string()]);
+        let server = Process::logging_to("moto", command, directory.file("moto.log"))?;
+        directory.lists(server.pid())?;
+        let url = format!("http://127.0.0.1:{port}");
+
+        let mut command = tied_to_us(python);
+        command.arg(crate::directory().join("python/aws.py")).arg(&url);
+        let errors = std::fs::File::create(directory.file("boto3.log"))?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
+        let boto3 = Boto3::start(command)?;
+        directory.lists(boto3.process.pid())?;
+
+        let moto = Self { url, boto3: Arc::new(Mutex::new(boto3)), server: Mutex::new(server), directory };
+        moto.until_it_listens(port).await?;
+        Ok(moto)
+    }
+
+    async fn until_it_listens(&self, port: u16) -> Result<()> {
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            self.server.lock().map_err(|_| Error::new("a lock is poisoned"))?.still_running()?;
+            match tokio::net::TcpStream::connect(("127.0.0.1", port)).await {
+                Ok(_) => return Ok(()),
+                Err(error) if Instant::now() >= end => return Err(error).context("moto doesn't listen"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    /// Where it listens. A call's account is in its header `x-moto-account-id`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The directory with its log, `moto.log`.
+    pub fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
+    /// The number of an account that no one else in this process uses.
+    pub fn new_account(&self) -> String {
+        format!("{:012}", 100_000_000_000_u64 + u64::from(crate::unique()))
+    }
+
+    /// Makes one call by boto3. The error holds AWS's code and message.
+    pub async fn call(&self, call: Call<'_>) -> Result<Value> {
+        let request = json!({
+            "account": call.account, "region": call.region, "service": call.service, "method": call.method,
+            "arguments": call.arguments, "list": call.list,
+        });
+        let boto3 = Arc::clone(&self.boto3);
+        let answer = tokio::task::spawn_blocking(move || {
+            boto3.lock().map_err(|_| Error::new("a lock is poisoned"))?.ask(&request)
+        })
+        .await?
+        .context(format!("boto3 {}.{}", call.service, call.method))?;
+        if let Some(error) = answer.get("error") {
+            let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
+            return fail(format!("{}.{}: {}: {}", call.service, call.method, text("code"), text("message")));
+        }
+        answer.get("ok").cloned().context("an answer of python/aws.py without a result")
+    }
+}
+
+/// The process `python/aws.py`.
+#[derive(Debug)]
+struct Boto3 {
+    process: Process,
+    requests: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Boto3 {
+    fn start(command: Command) -> Result<Self> {
+        let mut process = Process::piped("boto3", command)?;
+        let requests = process.child().stdin.take().context("no pipe to python/aws.py")?;
+        let answers = BufReader::new(process.child().stdout.take().context("no pipe from python/aws.py")?);
+        Ok(Self { process, requests, answers })
+    }
+
+    fn ask(&mut self, request: &Value) -> Result<Value> {
+        writeln!(self.requests, "{request}")?;
+        self.requests.flush()?;
+        let mut line = String::new();
+        if self.answers.read_line(&mut line)? == 0 {
+            return fail("python/aws.py ended; its boto3.log in the run directory says why");
+        }
+        Ok(serde_json::from_str(&line)?)
+    }
+}
+
+/// The Python of an environment with what `python/moto-requirements.txt` pins. Blocks while it is made.
+fn python(cache: &Cache) -> Result<PathBuf> {
+    let requirements = crate::directory().join("python/moto-requirements.txt");
+    let environment = cache.built("moto", std::slice::from_ref(&requirements), |directory| {
+        let Some(python) = find_program("python3") else {
+            return fail(
+                "moto needs python3 (3.10 or newer) with its venv module in PATH, \
+                 as from Debian's packages python3 and python3-venv",
+            );
+        };
+        eprintln!("integration: installing moto, about half a minute the first time");
+        let mut command = Command::new(python);
+        command.args(["-m", "venv"]).arg(directory);
+        run_with_progress(command, "making moto's Python environment")?;
+        let mut command = Command::new(directory.join("bin/python"));
+        command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]);
+        command.arg(&requirements);
+        run_with_progress(command, "installing moto")
+    })?;
+    Ok(environment.join("bin/python"))
+}
