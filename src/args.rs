@@ -16,6 +16,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use slog::Level;
 
+use crate::cloud::ZoneType;
 use crate::expose::{DEFAULT_RESERVED_PORTS, Hostname, Policy, Settings};
 use crate::logging::Format;
 use values::{Listen, PortRange};
@@ -112,7 +113,7 @@ pub struct RunArgs {
         default_value = "public",
         help_heading = "DNS"
     )]
-    zone_type: ZoneType,
+    zone_type: ZoneTypeName,
 
     /// Owner id in the TXT records that mark DNS records as ours; must differ from that of every other writer
     /// (another cluster, ExternalDNS) in the same zones [default: the cluster name]
@@ -215,15 +216,13 @@ pub struct RunArgs {
     log_level: LevelName,
 }
 
-/// Which hosted zones may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum)]
-pub enum ZoneType {
-    /// Those that the internet sees.
-    #[default]
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ZoneTypeName {
+    /// Those that the internet sees
     Public,
-    /// Those that only VPCs see.
+    /// Those that only VPCs see
     Private,
-    /// All.
+    /// All
     Any,
 }
 
@@ -332,7 +331,15 @@ impl RunArgs {
         };
         Ok(Config {
             settings,
-            filters: Filters { domains, zone_ids, zone_type: self.zone_type },
+            filters: Filters {
+                domains,
+                zone_ids,
+                zone_type: match self.zone_type {
+                    ZoneTypeName::Public => ZoneType::Public,
+                    ZoneTypeName::Private => ZoneType::Private,
+                    ZoneTypeName::Any => ZoneType::Any,
+                },
+            },
             region: values::given(self.region),
             kubeconfig: self.kubeconfig.filter(|path| !path.as_os_str().is_empty()),
             lease: Lease {

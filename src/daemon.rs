@@ -68,7 +68,11 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
     let elector = Elector::new(lease_client, lease, clock.clone(), random.clone(), log.new(o!("part" => "lease")))?;
     let fence = elector.fence();
     let kube_namespace = kube.default_namespace().to_owned();
-    let kube = kube::Client::new(FenceLayer::new(fence.clone(), write_timeout).layer(kube), kube_namespace);
+    let transport = tower::service_fn(move |request| {
+        let kube = kube.clone();
+        async move { kube.send(request).await }
+    });
+    let kube = kube::Client::new(FenceLayer::new(fence.clone(), write_timeout).layer(transport), kube_namespace);
     let cluster = Cluster::new(
         kube,
         config.settings.namespace.clone(),
@@ -92,9 +96,13 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
     let work = async {
         let result = async {
             let time: Arc<dyn aws_api::TimeSource> = Arc::new(AwsTime(clock.clone()));
-            let aws_config =
-                aws_api::Config::resolve(&environment, config.region.as_deref(), &aws, &time).await.map_err(|e| e.to_string())?;
-            let client = aws_client(&environment, aws_config, aws, &fence, time, &random, &metrics, write_timeout)?;
+            let mut aws_config =
+                aws_api::Config::resolve(&environment, config.region.as_deref(), aws.clone(), time.clone())
+                    .await
+                    .map_err(|e| e.to_string())?;
+            aws_config.write_timeout = write_timeout;
+            aws_config.user_agent = concat!("external-ips/", env!("CARGO_PKG_VERSION")).into();
+            let client = aws_client(&environment, aws_config, aws, &fence, time, &random, &metrics)?;
             let cloud_settings = CloudSettings {
                 cluster: config.settings.cluster.clone(),
                 domains: config.filters.domains.clone(),
@@ -201,7 +209,6 @@ async fn lead(
     }
 }
 
-#[allow(clippy::too_many_arguments)]
 fn aws_client(
     environment: &BTreeMap<String, String>,
     config: aws_api::Config,
@@ -210,13 +217,12 @@ fn aws_client(
     time: Arc<dyn aws_api::TimeSource>,
     random: &SharedRandom,
     metrics: &Arc<Metrics>,
-    write_timeout: Duration,
 ) -> Result<aws_api::Client, String> {
     let random: Arc<dyn aws_api::Random> = Arc::new(AwsRandom(random.clone()));
     // Credentials are fetched by candidates too: they change nothing.
-    let credentials = aws_api::Credentials::from_environment(environment, &config, aws.clone(), time.clone(), random.clone())
-        .map_err(|e| e.to_string())?;
-    let _ = write_timeout;
+    let credentials =
+        aws_api::Credentials::from_environment(environment, &config, aws.clone(), time.clone(), random.clone())
+            .map_err(|e| e.to_string())?;
     Ok(aws_api::Client::new(aws_api::ClientParts {
         transport: fence_aws(aws, fence.clone()),
         config,

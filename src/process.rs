@@ -58,7 +58,8 @@ async fn try_run(config: Config, clock: SharedClock, log: &Logger) -> Result<(),
     };
     let kube_config = kube_config(&config).await?;
     let client = || {
-        kube::Client::try_from(kube_config.clone()).map_err(|e| format!("can't set up the connection to the API server: {e}"))
+        kube::Client::try_from(kube_config.clone())
+            .map_err(|e| format!("can't set up the connection to the API server: {e}"))
     };
     let world = World {
         kube: client()?,

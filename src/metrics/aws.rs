@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_api::{Error, Service};
+use aws_api::{Error, Observer, Service};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -47,9 +47,8 @@ impl Calls {
 /// can't make the number of series grow without end.
 const CODES: usize = 100;
 
-impl Metrics {
-    /// One HTTP attempt is over: its status and AWS's error code, where there are any.
-    pub fn attempt(
+impl Observer for Metrics {
+    fn attempt(
         &self,
         service: Service,
         operation: &'static str,
@@ -62,8 +61,7 @@ impl Metrics {
         aws.request_seconds.get_or_create(&place(service, operation)).observe(took.as_secs_f64());
     }
 
-    /// A call is over, after so many retries: how long all of its attempts and pauses took.
-    pub fn call(
+    fn call(
         &self,
         service: Service,
         operation: &'static str,
@@ -81,8 +79,7 @@ impl Metrics {
         aws.retries.get_or_create(&place(service, operation)).observe(retries.into());
     }
 
-    /// A call waited for its turn, so that AWS's rate limits aren't met.
-    pub fn limiter_waited(&self, service: Service, took: Duration) {
+    fn limiter_waited(&self, service: Service, took: Duration) {
         self.aws.limiter_seconds.get_or_create(&[label("service", service.to_string())]).observe(took.as_secs_f64());
     }
 }

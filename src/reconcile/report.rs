@@ -142,4 +142,3 @@ impl Reconciler {
         self.memory.failures.values().map(|failure| failure.message.clone()).collect()
     }
 }
-
