@@ -49,6 +49,10 @@ impl Reconciler {
         for _ in 0..PLANS_PER_ROUND {
             self.parts.progress.tick();
             let Some(snapshot) = self.parts.cluster.snapshot() else { return self.again() };
+            // What a step left open is read before anything else is decided.
+            if self.parts.cloud.due() && !self.read(&snapshot).await {
+                return self.again();
+            }
             let plan = self.plan(&snapshot);
             if plan.steps.is_empty() {
                 return self.finish(&snapshot, &plan).await;
@@ -134,6 +138,9 @@ impl Reconciler {
             self.memory.trials.insert(publication.service.clone(), trial);
             self.memory.failures.remove(&step.action.target());
             return true;
+        }
+        if result.is_ok() {
+            info!(self.parts.log, "{}", step.action; "reason" => &step.reason);
         }
         self.settle(step, result.map_err(|error| explain(&error)))
     }
