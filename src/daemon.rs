@@ -142,7 +142,11 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
         });
         std::future::pending::<()>().await
     };
-    let state = async { tokio::join!(follow_leadership(&fence, &metrics), count_watch_errors(&cluster, &metrics)) };
+    let state = async {
+        // A dry run is neither leader nor candidate.
+        let leadership = async { if !config.dry_run { follow_leadership(&fence, &metrics).await } };
+        tokio::join!(leadership, count_watch_errors(&cluster, &metrics))
+    };
     tokio::pin!(work, server);
     tokio::select! {
         biased;

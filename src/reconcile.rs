@@ -216,6 +216,7 @@ impl Reconciler {
             return;
         }
         self.term = Some(term);
+        self.parts.cloud.start_over();
         self.full_at = None;
         self.memory = Memory::default();
         self.nodes.clear();

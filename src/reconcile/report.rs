@@ -68,11 +68,8 @@ impl Reconciler {
     pub(super) async fn finish(&mut self, snapshot: &Snapshot, plan: &Plan) -> Next {
         self.parts.cloud.poll_changes().await;
         self.memory.unsynced = self.parts.cloud.unsynced();
-        let mut wake = plan.wake_at;
-        if !self.memory.unsynced.is_empty() {
-            let confirm = self.now().after(self.parts.timing.confirm);
-            wake = Some(wake.map_or(confirm, |at| at.min(confirm)));
-        }
+        let confirm = (!self.memory.unsynced.is_empty()).then(|| self.now().after(self.parts.timing.confirm));
+        let wake = [plan.wake_at, confirm, self.parts.cloud.due_at()].into_iter().flatten().min();
         let mut changes: Vec<(ServiceKey, String, Option<Condition>)> = Vec::new();
         let mut states: BTreeMap<String, u64> = BTreeMap::new();
         {
