@@ -1,8 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use clap::CommandFactory;
+use slog::Level;
 
 use super::*;
+use crate::expose::{DEFAULT_RESERVED_PORTS, Hostname, Policy, Settings};
 
 fn parse(flags: &[&str]) -> Result<Config, String> {
     let args = ["external-ips", "run"].iter().chain(flags);
@@ -144,6 +146,7 @@ fn an_empty_value_is_no_value() {
         "--domain-filter=",
         "--zone-id-filter=",
         "--owner-id=",
+        "--default-max-ips=",
         "--reserved-ports=",
         "--lease-namespace=",
         "--pod-name=",
