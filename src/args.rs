@@ -49,8 +49,8 @@ pub enum Command {
 
 /// What stands at the end of the help.
 const EXAMPLE: &str = "\
-Durations are written as 90s, 10m or 1h30m. Every flag of `run` can be set as EXTERNAL_IPS_<NAME> instead
-(--cluster-name: EXTERNAL_IPS_CLUSTER_NAME); the flag wins.
+Durations are written as 90s, 10m or 1h30m. Every flag of `run` can be given as an environment
+variable instead (--cluster-name as EXTERNAL_IPS_CLUSTER_NAME); the flag wins.
 
 Example: first look at what it would do, changing nothing, then run it:
 

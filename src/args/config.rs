@@ -68,7 +68,7 @@ impl RunArgs {
     /// What is wrong with which flag and what to write instead, in words for people.
     pub fn config(self, env: impl Fn(&str) -> Option<String>) -> Result<Config, String> {
         let domains = filled(&self.domain_filter)
-            .map(|domain| domain.parse::<Hostname>().map_err(|why| format!("--domain-filter: {why}")))
+            .map(|text| domain(text).map_err(|why| format!("--domain-filter: {why}")))
             .collect::<Result<Vec<_>, _>>()?;
         let zone_ids = filled(&self.zone_id_filter)
             .map(|id| values::zone_id(id).map_err(|why| format!("--zone-id-filter: {why}")))
@@ -121,6 +121,14 @@ impl RunArgs {
             full_sync: self.full_sync_interval,
             pod_name: values::given(self.pod_name).or_else(|| from_env("POD_NAME")).or_else(|| from_env("HOSTNAME")),
         })
+    }
+}
+
+/// A domain that names are published under.
+fn domain(text: &str) -> Result<Hostname, String> {
+    match text.strip_prefix("*.").or_else(|| text.strip_prefix('.')) {
+        Some(rest) => Err(format!("write `{rest}` instead of `{text}`: all names below it are meant anyway")),
+        None => text.parse(),
     }
 }
 
