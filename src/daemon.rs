@@ -144,7 +144,11 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
     };
     let state = async {
         // A dry run is neither leader nor candidate.
-        let leadership = async { if !config.dry_run { follow_leadership(&fence, &metrics).await } };
+        let leadership = async {
+            if !config.dry_run {
+                follow_leadership(&fence, &metrics).await
+            }
+        };
         tokio::join!(leadership, count_watch_errors(&cluster, &metrics))
     };
     tokio::pin!(work, server);

@@ -1,8 +1,10 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use clap::CommandFactory;
+use slog::Level;
 
 use super::*;
+use crate::expose::{DEFAULT_RESERVED_PORTS, Hostname, Policy, Settings};
 
 fn parse(flags: &[&str]) -> Result<Config, String> {
     let args = ["external-ips", "run"].iter().chain(flags);
@@ -123,6 +125,13 @@ fn a_domain_that_is_none_is_refused_with_the_flag_that_holds_it() {
 }
 
 #[test]
+fn a_domain_written_as_a_pattern_is_answered_with_the_domain() {
+    for pattern in ["*.example.com", ".example.com"] {
+        assert!(refusal(&["--domain-filter", pattern]).contains("write `example.com` instead"));
+    }
+}
+
+#[test]
 fn every_flag_is_also_an_environment_variable() {
     let cli = Cli::command();
     let run = cli.get_subcommands().find(|command| command.get_name() == "run").unwrap();
@@ -144,6 +153,7 @@ fn an_empty_value_is_no_value() {
         "--domain-filter=",
         "--zone-id-filter=",
         "--owner-id=",
+        "--default-max-ips=",
         "--reserved-ports=",
         "--lease-namespace=",
         "--pod-name=",

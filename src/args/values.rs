@@ -6,18 +6,28 @@ use std::time::Duration;
 
 /// A value that may be left empty: a chart that renders an unset value as an empty string means "not given".
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Maybe(Option<String>);
+pub(super) struct Maybe<T = String>(Option<T>);
 
 /// The value, where there is one.
-pub(super) fn given(value: Option<Maybe>) -> Option<String> {
+pub(super) fn given<T>(value: Option<Maybe<T>>) -> Option<T> {
     value.and_then(|value| value.0)
 }
 
 /// Reads a value with `parse`, and an empty one as none.
-pub(super) fn optional(
-    parse: fn(&str) -> Result<String, String>,
-) -> impl Fn(&str) -> Result<Maybe, String> + Clone + Send + Sync + 'static {
+pub(super) fn optional<T: 'static>(
+    parse: fn(&str) -> Result<T, String>,
+) -> impl Fn(&str) -> Result<Maybe<T>, String> + Clone + Send + Sync + 'static {
     move |text| if text.is_empty() { Ok(Maybe(None)) } else { parse(text).map(|value| Maybe(Some(value))) }
+}
+
+/// Any text.
+pub(super) fn text(text: &str) -> Result<String, String> {
+    Ok(text.to_owned())
+}
+
+/// A number of things, at least one.
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "a whole number from 1 is expected".into())
 }
 
 /// A name that may stand in a tag's key, a security group's name and a TXT record.

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -175,7 +175,8 @@ fn an_event_of_tracing_keeps_its_level_module_message_and_fields() {
         through_tracing(log, || {
             let cause = io::Error::other("refused");
             let cause: &(dyn std::error::Error + 'static) = &cause;
-            tracing::error!(target: "kube::client", cause, count = 3, name = "x", list = ?[1, 2], "failed {}", "twice");
+            let list = [1, 2];
+            tracing::error!(target: "kube::client", cause, count = 3, name = "x", ?list, "failed {}", "twice");
             tracing::debug!(target: "kube::watch", "no fields");
         });
     });

@@ -10,6 +10,9 @@ use prometheus_client::registry::Unit;
 
 use super::help;
 
+#[cfg(test)]
+mod tests;
+
 /// What the kernel knows of a process.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ProcessStats {
