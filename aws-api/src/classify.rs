@@ -37,8 +37,14 @@ const TRANSIENT: &[&str] = &[
 ];
 
 /// Codes that a wrong clock of ours may have caused.
-const SKEWED: &[&str] =
-    &["RequestExpired", "RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"];
+const SKEWED: &[&str] = &[
+    // EC2's, also for keys it doesn't know.
+    "AuthFailure",
+    "InvalidSignatureException",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+];
 
 /// Codes that say that temporary keys are over.
 const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException"];
@@ -46,7 +52,6 @@ const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException"];
 const DENIED: &[&str] = &[
     "AccessDenied",
     "AccessDeniedException",
-    "AuthFailure",
     "Blocked",
     "IDPRejectedClaim",
     "IncompleteSignature",
