@@ -95,7 +95,7 @@ pub fn classify(mutates: bool, code: Option<&str>, status: u16) -> Class {
         Class::Denied
     } else if CONFLICTS.contains(&code) || code.ends_with(".Duplicate") || code.ends_with(".InUse") {
         Class::Conflict
-    } else if code.ends_with(".NotFound") || code.starts_with("NoSuch") {
+    } else if code.ends_with("NotFound") || code.starts_with("NoSuch") {
         Class::NotFound
     } else if matches!(status, 401 | 403) {
         Class::Denied

@@ -99,6 +99,21 @@ fn what_is_configured_but_not_supported_is_refused_by_name() {
 }
 
 #[test]
+fn a_shared_file_in_its_usual_place_is_not_passed_over() {
+    let home = std::env::temp_dir().join(format!("aws-api-{}-home", std::process::id()));
+    std::fs::create_dir_all(home.join(".aws")).unwrap();
+    let variables = [("HOME", home.to_str().unwrap())];
+    let without = chosen(&variables);
+    std::fs::write(home.join(".aws").join("credentials"), "[default]").unwrap();
+    let with = chosen(&variables);
+    let explicit = chosen(&[&variables[..], &STATIC].concat());
+    std::fs::remove_dir_all(&home).unwrap();
+    assert!(without.unwrap().contains("IMDSv2"));
+    assert!(with.unwrap_err().contains("not supported yet"));
+    assert!(explicit.unwrap().contains("AWS_ACCESS_KEY_ID"));
+}
+
+#[test]
 fn half_a_source_is_an_error_and_no_reason_to_take_the_next() {
     for half in &STATIC {
         assert!(chosen(&[*half]).unwrap_err().contains("only one of"));
