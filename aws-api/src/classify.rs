@@ -37,8 +37,14 @@ const TRANSIENT: &[&str] = &[
 ];
 
 /// Codes that a wrong clock of ours may have caused.
-const SKEWED: &[&str] =
-    &["RequestExpired", "RequestTimeTooSkewed", "SignatureDoesNotMatch", "InvalidSignatureException"];
+const SKEWED: &[&str] = &[
+    // EC2's, also for keys it doesn't know.
+    "AuthFailure",
+    "InvalidSignatureException",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+];
 
 /// Codes that say that temporary keys are over.
 const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException"];
@@ -46,7 +52,6 @@ const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException"];
 const DENIED: &[&str] = &[
     "AccessDenied",
     "AccessDeniedException",
-    "AuthFailure",
     "Blocked",
     "IDPRejectedClaim",
     "IncompleteSignature",
@@ -90,7 +95,7 @@ pub fn classify(mutates: bool, code: Option<&str>, status: u16) -> Class {
         Class::Denied
     } else if CONFLICTS.contains(&code) || code.ends_with(".Duplicate") || code.ends_with(".InUse") {
         Class::Conflict
-    } else if code.ends_with(".NotFound") || code.starts_with("NoSuch") {
+    } else if code.ends_with("NotFound") || code.starts_with("NoSuch") {
         Class::NotFound
     } else if matches!(status, 401 | 403) {
         Class::Denied

@@ -14,6 +14,8 @@ use crate::operation::Service;
 
 /// How long a throttled bucket stays slow before its refill doubles again.
 const RECOVERY: Duration = Duration::from_secs(10);
+/// Throttled answers within this time count as one.
+const ONE_SIGN: Duration = Duration::from_secs(1);
 /// At its slowest a bucket gets this part of its refill.
 const SLOWEST: f64 = 1.0 / 16.0;
 
@@ -133,6 +135,10 @@ impl Bucket {
         let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
         level.advance(now, self.size, self.refill);
         level.tokens = 0.0;
+        // Requests that were under way together are throttled together: that is one sign, not many.
+        if now < level.paced + ONE_SIGN && level.pace < 1.0 {
+            return;
+        }
         level.pace = (level.pace / 2.0).max(SLOWEST);
         level.paced = now;
     }

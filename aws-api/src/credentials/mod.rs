@@ -160,7 +160,11 @@ impl Credentials {
             if held.is_usable(now) {
                 // Somebody is at it: these are good enough meanwhile.
                 let Ok(_turn) = self.turn.try_lock() else { return Ok(held.keys) };
-                return self.refresh().await;
+                // Or has just been.
+                return match self.held() {
+                    Some(held) if held.is_fresh(now) => Ok(held.keys),
+                    _ => self.refresh().await,
+                };
             }
         }
         let _turn = self.turn.lock().await;

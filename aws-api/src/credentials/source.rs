@@ -1,7 +1,7 @@
 //! Where keys come from. The order is the Go SDK's: keys in variables, web identity, profile, container, instance.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,6 +27,10 @@ const WEB_IDENTITY: &str = "web identity (AWS_WEB_IDENTITY_TOKEN_FILE)";
 const PROFILE: &str = "a profile of the shared files";
 const CONTAINER: &str = "the container's endpoint (AWS_CONTAINER_CREDENTIALS_*)";
 const INSTANCE: &str = "the instance's role (IMDSv2)";
+
+/// What is said of a source that has its place but no code yet.
+const NOT_SUPPORTED: &str =
+    "this source is not supported yet; take it away, or use web identity or AWS_ACCESS_KEY_ID instead";
 
 /// The sources. Profiles and the container's endpoint have their place in [`Source::choose`].
 pub(super) enum Source {
@@ -86,15 +90,21 @@ impl Source {
                 time: Arc::clone(time),
             }));
         }
-        let unsupported = |source, name: &str| {
-            let message = format!(
-                "{name} is set, but this source is not supported yet; unset it, or use AWS_ACCESS_KEY_ID or web identity"
-            );
-            CredentialsError::lasting(source, message)
-        };
+        let unsupported =
+            |source, name: &str| CredentialsError::lasting(source, format!("{name} is set, but {NOT_SUPPORTED}"));
         for name in ["AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"] {
             if get(name).is_some() {
                 return Err(unsupported(PROFILE, name));
+            }
+        }
+        // The shared file counts where it lies, without any variable.
+        if let Some(home) = get("HOME") {
+            let file = Path::new(home).join(".aws").join("credentials");
+            if file.is_file() {
+                return Err(CredentialsError::lasting(
+                    PROFILE,
+                    format!("{} is there, but {}", file.display(), NOT_SUPPORTED),
+                ));
             }
         }
         for name in ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"] {
