@@ -160,7 +160,8 @@ impl<'a> Scheduler<'a> {
             for exposure in sorted {
                 for node in self.serving.nodes.get(&exposure.service).into_iter().flatten() {
                     let Some(alive) = self.joined.alive.get(node) else { continue };
-                    let stays = exposure.selector.matches(&alive.node.labels) && !self.unfit.contains_key(node);
+                    let unit = Unit::default().with(exposure);
+                    let stays = unit.matches(&alive.node.labels) && self.unfit_for(&unit, alive).is_none();
                     if stays == staying {
                         for port in &exposure.ports {
                             self.claims.claim(node, *port, &exposure.service);

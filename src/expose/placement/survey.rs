@@ -45,7 +45,7 @@ impl<'a> Unit<'a> {
         self.members.iter().filter_map(|member| member.max_nodes).min().unwrap_or(usize::MAX)
     }
 
-    fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+    pub(super) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.members.iter().all(|member| member.selector.matches(labels))
     }
 
@@ -83,6 +83,16 @@ pub(super) struct Survey<'a> {
 }
 
 impl<'a> Scheduler<'a> {
+    /// Why a node must not be chosen anew for the unit, whoever has its ports.
+    pub(super) fn unfit_for(&self, unit: &Unit<'_>, alive: &Alive<'_>) -> Option<String> {
+        let without_endpoint = || Some("without a ready endpoint of the Service".to_owned());
+        match self.unfit.get(&alive.instance.id) {
+            Some(why) => Some(why.clone()),
+            None if !unit.has_endpoints_on(&alive.node.name) => without_endpoint(),
+            None => None,
+        }
+    }
+
     /// Looks at every node for a unit.
     pub(super) fn survey(&self, unit: &Unit<'a>) -> Survey<'a> {
         let mut survey = Survey::default();
@@ -95,14 +105,7 @@ impl<'a> Scheduler<'a> {
                 let holder = self.claims.holder(id, *port)?;
                 (!unit.any(|key| key == holder)).then_some((*port, holder))
             });
-            let unfit = match self.unfit.get(id) {
-                Some(why) => Some(why.clone()),
-                None if !unit.has_endpoints_on(&alive.node.name) => {
-                    Some("without a ready endpoint of the Service".into())
-                }
-                None => None,
-            };
-            let why = if let Some(why) = unfit {
+            let why = if let Some(why) = self.unfit_for(unit, alive) {
                 if serves && taken.is_none() {
                     survey.unfit_serving.push(alive);
                     *survey.serving_obstacles.entry(why.clone()).or_default() += 1;
