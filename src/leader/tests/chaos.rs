@@ -46,7 +46,7 @@ async fn disturb(world: &World, processes: &mut [Process], random: &TestRandom) 
 /// Runs one history; returns how long somebody could write in it, in samples.
 async fn history(seed: u64) -> usize {
     let random = TestRandom::new(seed);
-    let world = World::sampled(millis(5));
+    let world = World::sampled(millis(20));
     let count = usize::try_from(2 + random.below(2)).unwrap();
     let mut processes: Vec<Process> = (0..count)
         .map(|n| {
@@ -56,7 +56,7 @@ async fn history(seed: u64) -> usize {
         })
         .collect();
     let mut led = 0;
-    for _ in 0..30 {
+    for _ in 0..20 {
         for _ in 0..random.below(20) {
             tokio::time::sleep(millis(500)).await;
             led += processes.iter().filter(|p| p.fence.permits(millis(1)).is_ok()).count();

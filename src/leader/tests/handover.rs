@@ -116,7 +116,7 @@ async fn a_leader_whose_loop_does_not_move_gives_the_lease_up() {
     a.never_leads_for(secs(55)).await;
     // ... and does once it moves.
     a.idle.store(0, Ordering::SeqCst);
-    a.writable_within(secs(26)).await;
+    a.writable_within(secs(30)).await;
     world.check().await;
 }
 

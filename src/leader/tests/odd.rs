@@ -87,7 +87,7 @@ async fn odd_leases_are_acquired() {
         json!({"holderIdentity": "somebody", "leaseDurationSeconds": i32::MAX, "acquireTime": "nonsense"}),
     ];
     for spec in odd {
-        let world = World::new();
+        let world = World::sampled(millis(100));
         world.api.write_spec(spec.clone());
         let a = world.start("a");
         let held = spec.get("holderIdentity") == Some(&json!("somebody"));

@@ -156,7 +156,7 @@ impl Process {
         let start = Instant::now();
         while !self.fence.is_leader() {
             assert!(start.elapsed() < limit, "{} doesn't lead within {limit:?}", self.holder);
-            tokio::time::sleep(millis(1)).await;
+            tokio::time::sleep(millis(5)).await;
         }
         start.elapsed()
     }
