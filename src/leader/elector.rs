@@ -87,7 +87,7 @@ impl Elector {
                 () = self.announce_losses() => {}
             }
         };
-        tokio::join!(stopped, contention);
+        tokio::join!(biased; stopped, contention);
         self.give_up("shutting down").await;
     }
 
@@ -138,7 +138,12 @@ impl Elector {
                     self.pause_unless_wanted(self.settings.renew_every * 3 / 4, &mut stopping).await;
                 }
                 Outcome::Held => self.await_turn(&mut heard, known, &mut stopping).await,
-                Outcome::Raced | Outcome::Failed => self.pause(self.settings.renew_every, &mut stopping).await,
+                Outcome::Raced | Outcome::Failed => {
+                    // A call without an answer has taken its part of the period already.
+                    let spent = self.clock.monotonic().saturating_sub(now);
+                    let period = self.settings.renew_every;
+                    self.pause(period.saturating_sub(spent).max(period / 4), &mut stopping).await;
+                }
             }
         }
     }

@@ -57,6 +57,7 @@ impl LeaseSettings {
         self.call_timeout = duration / 5;
         self.write_timeout =
             duration.saturating_sub(self.margin).saturating_sub(self.renew_every).min(Duration::from_secs(10));
+        self.stalled_after = self.stalled_after.max(duration);
         self
     }
 
@@ -82,6 +83,7 @@ impl LeaseSettings {
         if self.renew_every.is_zero() || self.call_timeout.is_zero() || self.write_timeout.is_zero() {
             return says("the Lease's renew period and time-outs must not be zero");
         }
+        // A renewal of two calls may fail without an answer; the next must still come in time.
         if self.call_timeout * 2 + self.renew_every * 6 / 5 > usable {
             return says(
                 "the Lease leaves no room for renewals: make the duration longer, or the renew period, the \
