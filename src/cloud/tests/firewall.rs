@@ -259,7 +259,7 @@ async fn someone_who_writes_to_the_interface_at_the_same_time_is_noticed() {
     aws.group("sg-a", "a");
     aws.sg("sg-a", |group| group.tags.clear());
     let mut cloud = read(&aws, &["i-1"]).await;
-    aws.meddle("ModifyInstanceAttribute", |_| {});
+    // After our read, our write, and before our look.
     aws.meddle("DescribeInstances", |_| {});
     aws.meddle("DescribeInstances", |state| {
         state.ec2.instances.get_mut("i-1").unwrap().groups = vec!["sg-nodes".into(), "sg-a".into()];

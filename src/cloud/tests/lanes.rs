@@ -87,6 +87,47 @@ async fn two_runs_of_the_same_steps_make_the_same_calls() {
     assert_eq!(first, run().await);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_slow_zone_holds_no_firewall_up() {
+    let mut settings = settings();
+    settings.concurrency = 1;
+    let aws = world(1);
+    aws.zone("Z1", "example.com.");
+    let mut cloud = cloud_with(&aws, settings, slog::Logger::root(slog::Discard, slog::o!()));
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    aws.state().most_in_flight = 0;
+    let steps = [change("Z1", "a.example.com", &[], &["203.0.113.1"]), authorize("i-1", "sg-1", &[53])];
+    assert!(cloud.apply(&steps).await.iter().all(Result::is_ok));
+    assert_eq!(aws.state().most_in_flight, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_that_links_two_targets_makes_them_one_after_another() {
+    let aws = world(2);
+    aws.group("sg-old", "quake.c1");
+    for name in ["i-1", "i-2"] {
+        aws.vm(name, |vm| vm.groups.push("sg-old".into()));
+    }
+    let mut cloud = read(&aws, &["i-1", "i-2"]).await;
+    aws.state().most_in_flight = 0;
+    let steps = [attach("i-1", "sg-1"), attach("i-2", "sg-2"), detach("i-1", "sg-old"), detach("i-2", "sg-old")];
+    assert!(cloud.apply(&steps).await.iter().all(Result::is_ok));
+    assert_eq!(aws.state().most_in_flight, 1);
+    for (name, group) in [("i-1", "sg-1"), ("i-2", "sg-2")] {
+        assert_eq!(aws.vm(name, |vm| vm.groups.clone()), ["sg-nodes", group]);
+    }
+}
+
+#[test]
+fn what_the_loop_awaits_may_move_between_threads() {
+    fn is_send<T: Send>(_: T) {}
+    let _ = |cloud: &mut Cloud, steps: &[Step], names: &BTreeSet<InstanceId>| {
+        is_send(cloud.apply(steps));
+        is_send(cloud.refresh(names, true));
+        is_send(cloud.poll_changes());
+    };
+}
+
 /// Keeps each line with its keys.
 struct Lines(Arc<Mutex<Vec<String>>>);
 

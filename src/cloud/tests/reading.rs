@@ -253,3 +253,14 @@ async fn after_a_new_start_nothing_old_is_believed() {
     cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
     assert!(cloud.observed().groups[&sg("sg-1")].rules.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_that_is_deleted_while_it_is_read_is_gone() {
+    let aws = world();
+    aws.zone("Z2", "other.example.");
+    aws.meddle("ListResourceRecordSets", |state| _ = state.route53.zones.remove("Z1"));
+    let mut cloud = cloud(&aws);
+    assert!(cloud.refresh(&ids(&[]), true).await.unwrap_err().only_records());
+    assert_eq!(cloud.observed().zones.keys().collect::<Vec<_>>(), [&ZoneId("Z2".into())]);
+    assert!(!cloud.due());
+}
