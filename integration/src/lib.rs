@@ -8,10 +8,14 @@ pub mod children;
 pub mod control_plane;
 mod error;
 pub mod eventually;
+pub mod intercept;
+pub mod kube_gate;
 pub mod moto;
 pub mod ports;
+pub mod recording_proxy;
 pub mod run_directory;
 pub mod shared;
+mod wire;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
