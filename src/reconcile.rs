@@ -8,8 +8,6 @@
 mod once;
 mod report;
 mod round;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -22,7 +20,7 @@ use crate::clock::{SharedClock, SharedRandom, jittered};
 use crate::cloud::Cloud;
 use crate::cluster::Cluster;
 use crate::expose::{Memory, Moment, Node, Settings, Target};
-use crate::leader::{Fence, Leadership};
+use crate::leader::Fence;
 use crate::metrics::Metrics;
 use crate::serve::Progress;
 
@@ -94,6 +92,8 @@ pub struct Reconciler {
     conflicts: BTreeMap<Target, u32>,
     /// Rounds in a row that failed as a whole.
     failed_rounds: u32,
+    /// The term of leadership that all this belongs to.
+    term: Option<u64>,
     /// When everything is read anew; `None`: at the next round.
     full_at: Option<Moment>,
     /// What is to be told when the round is over.
@@ -122,6 +122,7 @@ impl Reconciler {
             nodes: BTreeMap::new(),
             conflicts: BTreeMap::new(),
             failed_rounds: 0,
+            term: None,
             full_at: None,
             news: report::News::default(),
             told: Vec::new(),
@@ -133,12 +134,11 @@ impl Reconciler {
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         tokio::pin!(shutdown);
         let mut changes = self.parts.cluster.changes();
-        let mut leadership = self.parts.fence.watch();
         loop {
             tokio::select! {
                 biased;
                 () = &mut shutdown => return,
-                () = self.until_ready(&mut changes, &mut leadership) => {}
+                () = self.until_ready(&mut changes) => {}
             }
             changes.borrow_and_update();
             let next = tokio::select! {
@@ -157,47 +157,35 @@ impl Reconciler {
             tokio::select! {
                 biased;
                 () = &mut shutdown => return,
-                () = self.pause(until, only_time, &mut changes, &mut leadership) => {}
+                () = self.pause(until, only_time, &mut changes) => {}
             }
         }
     }
 
-    /// Waits until this process leads (a dry run need not) and the caches are complete.
-    async fn until_ready(
-        &mut self,
-        changes: &mut tokio::sync::watch::Receiver<u64>,
-        leadership: &mut tokio::sync::watch::Receiver<Leadership>,
-    ) {
+    /// Waits until this process leads and may write (a dry run need not), and the caches are complete.
+    async fn until_ready(&mut self, changes: &mut tokio::sync::watch::Receiver<u64>) {
         loop {
             self.parts.progress.tick();
-            let pause = if self.parts.dry_run {
-                None
-            } else {
-                self.parts.fence.until_writable(self.now().0)
-            };
-            let synced = self.parts.cluster.synced();
-            match pause {
-                None if synced => return,
-                None => {}
-                Some(_) => self.forget(),
+            if !self.parts.dry_run {
+                tokio::select! {
+                    biased;
+                    term = self.parts.fence.writable() => self.enter(term),
+                    () = tokio::time::sleep(HEARTBEAT) => continue,
+                }
+            }
+            if self.parts.cluster.synced() {
+                return;
             }
             tokio::select! {
                 biased;
-                _ = leadership.changed() => {}
-                _ = changes.changed(), if !synced => {}
-                () = tokio::time::sleep(pause.unwrap_or(HEARTBEAT).min(HEARTBEAT)) => {}
+                _ = changes.changed() => {}
+                () = tokio::time::sleep(HEARTBEAT) => {}
             }
         }
     }
 
     /// Waits for the next reason to run a round.
-    async fn pause(
-        &self,
-        until: Moment,
-        only_time: bool,
-        changes: &mut tokio::sync::watch::Receiver<u64>,
-        leadership: &mut tokio::sync::watch::Receiver<Leadership>,
-    ) {
+    async fn pause(&self, until: Moment, only_time: bool, changes: &mut tokio::sync::watch::Receiver<u64>) {
         loop {
             let left = until.0.saturating_sub(self.now().0);
             if left.is_zero() {
@@ -205,7 +193,7 @@ impl Reconciler {
             }
             tokio::select! {
                 biased;
-                _ = leadership.changed() => return,
+                () = self.parts.fence.lost(), if !self.parts.dry_run => return,
                 _ = changes.changed(), if !only_time => break,
                 () = tokio::time::sleep(left.min(HEARTBEAT)) => self.parts.progress.tick(),
             }
@@ -222,8 +210,13 @@ impl Reconciler {
         }
     }
 
-    /// A candidate remembers nothing that a leader decides on: the first act of a new leader is to read everything.
-    fn forget(&mut self) {
+    /// A new term of leadership remembers nothing that a leader decides on: its first act is to read everything.
+    fn enter(&mut self, term: u64) {
+        if self.term == Some(term) {
+            return;
+        }
+        self.term = Some(term);
+        self.parts.cloud.start_over();
         self.full_at = None;
         self.memory = Memory::default();
         self.nodes.clear();

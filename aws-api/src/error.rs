@@ -47,9 +47,29 @@ pub struct Error {
     pub status: Option<u16>,
     /// How long the service asked to wait (`Retry-After`, `x-amz-retry-after`).
     pub retry_after: Option<Duration>,
+    /// Whether a layer of the transport refused to send it ([`TransportError::Refused`]): nothing was sent, and
+    /// asking again at once is of no use. The class is [`Class::Transient`].
+    ///
+    /// [`TransportError::Refused`]: crate::TransportError::Refused
+    pub refused: bool,
 }
 
 impl Error {
+    /// An error that AWS had no part in.
+    pub fn new(service: Service, operation: &'static str, class: Class, message: impl Into<String>) -> Error {
+        Error {
+            service,
+            operation,
+            class,
+            code: None,
+            message: message.into(),
+            request_id: None,
+            status: None,
+            retry_after: None,
+            refused: false,
+        }
+    }
+
     /// Whether AWS's error code is `code`.
     pub fn is(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)

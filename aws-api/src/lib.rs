@@ -1,19 +1,42 @@
 //! A small client for the AWS operations that one daemon needs: EC2 (`ec2` query protocol), Route 53
 //! (`rest-xml`) and STS (`query`), generated from facts (`model/`), sent through one tower seam.
 //!
-//! The crate knows nothing of Kubernetes. It never reads the clock, never draws randomness and never opens a
-//! socket on its own: a [`TimeSource`], a [`Random`] and a [`Transport`] are handed in.
+//! The crate knows nothing of Kubernetes. It never reads the time of day, never draws randomness and never opens a
+//! socket on its own: a [`TimeSource`], a [`Random`] and a [`Transport`] are handed in; [`http_transport()`] makes a
+//! transport that does open sockets. Durations are measured and waited for with tokio's clock.
 
+pub mod classify;
+pub mod client;
+pub mod config;
+pub mod credentials;
 pub mod error;
 pub mod generated;
+pub mod http_transport;
+mod imds;
+mod limiter;
+pub mod observer;
 pub mod operation;
+pub mod partition;
 pub mod protocol;
+mod retry;
+pub mod secret;
+mod signing;
 pub mod time;
 pub mod transport;
 
+#[cfg(test)]
+mod tests;
+
+pub use client::{Client, ClientParts};
+pub use config::{Config, ConfigError};
+pub use credentials::{Credentials, CredentialsError};
 pub use error::{Class, Error};
 pub use generated::{ec2, route53, sts};
+pub use http_transport::{HttpOptions, http_transport};
+pub use observer::{NoObserver, Observer};
 pub use operation::{Encoded, Operation, Paged, Service};
+pub use partition::Partition;
+pub use secret::{Keys, Secret};
 pub use time::{Random, TimeSource};
 pub use transport::{Attempt, Transport, TransportError};
 

@@ -12,6 +12,9 @@ use crate::operation::Service;
 /// answer, not an error.
 pub type Transport = BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, TransportError>;
 
+/// Bytes that an answer may have. A full page of 1,000 instances has about 10 MB.
+pub const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
 /// What a layer around a [`Transport`] is told of each request, in the request's extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {

@@ -2,34 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::str::FromStr;
 
+pub use super::hostname::Hostname;
 use super::{Exposure, Observed, PublicIp, Reason, Rejection, ServiceKey, Settings};
-
-/// A DNS name in normal form: lower case, no trailing dot, `*` for a wildcard label.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Hostname(String);
-
-impl Hostname {
-    /// The name, without trailing dot.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Hostname {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for Hostname {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Hostname, String> {
-        Err(format!("`{s}` is not a DNS name"))
-    }
-}
 
 /// A Route 53 hosted zone id, without `/hostedzone/`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -13,23 +13,28 @@
 pub mod annotations;
 pub mod dns;
 pub mod firewall;
+pub mod hostname;
 pub mod nodes;
 pub mod placement;
 pub mod plan;
 pub mod publication;
+mod quote;
 pub mod report;
+pub mod selector;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-pub use annotations::{Exposure, Rejection, Selector};
-pub use dns::{Hostname, Record, RecordKey, RecordType, Zone, ZoneId};
+pub use annotations::{Exposure, Rejection};
+pub use dns::{Record, RecordKey, RecordType, Zone, ZoneId};
 pub use firewall::{Cidr, Group, GroupId, Rule};
+pub use hostname::Hostname;
 pub use nodes::{Instance, InstanceId, Lookup, Node, PrivateIp, PublicIp};
 pub use placement::Placement;
 pub use plan::{Action, Plan, Step, Target};
 pub use publication::{Condition, FieldOwner};
+pub use selector::{Requirement, Selector};
 
 /// The prefix of all annotations and of the condition type, with its slash.
 pub const PREFIX: &str = "external-ips.alpha.openfresh.github.io/";

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use super::quote::quoted;
 use super::{GroupId, Observed, Snapshot};
 
 /// An EC2 instance id, `i-...`.
@@ -51,12 +52,37 @@ pub struct Node {
 }
 
 impl Node {
-    /// The EC2 instance that `provider_id` names (`aws:///<zone>/i-...`).
+    /// The EC2 instance that `provider_id` names (`aws:///<zone>/i-...`, also without the zone).
     ///
     /// # Errors
-    /// Why there is none, in words for the node's owner.
+    /// Why there is none: a few words that fit behind the number of such nodes.
     pub fn instance_id(&self) -> Result<InstanceId, String> {
-        Err("not an EC2 node".into())
+        if self.provider_id.is_empty() {
+            return Err("without a providerID".into());
+        }
+        let Some((scheme, path)) = self.provider_id.split_once("://") else {
+            return Err(format!("with a providerID that can't be read, {}", quoted(&self.provider_id)));
+        };
+        match scheme {
+            "aws" => {}
+            "eks-hybrid" => return Err("hybrid, outside of EC2".into()),
+            other => return Err(format!("of another provider than AWS, {}", quoted(other))),
+        }
+        let last = path.rsplit('/').next().unwrap_or_default();
+        if last.starts_with("fargate-") {
+            return Err("on Fargate, which has no public address".into());
+        }
+        if last.is_empty() {
+            return Err("with a providerID that names no instance".into());
+        }
+        // EC2 gave out ids of 8 digits until 2016, of 17 since then.
+        let well_formed = |hex: &str| {
+            matches!(hex.len(), 8 | 17) && hex.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
+        };
+        match last.strip_prefix("i-").is_some_and(well_formed) {
+            true => Ok(InstanceId(last.to_owned())),
+            false => Err(format!("with a providerID that ends in {}, which is no EC2 instance id", quoted(last))),
+        }
     }
 }
 
@@ -119,15 +145,76 @@ pub struct Joined<'a> {
 }
 
 /// Joins nodes with instances. Nodes that are no EC2 instances (Fargate, hybrid, foreign), whose instance doesn't
-/// run or has no public or private address are skipped with a reason.
+/// run or has no public or private address are skipped with a reason, and so is a second node of one instance: the
+/// older keeps it.
 pub fn join<'a>(snapshot: &'a Snapshot, observed: &'a Observed) -> Joined<'a> {
-    let _ = (snapshot, observed);
-    Joined::default()
+    let mut joined = Joined::default();
+    let mut nodes: Vec<&Node> = snapshot.nodes.values().collect();
+    nodes.sort_by_key(|node| (node.created, &node.name));
+    for node in nodes {
+        let known = known(node, observed, &mut joined.doubt);
+        let alive = known.and_then(|instance| match joined.alive.get(&instance.id) {
+            Some(elder) => Err(format!("with the instance of the node {}", quoted(&elder.node.name))),
+            None => alive(node, instance),
+        });
+        match alive {
+            Ok(alive) => {
+                joined.alive.insert(alive.instance.id.clone(), alive);
+            }
+            Err(why) => {
+                joined.skipped.insert(node.name.clone(), why);
+            }
+        }
+    }
+    joined
 }
 
-/// Why a node that is alive must not be chosen anew (not Ready, being deleted, excluded, about to be removed), in
-/// words for people; `None` when it may. It may go on serving when nothing better is there.
-pub fn ineligible(node: &Node, keep_cordoned: bool) -> Option<String> {
-    let _ = (node, keep_cordoned);
-    None
+fn known<'a>(node: &Node, observed: &'a Observed, doubt: &mut bool) -> Result<&'a Instance, String> {
+    match observed.instances.get(&node.instance_id()?) {
+        Some(Lookup::Known(instance)) => Ok(instance),
+        Some(Lookup::Gone) => Err("whose instance is gone".into()),
+        // An instance that nobody has asked for yet is as unknown as one that EC2 kept silent about.
+        Some(Lookup::Unknown) | None => {
+            *doubt = true;
+            Err("whose instance EC2 doesn't tell about at the moment".into())
+        }
+    }
 }
+
+fn alive<'a>(node: &'a Node, instance: &'a Instance) -> Result<Alive<'a>, String> {
+    if !instance.running {
+        return Err("whose instance isn't running".into());
+    }
+    let private_ip = instance.private_ip.ok_or("without a private address")?;
+    let public_ip = instance.public_ip.ok_or("without a public address")?;
+    Ok(Alive { node, instance, private_ip, public_ip })
+}
+
+/// The label that keeps a node out of load balancers, whatever its value.
+const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+
+/// Taints of nodes that are about to go, and who removes them.
+const LEAVING: [(&str, &str); 2] =
+    [("ToBeDeletedByClusterAutoscaler", "the cluster autoscaler"), ("karpenter.sh/disrupted", "Karpenter")];
+
+/// Why a node that is alive must not be chosen anew (not Ready, being deleted, excluded, about to be removed), in a
+/// few words that fit behind the number of such nodes; `None` when it may. It may go on serving when nothing better
+/// is there.
+pub fn ineligible(node: &Node, keep_cordoned: bool) -> Option<String> {
+    if node.deleting {
+        return Some("being deleted".into());
+    }
+    if let Some((_, by)) = LEAVING.iter().find(|(taint, _)| node.taints.contains(*taint)) {
+        return Some(format!("about to be removed by {by}"));
+    }
+    if !node.ready {
+        return Some("not Ready".into());
+    }
+    if node.labels.contains_key(EXCLUDED) {
+        return Some(format!("excluded by the label {EXCLUDED}"));
+    }
+    (node.cordoned && !keep_cordoned).then(|| "cordoned".into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,27 @@
 //! Which nodes serve which exposure: a small scheduler with claims on (node, protocol, port).
+//!
+//! Decides by values alone and remembers nothing: what serves now is read from the Services and the records, so
+//! that a restart changes nothing. `claims` knows who uses a port of a node, `room` what still fits into a node's
+//! security groups, `survey` what stands between a unit and each node, `choose` which of several good nodes are
+//! taken.
+
+mod choose;
+mod claims;
+mod room;
+mod survey;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::nodes::Joined;
-use super::{Exposure, InstanceId, Observed, Rejection, ServiceKey, Settings, Snapshot};
+use super::nodes::{self, Alive, Joined};
+use super::{
+    Exposure, FieldOwner, Hostname, InstanceId, Observed, Policy, PrivateIp, PublicIp, Rejection, Service, ServiceKey,
+    Settings, Snapshot,
+};
+use claims::Claims;
+use room::Rooms;
+use survey::{Survey, Unit};
 
 /// Which nodes serve which exposure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,12 +39,53 @@ pub struct Placement {
 pub struct Serving {
     /// Nodes that an exposure is published on now (its addresses on the Service, or in our records).
     pub nodes: BTreeMap<ServiceKey, BTreeSet<InstanceId>>,
+    /// Those of them that our records list: the others are draining, or not yet listed.
+    pub listed: BTreeMap<ServiceKey, BTreeSet<InstanceId>>,
+}
+
+impl Serving {
+    /// Whether the Service is published on the node.
+    fn has(&self, service: &ServiceKey, node: &InstanceId) -> bool {
+        self.nodes.get(service).is_some_and(|nodes| nodes.contains(node))
+    }
+
+    /// Whether a record of the Service lists the node.
+    fn lists(&self, service: &ServiceKey, node: &InstanceId) -> bool {
+        self.listed.get(service).is_some_and(|nodes| nodes.contains(node))
+    }
+}
+
+/// The nodes that every Service is published on now: by the addresses on it that are ours, and by `published`, the
+/// public addresses in our records.
+pub fn serving(
+    snapshot: &Snapshot,
+    joined: &Joined<'_>,
+    published: &BTreeMap<ServiceKey, BTreeSet<PublicIp>>,
+) -> Serving {
+    let by_private = by_private(joined);
+    let by_public: BTreeMap<PublicIp, &InstanceId> =
+        joined.alive.iter().map(|(id, alive)| (alive.public_ip, id)).collect();
+    let mut serving = Serving::default();
+    for (key, ips) in published {
+        let nodes: BTreeSet<InstanceId> = ips.iter().filter_map(|ip| by_public.get(ip)).copied().cloned().collect();
+        serving.nodes.entry(key.clone()).or_default().extend(nodes.iter().cloned());
+        serving.listed.insert(key.clone(), nodes);
+    }
+    for (key, service) in &snapshot.services {
+        if matches!(service.external_ips_owner, FieldOwner::Us | FieldOwner::Legacy) {
+            let nodes = published_on(service, &by_private).cloned();
+            serving.nodes.entry(key.clone()).or_default().extend(nodes);
+        }
+    }
+    serving
 }
 
 /// Chooses nodes for all `exposures`.
 ///
 /// `frozen` are Services that ask but were rejected: they keep the nodes in `serving`, and their ports
 /// stay claimed there, as do the `externalIPs` that people set by hand.
+///
+/// What serves goes first, so that nobody is driven off a node; for the rest, the older Service chooses first.
 pub fn place(
     exposures: &[Exposure],
     frozen: &BTreeSet<ServiceKey>,
@@ -36,10 +95,173 @@ pub fn place(
     observed: &Observed,
     settings: &Settings,
 ) -> Placement {
-    let _ = (exposures, frozen, serving, joined, snapshot, observed, settings);
-    Placement::default()
+    let mut sorted: Vec<&Exposure> = exposures.iter().collect();
+    sorted.sort_by_key(|exposure| (exposure.created, &exposure.service));
+    let unfit = joined
+        .alive
+        .iter()
+        .filter_map(|(id, alive)| Some((id, nodes::ineligible(alive.node, settings.keep_cordoned)?)))
+        .collect();
+    let mut scheduler = Scheduler {
+        joined,
+        snapshot,
+        serving,
+        unfit,
+        claims: Claims::default(),
+        rooms: Rooms::new(joined, observed, settings),
+        placement: Placement::default(),
+    };
+    scheduler.claim_what_stays(&sorted, frozen, settings);
+    scheduler.claim_what_serves(&sorted);
+    for group in sharing(&sorted) {
+        scheduler.place_group(&group);
+    }
+    scheduler.placement
 }
-/// stub
-pub fn serving(_: &Snapshot, _: &Joined<'_>, _: &BTreeMap<ServiceKey, BTreeSet<super::PublicIp>>) -> Serving {
-    Serving::default()
+
+/// The work in hand while nodes are chosen.
+struct Scheduler<'a> {
+    joined: &'a Joined<'a>,
+    snapshot: &'a Snapshot,
+    serving: &'a Serving,
+    /// Nodes that must not be chosen anew, and why.
+    unfit: BTreeMap<&'a InstanceId, String>,
+    claims: Claims<'a>,
+    rooms: Rooms,
+    placement: Placement,
+}
+
+impl<'a> Scheduler<'a> {
+    /// Claims for Services that aren't placed but keep what they have: frozen ones, lists that people set or that
+    /// the 2018 version left, and everything when nothing may be removed.
+    fn claim_what_stays(&mut self, placed: &[&Exposure], frozen: &BTreeSet<ServiceKey>, settings: &Settings) {
+        let placed: BTreeSet<&ServiceKey> = placed.iter().map(|exposure| &exposure.service).collect();
+        let by_private = by_private(self.joined);
+        for (key, service) in self.snapshot.services.iter().filter(|(key, _)| !placed.contains(key)) {
+            let released = matches!(service.external_ips_owner, FieldOwner::Us | FieldOwner::Nobody)
+                && settings.policy == Policy::Sync
+                && settings.in_scope(key);
+            if released && !frozen.contains(key) {
+                continue;
+            }
+            let recorded = self.serving.nodes.get(key).into_iter().flatten();
+            for node in published_on(service, &by_private).chain(recorded) {
+                for port in &service.ports {
+                    self.claims.claim(node, *port, key);
+                }
+            }
+        }
+    }
+
+    /// Claims for what is published now: first where it is to stay, then where it is about to leave, since an
+    /// address that is draining is still served.
+    fn claim_what_serves(&mut self, sorted: &[&'a Exposure]) {
+        for staying in [true, false] {
+            for exposure in sorted {
+                for node in self.serving.nodes.get(&exposure.service).into_iter().flatten() {
+                    let Some(alive) = self.joined.alive.get(node) else { continue };
+                    let unit = Unit::default().with(exposure);
+                    let stays = unit.matches(&alive.node.labels) && self.unfit_for(&unit, alive).is_none();
+                    if stays == staying {
+                        for port in &exposure.ports {
+                            self.claims.claim(node, *port, &exposure.service);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Places exposures that share hostnames on the same nodes. Who finds no node together with its elders is
+    /// rejected alone.
+    fn place_group(&mut self, group: &[&'a Exposure]) {
+        let mut unit = Unit::default();
+        let mut found = Survey::default();
+        for exposure in group {
+            let larger = unit.with(exposure);
+            let survey = self.survey(&larger);
+            let clash = unit.clash(exposure);
+            // A younger one must not drag its elders from good nodes to worse ones.
+            if clash.is_none() && survey.quality() > survey::Quality::None && survey.quality() >= found.quality() {
+                (unit, found) = (larger, survey);
+            } else {
+                let (reason, message) = match clash {
+                    Some(clash) => clash,
+                    None => survey.refusal(&larger, self.joined, self.snapshot),
+                };
+                let service = exposure.service.clone();
+                self.placement.rejections.push(Rejection { service, uid: exposure.uid.clone(), reason, message });
+            }
+        }
+        if !unit.members.is_empty() {
+            self.settle(&unit, found);
+        }
+    }
+
+    /// Chooses among what was found, and claims it.
+    fn settle(&mut self, unit: &Unit<'a>, found: Survey<'a>) {
+        let degraded = found.degradation();
+        let candidates = if found.fit.is_empty() { found.unfit_serving } else { found.fit };
+        let (serving, others): (Vec<_>, Vec<_>) =
+            candidates.into_iter().partition(|alive| unit.any(|key| self.serving.has(key, &alive.instance.id)));
+        let (listed, leaving): (Vec<_>, Vec<_>) =
+            serving.into_iter().partition(|alive| unit.any(|key| self.serving.lists(key, &alive.instance.id)));
+        let max = unit.max_nodes();
+        let mut chosen = Vec::new();
+        // Among those that serve already only what doesn't change counts, so that the choice doesn't either.
+        choose::spread(&mut chosen, listed, max, |_| 0);
+        choose::spread(&mut chosen, leaving, max, |_| 0);
+        choose::spread(&mut chosen, others, max, |alive| self.claims.load(&alive.instance.id));
+        for alive in &chosen {
+            let node = &alive.instance.id;
+            for exposure in &unit.members {
+                for port in &exposure.ports {
+                    self.claims.claim(node, *port, &exposure.service);
+                }
+            }
+            self.rooms.take(node, &unit.rules);
+        }
+        let ids: Vec<InstanceId> = chosen.iter().map(|alive| alive.instance.id.clone()).collect();
+        for exposure in &unit.members {
+            self.placement.nodes.insert(exposure.service.clone(), ids.clone());
+            if let Some(why) = &degraded {
+                self.placement.degraded.insert(exposure.service.clone(), why.clone());
+            }
+        }
+    }
+}
+
+fn by_private<'a>(joined: &'a Joined<'_>) -> BTreeMap<PrivateIp, &'a InstanceId> {
+    joined.alive.iter().map(|(id, alive): (_, &Alive<'_>)| (alive.private_ip, id)).collect()
+}
+
+/// The nodes whose private addresses stand on the Service.
+fn published_on<'a, 'b>(
+    service: &'b Service,
+    by_private: &'b BTreeMap<PrivateIp, &'a InstanceId>,
+) -> impl Iterator<Item = &'a InstanceId> + use<'a, 'b> {
+    let ips = service.external_ips.iter().filter_map(|ip| ip.parse().ok());
+    ips.filter_map(|ip| by_private.get(&PrivateIp(ip)).copied())
+}
+
+/// Exposures that share a hostname within a namespace, directly or through others, the eldest first; all others are
+/// alone. `sorted` from the eldest on, and so is the result.
+fn sharing<'a>(sorted: &[&'a Exposure]) -> Vec<Vec<&'a Exposure>> {
+    let mut groups: BTreeMap<usize, Vec<&'a Exposure>> = BTreeMap::new();
+    let mut group_of: BTreeMap<(&'a str, &'a Hostname), usize> = BTreeMap::new();
+    for (position, exposure) in sorted.iter().enumerate() {
+        let name = |hostname: &'a Hostname| (exposure.service.namespace.as_str(), hostname);
+        let shared: BTreeSet<usize> =
+            exposure.hostnames.iter().filter_map(|hostname| group_of.get(&name(hostname)).copied()).collect();
+        let mut members: Vec<&'a Exposure> = shared.iter().filter_map(|id| groups.remove(id)).flatten().collect();
+        members.push(exposure);
+        members.sort_by_key(|member| (member.created, &member.service));
+        let id = shared.first().copied().unwrap_or(position);
+        let names = members
+            .iter()
+            .flat_map(|member| member.hostnames.iter().map(|hostname| (member.service.namespace.as_str(), hostname)));
+        group_of.extend(names.map(|name| (name, id)));
+        groups.insert(id, members);
+    }
+    groups.into_values().collect()
 }

@@ -23,10 +23,9 @@ impl Reconciler {
     pub async fn once(mut self, shutdown: impl Future<Output = ()>) -> Outcome {
         tokio::pin!(shutdown);
         let mut changes = self.parts.cluster.changes();
-        let mut leadership = self.parts.fence.watch();
         loop {
             let attempt = async {
-                self.until_ready(&mut changes, &mut leadership).await;
+                self.until_ready(&mut changes).await;
                 match self.round().await {
                     Next::Wait(_) if self.failing().is_empty() => Some(Outcome::Done),
                     Next::Wait(_) => Some(Outcome::Incomplete(self.failing())),

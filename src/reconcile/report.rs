@@ -7,7 +7,7 @@ use slog::{debug, info};
 
 use super::round::CONCURRENT_PATCHES;
 use super::{Next, Reconciler};
-use crate::cluster::EventKind;
+use crate::cluster::{Class, EventKind};
 use crate::expose::plan::desire;
 use crate::expose::{Action, Condition, Plan, Reason, ServiceKey, Snapshot, Step, report};
 
@@ -68,11 +68,8 @@ impl Reconciler {
     pub(super) async fn finish(&mut self, snapshot: &Snapshot, plan: &Plan) -> Next {
         self.parts.cloud.poll_changes().await;
         self.memory.unsynced = self.parts.cloud.unsynced();
-        let mut wake = plan.wake_at;
-        if !self.memory.unsynced.is_empty() {
-            let confirm = self.now().after(self.parts.timing.confirm);
-            wake = Some(wake.map_or(confirm, |at| at.min(confirm)));
-        }
+        let confirm = (!self.memory.unsynced.is_empty()).then(|| self.now().after(self.parts.timing.confirm));
+        let wake = [plan.wake_at, confirm, self.parts.cloud.due_at()].into_iter().flatten().min();
         let mut changes: Vec<(ServiceKey, String, Option<Condition>)> = Vec::new();
         let mut states: BTreeMap<String, u64> = BTreeMap::new();
         {
@@ -112,7 +109,7 @@ impl Reconciler {
                     "service" => key.to_string(), "ready" => condition.ready, "reason" => &condition.reason),
                 (Ok(()), None) => {}
                 (Err(error), _) => {
-                    leading &= !error.is_not_leader();
+                    leading &= error.class != Class::NotLeader;
                     // The Service may be gone by now; and the next round compares again.
                     debug!(self.parts.log, "the condition was not written: {}", error; "service" => key.to_string());
                 }
@@ -142,4 +139,3 @@ impl Reconciler {
         self.memory.failures.values().map(|failure| failure.message.clone()).collect()
     }
 }
-

@@ -7,7 +7,7 @@ use slog::{debug, error, info, warn};
 
 use super::{Next, Reconciler};
 use crate::cloud::{Next as After, StepError};
-use crate::cluster::{Cluster, Error as ClusterError};
+use crate::cluster::{Class, Cluster, Error as ClusterError};
 use crate::expose::plan::{desire, effect, plan, remember};
 use crate::expose::{Action, Failure, Plan, Reason, Snapshot, Step, Trial};
 
@@ -49,6 +49,10 @@ impl Reconciler {
         for _ in 0..PLANS_PER_ROUND {
             self.parts.progress.tick();
             let Some(snapshot) = self.parts.cluster.snapshot() else { return self.again() };
+            // What a step left open is read before anything else is decided.
+            if self.parts.cloud.due() && !self.read(&snapshot).await {
+                return self.again();
+            }
             let plan = self.plan(&snapshot);
             if plan.steps.is_empty() {
                 return self.finish(&snapshot, &plan).await;
@@ -69,7 +73,7 @@ impl Reconciler {
             let Ok(id) = node.instance_id() else { continue };
             // What stops, starts or is replaced shows on its node first.
             if self.nodes.get(name).is_some_and(|before| before != node) {
-                self.parts.cloud.forget(&id);
+                self.parts.cloud.distrust(&id);
             }
             ids.insert(id);
         }
@@ -122,7 +126,7 @@ impl Reconciler {
         if let Action::TryPublication(publication) = &step.action {
             let refused = match &result {
                 Ok(()) => None,
-                Err(error) if error.is_refusal() => Some(error.to_string()),
+                Err(error) if error.class == Class::Refused => Some(error.to_string()),
                 Err(_) => return self.settle(step, result.map_err(|error| explain(&error))),
             };
             if let Some(why) = &refused {
@@ -134,6 +138,9 @@ impl Reconciler {
             self.memory.trials.insert(publication.service.clone(), trial);
             self.memory.failures.remove(&step.action.target());
             return true;
+        }
+        if result.is_ok() {
+            info!(self.parts.log, "{}", step.action; "reason" => &step.reason);
         }
         self.settle(step, result.map_err(|error| explain(&error)))
     }
@@ -214,13 +221,14 @@ async fn publish(cluster: &Cluster, step: &Step) -> Result<(), ClusterError> {
 
 /// An error of the API server as the failure of a step.
 fn explain(error: &ClusterError) -> StepError {
-    let (reason, next) = match error {
-        error if error.is_not_leader() => (Reason::Progressing, After::NotLeader),
-        error if error.is_changed() => (Reason::Progressing, After::Replan),
-        error if error.is_field_conflict() => (Reason::ExternalIPsTaken, After::BackOff),
-        error if error.is_refusal() => (Reason::ExternalIPsForbidden, After::BackOff),
-        error if error.is_denied() => (Reason::AccessDenied, After::BackOff),
-        _ => (Reason::Failed, After::BackOff),
+    let (reason, next) = match error.class {
+        Class::NotLeader => (Reason::Progressing, After::NotLeader),
+        Class::Changed | Class::NotFound | Class::UnknownOutcome => (Reason::Progressing, After::Replan),
+        Class::FieldConflict { .. } => (Reason::ExternalIPsTaken, After::BackOff),
+        Class::Refused => (Reason::ExternalIPsForbidden, After::BackOff),
+        Class::Denied => (Reason::AccessDenied, After::BackOff),
+        Class::Throttled { .. } => (Reason::Throttled, After::BackOff),
+        Class::Transient => (Reason::Failed, After::BackOff),
     };
     StepError { reason, message: error.to_string(), next }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::dns::{self, OwnedName};
-use super::super::{Exposure, Hostname, Policy, PublicIp, Record, ServiceKey, Target, ZoneId};
+use super::super::{Exposure, Hostname, Policy, PublicIp, Record, RecordKey, Target, ZoneId};
 use super::firewall_steps::list;
 use super::{Action, Plan, RecordChange, Step, View};
 
@@ -31,7 +31,7 @@ fn ask(view: &View<'_>, plan: &mut Plan, hostname: &Hostname, exposures: &[&Expo
     let Ok(zone) = dns::zone_of(hostname.as_str(), &view.observed.zones) else { return };
     let owned = view.desired.names.get(hostname.as_str());
     let current = owned.map(OwnedName::public_ips).unwrap_or_default();
-    let addresses = addresses(view, eldest, exposures, &current);
+    let addresses = addresses(view, plan, eldest, exposures, &current);
     if addresses.is_empty() {
         if let Some(owned) = owned.filter(|owned| owned.address.is_some()) {
             delete(plan, owned, "none of its nodes is there any more".into());
@@ -45,24 +45,19 @@ fn ask(view: &View<'_>, plan: &mut Plan, hostname: &Hostname, exposures: &[&Expo
     let create =
         BTreeMap::from([(dns::address_key(hostname.as_str()), address), (dns::twin_key(hostname.as_str()), twin)]);
     let delete = owned.map(OwnedName::records).unwrap_or_default();
-    if create == delete {
-        return;
-    }
+    let zone = owned.map_or(&zone.id, |owned| &owned.zone).clone();
+    let Some(change) = difference(zone, hostname.as_str(), delete, create) else { return };
     plan.steps.push(Step {
         reason: describe(hostname.as_str(), &current, &addresses),
         services: exposures.iter().map(|exposure| exposure.service.clone()).collect(),
-        action: Action::ChangeRecords(RecordChange {
-            zone: owned.map_or(&zone.id, |owned| &owned.zone).clone(),
-            name: hostname.as_str().to_owned(),
-            delete,
-            create,
-        }),
+        action: Action::ChangeRecords(change),
     });
 }
 
 /// What the record may list now.
 fn addresses(
     view: &View<'_>,
+    plan: &Plan,
     eldest: &Exposure,
     exposures: &[&Exposure],
     current: &BTreeSet<PublicIp>,
@@ -75,11 +70,18 @@ fn addresses(
     });
     let failing = |id: &super::InstanceId| view.memory.failures.contains_key(&Target::Firewall(id.clone()));
 
+    // A node on whose firewall this very plan works is listed when that is done, together with the others.
+    let in_work = |id: &super::InstanceId| {
+        plan.steps.iter().any(|step| step.action.target() == Target::Firewall(id.clone())) && !failing(id)
+    };
+    let wait = desired.placed(&eldest.service).any(|node| in_work(&node.instance.id));
+
     let mut list = BTreeSet::new();
     let mut complete = true;
     for node in desired.placed(&eldest.service) {
         let id = &node.instance.id;
-        if open_for_all(id) && (admitted || current.contains(&node.public_ip)) {
+        let listed = current.contains(&node.public_ip);
+        if open_for_all(id) && (listed || (admitted && !wait)) {
             list.insert(node.public_ip);
         } else if !failing(id) {
             complete = false;
@@ -144,30 +146,32 @@ fn shrink(view: &View<'_>, plan: &mut Plan, owned: &OwnedName) {
     if let Some(record) = create.get_mut(&dns::address_key(&owned.name)) {
         record.values = left.iter().map(ToString::to_string).collect();
     }
-    plan.steps.push(change(
-        owned.zone.clone(),
-        owned,
-        create,
-        describe(&owned.name, &current, &left),
-        vec![owned.service.clone()],
-    ));
+    let reason = describe(&owned.name, &current, &left);
+    replace(plan, owned, create, reason);
 }
 
 fn delete(plan: &mut Plan, owned: &OwnedName, why: String) {
-    let reason = format!("{} is withdrawn: {why}", owned.name);
-    plan.steps.push(change(owned.zone.clone(), owned, BTreeMap::new(), reason, vec![owned.service.clone()]));
+    replace(plan, owned, BTreeMap::new(), format!("{} is withdrawn: {why}", owned.name));
 }
 
-fn change(
+/// Puts `create` in the place of the name's records.
+fn replace(plan: &mut Plan, owned: &OwnedName, create: BTreeMap<RecordKey, Record>, reason: String) {
+    let Some(change) = difference(owned.zone.clone(), &owned.name, owned.records(), create) else { return };
+    plan.steps.push(Step { action: Action::ChangeRecords(change), reason, services: vec![owned.service.clone()] });
+}
+
+/// The change from one state of a name's records to another; `None` where there is no difference. What stays as it
+/// is isn't touched.
+fn difference(
     zone: ZoneId,
-    owned: &OwnedName,
-    create: BTreeMap<super::RecordKey, Record>,
-    reason: String,
-    services: Vec<ServiceKey>,
-) -> Step {
-    let action =
-        Action::ChangeRecords(RecordChange { zone, name: owned.name.clone(), delete: owned.records(), create });
-    Step { action, reason, services }
+    name: &str,
+    mut delete: BTreeMap<RecordKey, Record>,
+    mut create: BTreeMap<RecordKey, Record>,
+) -> Option<RecordChange> {
+    let before = delete.clone();
+    delete.retain(|key, record| create.get(key) != Some(record));
+    create.retain(|key, record| before.get(key) != Some(record));
+    (!delete.is_empty() || !create.is_empty()).then(|| RecordChange { zone, name: name.to_owned(), delete, create })
 }
 
 fn describe(name: &str, current: &BTreeSet<PublicIp>, next: &BTreeSet<PublicIp>) -> String {

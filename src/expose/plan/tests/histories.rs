@@ -47,7 +47,7 @@ fn happening() -> impl Strategy<Value = Happening> {
 fn happen(world: &mut World, what: &Happening) {
     let names = ["s0", "s1", "s2", "s3"];
     let key = |s: u8| ServiceKey::new("games", names[usize::from(s)]);
-    let id = |n: u8| InstanceId(format!("i-{n:04x}"));
+    let id = |n: u8| InstanceId(format!("i-{n:08x}"));
     match *what {
         Happening::Add(s) => {
             if !world.snapshot.services.contains_key(&key(s)) {

@@ -18,7 +18,14 @@ fn exposing_tries_then_opens_then_attaches_then_lists_then_publishes() {
     let steps = world.round();
     assert_eq!(
         steps,
-        ["try a", "create-group i-0001", "authorize i-0001", "attach i-0001", "change-name a.example.com", "publish a"]
+        [
+            "try a",
+            "create-group i-00000001",
+            "authorize i-00000001",
+            "attach i-00000001",
+            "change-name a.example.com",
+            "publish a"
+        ]
     );
     assert_eq!(world.service(&key).external_ips, ["10.0.0.1"]);
     assert_eq!(world.listed("a.example.com"), ["203.0.113.1".to_string()].into());
@@ -71,7 +78,7 @@ fn a_changed_port_is_opened_before_the_old_one_is_closed() {
     world.settle();
     world.service(&key).ports = vec![Port { protocol: Protocol::Udp, number: 7000 }];
     let steps = world.settle();
-    assert_eq!(steps, ["authorize i-0001", "revoke external-ips/test/i-0001"]);
+    assert_eq!(steps, ["authorize i-00000001", "revoke external-ips/test/i-00000001"]);
 }
 
 #[test]
@@ -100,7 +107,7 @@ fn a_changed_selector_makes_the_new_nodes_before_it_breaks_the_old_ones_and_drai
     assert_eq!(world.service(&key).external_ips, ["10.0.0.1"]);
     world.annotate(&key, "selector", Some("odd=0"));
     let steps = world.round();
-    assert!(position(&steps, "attach i-0002") < position(&steps, "change-name a.example.com"));
+    assert!(position(&steps, "attach i-00000002") < position(&steps, "change-name a.example.com"));
     assert_eq!(world.listed("a.example.com"), ["203.0.113.2".to_string()].into());
     assert_eq!(world.service(&key).external_ips, ["10.0.0.1", "10.0.0.2"], "the old path stays open while it drains");
     world.wait(30 + 60 - 1);
@@ -109,7 +116,12 @@ fn a_changed_selector_makes_the_new_nodes_before_it_breaks_the_old_ones_and_drai
     let steps = world.round();
     assert_eq!(
         steps,
-        ["publish a", "revoke external-ips/test/i-0001", "detach i-0001", "delete-group external-ips/test/i-0001"]
+        [
+            "publish a",
+            "revoke external-ips/test/i-00000001",
+            "detach i-00000001",
+            "delete-group external-ips/test/i-00000001"
+        ]
     );
     assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
 }
@@ -161,7 +173,7 @@ fn a_node_that_is_gone_leaves_the_names_at_once_and_is_replaced() {
     let key = world.add_service("a", 6315, SIMPLE);
     world.settle();
     world.snapshot.nodes.remove("n1");
-    world.observed.instances.insert(InstanceId("i-0001".into()), Lookup::Gone);
+    world.observed.instances.insert(InstanceId("i-00000001".into()), Lookup::Gone);
     world.settle();
     assert_eq!(world.listed("a.example.com"), ["203.0.113.2".to_string()].into());
     assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
@@ -174,7 +186,7 @@ fn the_last_node_that_is_gone_takes_the_name_with_it_even_if_the_service_asks() 
     let key = world.add_service("a", 6315, SIMPLE);
     world.settle();
     world.snapshot.nodes.remove("n1");
-    world.observed.instances.insert(InstanceId("i-0001".into()), Lookup::Gone);
+    world.observed.instances.insert(InstanceId("i-00000001".into()), Lookup::Gone);
     world.settle();
     assert_eq!(world.listed("a.example.com"), [].into());
     assert_eq!(world.condition(&key).unwrap().reason, "NoEligibleNodes");
@@ -219,7 +231,7 @@ fn an_instance_that_ec2_kept_silent_about_is_not_gone() {
     let mut world = World::new(2);
     world.add_service("a", 6315, &[("hostname", "a.example.com")]);
     world.settle();
-    world.observed.instances.insert(InstanceId("i-0001".into()), Lookup::Unknown);
+    world.observed.instances.insert(InstanceId("i-00000001".into()), Lookup::Unknown);
     world.restart();
     assert_eq!(world.settle(), Vec::<String>::new());
     assert_eq!(world.listed("a.example.com").len(), 2);
@@ -248,7 +260,7 @@ fn a_frozen_service_still_loses_the_addresses_of_nodes_that_are_gone() {
     world.settle();
     world.annotate(&key, "ttl", Some("soon"));
     world.snapshot.nodes.remove("n1");
-    world.observed.instances.insert(InstanceId("i-0001".into()), Lookup::Gone);
+    world.observed.instances.insert(InstanceId("i-00000001".into()), Lookup::Gone);
     world.settle();
     assert_eq!(world.listed("a.example.com"), ["203.0.113.2".to_string()].into());
     assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
@@ -338,7 +350,7 @@ fn groups_of_the_2018_version_go_once_the_new_ones_serve() {
     world.instance(1).groups.push(old.clone());
     world.add_service("a", 6315, SIMPLE);
     let steps = world.settle();
-    assert!(position(&steps, "attach i-0001") < position(&steps, "detach i-0001"), "{steps:?}");
+    assert!(position(&steps, "attach i-00000001") < position(&steps, "detach i-00000001"), "{steps:?}");
     assert!(!world.observed.groups.contains_key(&old));
 }
 
@@ -380,7 +392,7 @@ fn with_upsert_only_nothing_is_removed_but_addresses_of_strangers() {
     world.annotate(&key, "hostname", None);
     assert_eq!(world.settle(), Vec::<String>::new());
     world.snapshot.nodes.remove("n1");
-    world.observed.instances.insert(InstanceId("i-0001".into()), Lookup::Gone);
+    world.observed.instances.insert(InstanceId("i-00000001".into()), Lookup::Gone);
     world.settle();
     assert_eq!(world.listed("a.example.com"), ["203.0.113.2".to_string()].into());
 }
@@ -405,7 +417,7 @@ fn a_step_that_failed_is_not_planned_before_it_is_due() {
         attempts: 1,
         retry_at: Moment(std::time::Duration::from_secs(5)),
     };
-    world.memory.failures.insert(Target::Firewall(InstanceId("i-0001".into())), failure);
+    world.memory.failures.insert(Target::Firewall(InstanceId("i-00000001".into())), failure);
     world.round();
     assert_eq!(world.taken, ["try a"]);
     let condition = world.condition(&key).unwrap();
@@ -426,7 +438,7 @@ fn one_node_whose_firewall_fails_does_not_keep_the_others_from_serving() {
         attempts: 1,
         retry_at: Moment(std::time::Duration::from_secs(5)),
     };
-    world.memory.failures.insert(Target::Firewall(InstanceId("i-0001".into())), failure);
+    world.memory.failures.insert(Target::Firewall(InstanceId("i-00000001".into())), failure);
     world.round();
     assert_eq!(world.listed("a.example.com"), ["203.0.113.2".to_string()].into());
     let condition = world.condition(&key).unwrap();
@@ -439,7 +451,8 @@ fn services_that_share_a_hostname_share_nodes_and_the_name_waits_for_both() {
     let tcp = world.add_service("tcp", 5349, &[("hostname", "turn.example.com"), ("maxips", "1")]);
     let udp = world.add_service("udp", 3478, &[("hostname", "turn.example.com"), ("maxips", "1")]);
     world.settle();
-    assert_eq!(world.service(&tcp).external_ips, world.service(&udp).external_ips.clone());
+    let of_tcp = world.service(&tcp).external_ips.clone();
+    assert_eq!(of_tcp, world.service(&udp).external_ips);
     assert_eq!(world.listed("turn.example.com").len(), 1);
     world.snapshot.services.remove(&tcp);
     let steps = world.settle();

@@ -40,7 +40,7 @@ impl World {
     }
 
     pub fn add_node(&mut self, n: u8) {
-        let id = InstanceId(format!("i-{n:04x}"));
+        let id = InstanceId(format!("i-{n:08x}"));
         let zone = format!("eu-west-1{}", ["a", "b", "c"][usize::from(n % 3)]);
         let node = Node {
             name: format!("n{n}"),
@@ -70,7 +70,7 @@ impl World {
     }
 
     pub fn instance(&mut self, n: u8) -> &mut Instance {
-        match self.observed.instances.get_mut(&InstanceId(format!("i-{n:04x}"))).unwrap() {
+        match self.observed.instances.get_mut(&InstanceId(format!("i-{n:08x}"))).unwrap() {
             Lookup::Known(instance) => instance,
             other => panic!("{other:?}"),
         }

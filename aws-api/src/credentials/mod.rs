@@ -1,0 +1,258 @@
+//! The keys that requests are signed with: where they come from is decided once, then they are kept and renewed in
+//! time. Nothing runs in the background: whoever needs keys that are about to expire renews them.
+
+mod source;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use crate::config::{Config, Environment};
+use crate::retry::fraction;
+use crate::secret::Keys;
+use crate::time::{Random, TimeSource};
+use crate::transport::Transport;
+use source::Source;
+
+/// Keys are renewed this long before they expire, and up to a minute earlier.
+const REFRESH_BEFORE: Duration = Duration::from_secs(300);
+/// Pause after a failed renewal while the keys are still good.
+const RETRY_REFRESH: Duration = Duration::from_secs(30);
+/// Whoever asks within this time after a failure, without any good keys, is told of that failure.
+const FAILURE_HOLDS: Duration = Duration::from_secs(1);
+/// The instance's keys are used this much longer when it gives no new ones, and up to five minutes more: AWS goes
+/// on accepting them when that is AWS's fault ("static stability").
+const STRETCH: Duration = Duration::from_secs(600);
+
+/// Why there are no keys. Never holds one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialsError {
+    /// Where they should have come from.
+    pub source: &'static str,
+    /// What happened and what to do.
+    pub message: String,
+    /// Whether it may work later without anybody doing anything.
+    pub temporary: bool,
+}
+
+impl CredentialsError {
+    fn lasting(source: &'static str, message: impl Into<String>) -> CredentialsError {
+        CredentialsError { source, message: message.into(), temporary: false }
+    }
+}
+
+impl fmt::Display for CredentialsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no AWS credentials from {}: {}", self.source, self.message)
+    }
+}
+
+impl std::error::Error for CredentialsError {}
+
+/// The keys in use, from one source.
+pub struct Credentials {
+    source: Source,
+    time: Arc<dyn TimeSource>,
+    random: Arc<dyn Random>,
+    /// Held by whoever renews the keys: one at a time.
+    turn: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    held: Option<Held>,
+    failure: Option<(Instant, CredentialsError)>,
+}
+
+#[derive(Clone)]
+struct Held {
+    keys: Arc<Keys>,
+    /// Until when they are used; `None` for ever.
+    until: Option<SystemTime>,
+    /// From when on renewing is tried.
+    refresh_at: Option<SystemTime>,
+}
+
+impl Held {
+    fn is_fresh(&self, now: SystemTime) -> bool {
+        self.refresh_at.is_none_or(|at| now < at)
+    }
+    fn is_usable(&self, now: SystemTime) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("source", &self.source()).field("expires", &self.expires()).finish()
+    }
+}
+
+impl Credentials {
+    /// Credentials from the first source that the environment configures: keys in variables, web identity (IRSA),
+    /// else the instance's role (IMDSv2). That source is the one: when it fails, no other is tried.
+    ///
+    /// `transport` is for STS and IMDS; it must not be one that needs leadership.
+    ///
+    /// # Errors
+    /// When the configured source lacks something or isn't supported (profiles, container credentials).
+    pub fn from_environment(
+        environment: &Environment,
+        config: &Config,
+        transport: Transport,
+        time: Arc<dyn TimeSource>,
+        random: Arc<dyn Random>,
+    ) -> Result<Credentials, CredentialsError> {
+        let source = Source::choose(environment, config, transport, &time, &random)?;
+        Ok(Credentials::of(source, time, random))
+    }
+
+    /// Keys that are given, e.g. to a test or a simulator.
+    pub fn fixed(keys: Keys, time: Arc<dyn TimeSource>, random: Arc<dyn Random>) -> Credentials {
+        Credentials::of(Source::Fixed(Arc::new(keys)), time, random)
+    }
+
+    /// No keys at all, for operations that go without a signature.
+    pub(crate) fn anonymous(time: Arc<dyn TimeSource>, random: Arc<dyn Random>) -> Credentials {
+        Credentials::of(Source::Anonymous, time, random)
+    }
+
+    fn of(source: Source, time: Arc<dyn TimeSource>, random: Arc<dyn Random>) -> Credentials {
+        Credentials { source, time, random, turn: tokio::sync::Mutex::new(()), state: Mutex::default() }
+    }
+
+    /// Where the keys come from, in a word, e.g. `web identity`.
+    pub fn source(&self) -> &'static str {
+        self.source.name()
+    }
+
+    /// When the keys in use expire; `None` for keys that don't, or when there are none yet.
+    pub fn expires(&self) -> Option<SystemTime> {
+        self.state(|state| state.held.as_ref().and_then(|held| held.keys.expires))
+    }
+
+    /// Why the last renewal failed; `None` after one that didn't.
+    pub fn last_failure(&self) -> Option<CredentialsError> {
+        self.state(|state| state.failure.as_ref().map(|(_, error)| error.clone()))
+    }
+
+    fn state<T>(&self, with: impl FnOnce(&mut State) -> T) -> T {
+        with(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn held(&self) -> Option<Held> {
+        self.state(|state| state.held.clone())
+    }
+
+    /// Keys to sign with now.
+    ///
+    /// # Errors
+    /// When there are none, or only expired ones.
+    pub async fn keys(&self) -> Result<Arc<Keys>, CredentialsError> {
+        let now = self.time.now();
+        if let Some(held) = self.held() {
+            if held.is_fresh(now) {
+                return Ok(held.keys);
+            }
+            if held.is_usable(now) {
+                // Somebody is at it: these are good enough meanwhile.
+                let Ok(_turn) = self.turn.try_lock() else { return Ok(held.keys) };
+                // Or has just been.
+                return match self.held() {
+                    Some(held) if held.is_fresh(now) => Ok(held.keys),
+                    _ => self.refresh().await,
+                };
+            }
+        }
+        let _turn = self.turn.lock().await;
+        // Whoever had the turn before may have got keys, or found that there are none.
+        if let Some(held) = self.held()
+            && held.is_fresh(self.time.now())
+        {
+            return Ok(held.keys);
+        }
+        if let Some((at, error)) = self.state(|state| state.failure.clone())
+            && at.elapsed() < FAILURE_HOLDS
+        {
+            return Err(error);
+        }
+        self.refresh().await
+    }
+
+    /// AWS says that `used` has expired. Whether asking for others makes sense.
+    pub(crate) fn expired(&self, used: &Arc<Keys>) -> bool {
+        let now = self.time.now();
+        let renewable = self.source.is_renewable();
+        self.state(|state| {
+            if renewable
+                && let Some(held) = state.held.as_mut()
+                && Arc::ptr_eq(&held.keys, used)
+            {
+                held.until = Some(now);
+                held.refresh_at = Some(now);
+            }
+        });
+        renewable
+    }
+
+    /// Asks the source. Only for whoever has the turn.
+    async fn refresh(&self) -> Result<Arc<Keys>, CredentialsError> {
+        let outcome = self.source.fetch().await;
+        let now = self.time.now();
+        let outcome = outcome.and_then(|keys| match self.hold(keys, now) {
+            Some(held) => Ok(held),
+            None => Err(CredentialsError {
+                source: self.source(),
+                message: "they have expired already; is the clock right?".to_owned(),
+                temporary: true,
+            }),
+        });
+        self.state(|state| match outcome {
+            Ok(held) => {
+                let keys = Arc::clone(&held.keys);
+                *state = State { held: Some(held), failure: None };
+                Ok(keys)
+            }
+            Err(error) => {
+                state.failure = Some((Instant::now(), error.clone()));
+                match state.held.as_mut() {
+                    Some(held) if held.is_usable(now) => {
+                        held.refresh_at = Some(now + RETRY_REFRESH.mul_f64(0.5 + self.jitter()));
+                        Ok(Arc::clone(&held.keys))
+                    }
+                    Some(held) if self.source.is_stretchable() => {
+                        held.until = Some(now + STRETCH + STRETCH.mul_f64(0.5 * self.jitter()));
+                        held.refresh_at = Some(now + RETRY_REFRESH.mul_f64(0.5 + self.jitter()));
+                        Ok(Arc::clone(&held.keys))
+                    }
+                    _ => Err(error),
+                }
+            }
+        })
+    }
+
+    /// New keys with the times that follow from their expiry; `None` for keys that are over.
+    fn hold(&self, keys: Arc<Keys>, now: SystemTime) -> Option<Held> {
+        let Some(expires) = keys.expires else { return Some(Held { keys, until: None, refresh_at: None }) };
+        match expires.duration_since(now) {
+            Ok(life) if !life.is_zero() => {
+                let before = REFRESH_BEFORE + Duration::from_secs(60).mul_f64(self.jitter());
+                // Keys with a short life are used for half of it before others are asked for.
+                let wait = life.saturating_sub(before).max(life / 2);
+                Some(Held { keys, until: Some(expires), refresh_at: Some(now + wait) })
+            }
+            _ if self.source.is_stretchable() => {
+                let until = now + STRETCH + STRETCH.mul_f64(0.5 * self.jitter());
+                Some(Held { keys, until: Some(until), refresh_at: Some(now + REFRESH_BEFORE) })
+            }
+            _ => None,
+        }
+    }
+
+    fn jitter(&self) -> f64 {
+        fraction(self.random.as_ref())
+    }
+}

@@ -1,0 +1,248 @@
+//! The instance's metadata service, version 2 only: region and the role's credentials. Not AWS's API: nothing is
+//! signed, no rate limiter, its own short time-outs.
+//!
+//! Source: EC2 user guide, "Use the Instance Metadata Service to access instance metadata".
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response};
+use serde::Deserialize;
+use tower::{Service as _, ServiceExt};
+
+use crate::config::{Environment, base_url, variable};
+use crate::secret::{Keys, Secret};
+use crate::time::TimeSource;
+use crate::transport::{MAX_ANSWER, Transport, TransportError};
+
+/// Requests are tried this often.
+const TRIES: u32 = 4;
+/// Time for one exchange. It is answered on the same machine, within milliseconds.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// Pause between tries.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The longest life of a token that the service gives.
+const TOKEN_LIFE: Duration = Duration::from_secs(21_600);
+/// A token is renewed this long before its end.
+const TOKEN_MARGIN: Duration = Duration::from_secs(120);
+
+/// What to do when it doesn't answer from within a container.
+const HOP_LIMIT: &str = "in a pod this is what the instance option HttpPutResponseHopLimit=1 looks like: use IRSA \
+                         (or AWS_REGION for the region), or raise the hop limit to 2";
+
+/// The metadata service.
+pub(crate) struct Imds {
+    base: String,
+    transport: Transport,
+    time: Arc<dyn TimeSource>,
+    token: RwLock<Option<(Secret, SystemTime)>>,
+}
+
+/// Why the metadata service was of no help. Never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ImdsError {
+    /// What happened and what to do.
+    pub(crate) message: String,
+    /// Whether it may work later without anybody doing anything.
+    pub(crate) temporary: bool,
+}
+
+impl ImdsError {
+    fn lasting(message: impl Into<String>) -> ImdsError {
+        ImdsError { message: message.into(), temporary: false }
+    }
+    fn temporary(message: impl Into<String>) -> ImdsError {
+        ImdsError { message: message.into(), temporary: true }
+    }
+}
+
+/// The credentials document.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Document {
+    code: Option<String>,
+    access_key_id: Option<String>,
+    secret_access_key: Option<String>,
+    token: Option<String>,
+    expiration: Option<String>,
+}
+
+impl Imds {
+    /// The service as the environment describes it; `None` where `AWS_EC2_METADATA_DISABLED` is true.
+    ///
+    /// # Errors
+    /// When a setting can't be used.
+    pub(crate) fn from_environment(
+        environment: &Environment,
+        transport: Transport,
+        time: Arc<dyn TimeSource>,
+    ) -> Result<Option<Imds>, String> {
+        if variable(environment, "AWS_EC2_METADATA_DISABLED").is_some_and(|it| it.eq_ignore_ascii_case("true")) {
+            return Ok(None);
+        }
+        let base = match variable(environment, "AWS_EC2_METADATA_SERVICE_ENDPOINT") {
+            Some(url) => {
+                base_url(url).map_err(|why| format!("AWS_EC2_METADATA_SERVICE_ENDPOINT can't be used: {why}"))?
+            }
+            None => match variable(environment, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE") {
+                None => "http://169.254.169.254".to_owned(),
+                Some(mode) if mode.eq_ignore_ascii_case("ipv4") => "http://169.254.169.254".to_owned(),
+                Some(mode) if mode.eq_ignore_ascii_case("ipv6") => "http://[fd00:ec2::254]".to_owned(),
+                Some(mode) => {
+                    return Err(format!("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE is {mode:?}: it must be IPv4 or IPv6"));
+                }
+            },
+        };
+        Ok(Some(Imds { base, transport, time, token: RwLock::new(None) }))
+    }
+
+    /// The region the instance is in.
+    pub(crate) async fn region(&self) -> Result<String, ImdsError> {
+        let answer = self.get("/latest/meta-data/placement/region").await?;
+        let region = answer.filter(|region| !region.is_empty());
+        region.ok_or_else(|| ImdsError::lasting("IMDS knows no region"))
+    }
+
+    /// Credentials of the role that is attached to the instance.
+    pub(crate) async fn keys(&self) -> Result<Keys, ImdsError> {
+        const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
+        let no_role = || ImdsError::lasting("the instance has no IAM role; use IRSA or attach an instance profile");
+        let roles = self.get(ROLES).await?.ok_or_else(no_role)?;
+        // The name isn't kept: the role may be changed.
+        let role = roles.lines().next().map(str::trim).filter(|role| !role.is_empty()).ok_or_else(no_role)?;
+        if !role.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte)) {
+            return Err(ImdsError::temporary("IMDS answered the list of roles with something else"));
+        }
+        let body = self.get(&format!("{ROLES}{role}")).await?.ok_or_else(no_role)?;
+        // What the parser says may quote the document.
+        let unreadable = |what: &str| ImdsError::temporary(format!("IMDS's credentials for the role {role} {what}"));
+        let document: Document = serde_json::from_str(&body).map_err(|_| unreadable("aren't a JSON document"))?;
+        if let Some(code) = document.code.as_deref().filter(|&code| code != "Success") {
+            let code: String = code.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
+            return Err(ImdsError::temporary(format!("IMDS has no credentials for the role {role}: {code}")));
+        }
+        let (Some(id), Some(secret), Some(token)) =
+            (&document.access_key_id, &document.secret_access_key, &document.token)
+        else {
+            return Err(unreadable("lack a part"));
+        };
+        let expires = match &document.expiration {
+            Some(text) => {
+                let expires: jiff::Timestamp = text.parse().map_err(|_| unreadable("have an unreadable expiry"))?;
+                SystemTime::from(expires)
+            }
+            // As the SDKs assume.
+            None => self.time.now() + Duration::from_secs(900),
+        };
+        Keys::new(id, secret, Some(token), Some(expires))
+            .map_err(|why| ImdsError::temporary(format!("IMDS's credentials for the role {role} can't be used: {why}")))
+    }
+
+    /// The document at `path`, `None` for 404.
+    async fn get(&self, path: &str) -> Result<Option<String>, ImdsError> {
+        let mut renewed = false;
+        loop {
+            let token = self.token().await?;
+            let answer = self.exchange(Method::GET, path, ("x-aws-ec2-metadata-token", &token)).await?;
+            match answer.status().as_u16() {
+                200 => {
+                    let text = std::str::from_utf8(answer.body()).map(|text| text.trim().to_owned());
+                    return text.map(Some).map_err(|_| ImdsError::temporary("IMDS's answer isn't text"));
+                }
+                404 => return Ok(None),
+                // The token is over, or the instance was moved.
+                401 if !renewed => {
+                    renewed = true;
+                    *self.token.write().unwrap_or_else(PoisonError::into_inner) = None;
+                }
+                status => return Err(ImdsError::lasting(format!("IMDS answered {path} with HTTP status {status}"))),
+            }
+        }
+    }
+
+    async fn token(&self) -> Result<Secret, ImdsError> {
+        let known = self.token.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((token, until)) = known
+            && self.time.now() < until
+        {
+            return Ok(token);
+        }
+        let life = Secret::new(TOKEN_LIFE.as_secs().to_string());
+        let header = ("x-aws-ec2-metadata-token-ttl-seconds", &life);
+        let answer = self.exchange(Method::PUT, "/latest/api/token", header).await?;
+        match answer.status().as_u16() {
+            200 => {}
+            403 => return Err(ImdsError::lasting("IMDS is disabled for this instance (HTTP status 403)")),
+            404 | 405 => {
+                return Err(ImdsError::lasting("IMDS has no version 2 here (no tokens), and version 1 is never used"));
+            }
+            status => return Err(ImdsError::lasting(format!("IMDS gave no token: HTTP status {status}"))),
+        }
+        let text = std::str::from_utf8(answer.body()).unwrap_or_default().trim();
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(ImdsError::temporary("IMDS's token isn't one"));
+        }
+        // The answer repeats how long the token lives.
+        let life = answer
+            .headers()
+            .get("x-aws-ec2-metadata-token-ttl-seconds")
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map_or(TOKEN_LIFE, |seconds: u32| Duration::from_secs(seconds.into()));
+        let token = Secret::new(text);
+        let until = self.time.now() + life.saturating_sub(TOKEN_MARGIN);
+        *self.token.write().unwrap_or_else(PoisonError::into_inner) = Some((token.clone(), until));
+        Ok(token)
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        (name, value): (&'static str, &Secret),
+    ) -> Result<Response<Bytes>, ImdsError> {
+        let mut value = HeaderValue::from_str(value.expose())
+            .map_err(|_| ImdsError::lasting("IMDS's token can't be part of a request"))?;
+        value.set_sensitive(true);
+        let url = format!("{}{path}", self.base);
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let mut request = Request::builder()
+                .method(method.clone())
+                .uri(&url)
+                .header(name, value.clone())
+                .body(Bytes::new())
+                .map_err(|error| ImdsError::lasting(format!("IMDS can't be asked at {url}: {error}")))?;
+            request.headers_mut().insert(http::header::ACCEPT, HeaderValue::from_static("*/*"));
+            let mut transport = self.transport.clone();
+            let answered = tokio::time::timeout(TIMEOUT, async {
+                transport.ready().await?;
+                transport.call(request).await
+            })
+            .await;
+            let error = match answered {
+                Ok(Ok(answer)) if answer.body().len() > MAX_ANSWER => {
+                    return Err(ImdsError::lasting("IMDS's answer is too large"));
+                }
+                Ok(Ok(answer)) if !answer.status().is_server_error() => return Ok(answer),
+                Ok(Ok(answer)) => {
+                    ImdsError::temporary(format!("IMDS answered with HTTP status {}", answer.status().as_u16()))
+                }
+                Ok(Err(TransportError::NotSent(why))) => {
+                    return Err(ImdsError::temporary(format!("IMDS can't be reached ({why}); {HOP_LIMIT}")));
+                }
+                Ok(Err(error)) => ImdsError::temporary(format!("IMDS: {error}; {HOP_LIMIT}")),
+                // Silence lasts: asking twice covers a lost packet.
+                Err(_) if tries >= 2 => {
+                    return Err(ImdsError::temporary(format!("IMDS at {} doesn't answer; {HOP_LIMIT}", self.base)));
+                }
+                Err(_) => ImdsError::temporary("IMDS doesn't answer"),
+            };
+            if tries >= TRIES {
+                return Err(error);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What a client tells of its work, for metrics and logs.
+
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::operation::Service;
+
+/// Is told what the client does. Called from within calls: it must not block. Nothing it is given holds a secret.
+pub trait Observer: Send + Sync {
+    /// One HTTP exchange has ended. Without an answer `status` is `None` and `code` is `NotSent`, `Refused` or
+    /// `Lost`; for an answer that isn't what it should be `code` is `Unreadable`.
+    fn attempt(
+        &self,
+        service: Service,
+        operation: &'static str,
+        status: Option<u16>,
+        code: Option<&str>,
+        took: Duration,
+    ) {
+        let _ = (service, operation, status, code, took);
+    }
+
+    /// One call has ended, after `retries` attempts beyond the first.
+    fn call(
+        &self,
+        service: Service,
+        operation: &'static str,
+        outcome: Result<(), &Error>,
+        retries: u32,
+        took: Duration,
+    ) {
+        let _ = (service, operation, outcome, retries, took);
+    }
+
+    /// A call has waited for the rate limiter.
+    fn limiter_waited(&self, service: Service, waited: Duration) {
+        let _ = (service, waited);
+    }
+}
+
+/// Tells nobody.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {}

@@ -1,0 +1,15 @@
+//! The rules of the runtime, in one process, on paused time, with a transport that does as it is told.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod bad_answers;
+mod classes;
+mod config;
+mod credentials;
+mod http;
+mod imds;
+mod kit;
+mod limiter;
+mod pages;
+mod retries;
+mod secrets;
+mod signing;

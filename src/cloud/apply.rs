@@ -1,0 +1,283 @@
+//! Takes the steps of a plan: different targets at the same time within bounds, the steps of one target and of
+//! one interface one after another, all changes of a zone in batches. What the answers confirm is taken over into
+//! what is known; what they leave open is put in doubt.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::StreamExt;
+use slog::info;
+
+use super::Cloud;
+use super::dns::Unit;
+use super::doubts::{Doubt, touched};
+use super::error::{Next, StepError, casts_doubt};
+use crate::expose::plan::RecordChange;
+use crate::expose::{Action, Group, GroupId, Instance, InstanceId, Lookup, Moment, Reason, Rule, Step, Target, ZoneId};
+
+/// What the answers to a step's calls prove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    GroupCreated(Group),
+    GroupDeleted(GroupId),
+    RulesOpened(GroupId, BTreeMap<Rule, String>),
+    RulesClosed(GroupId, BTreeMap<Rule, String>),
+    /// The instance as it is now; `shown`: by a read, too.
+    Interface {
+        instance: Instance,
+        group: GroupId,
+        attached: bool,
+        shown: bool,
+    },
+    /// With the id of the change, while it is on its way to the servers.
+    Records(RecordChange, Option<String>),
+    /// To be read again all the same.
+    Doubted(Doubt),
+}
+
+/// A step that failed, and what is in doubt since.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    pub error: StepError,
+    pub doubts: Vec<Doubt>,
+    /// AWS said that things aren't as we thought: what it shows next is believed.
+    pub contradicted: bool,
+}
+
+pub(super) type Taken = Result<Vec<Effect>, Failure>;
+
+impl Failure {
+    /// Nothing is in doubt.
+    pub fn plain(error: StepError) -> Failure {
+        Failure { error, doubts: Vec::new(), contradicted: false }
+    }
+
+    /// Everything that the step touches must be read again.
+    pub fn doubtful(step: &Step, error: StepError) -> Failure {
+        Failure { error, doubts: touched(&step.action), contradicted: false }
+    }
+
+    /// AWS's answer to a call of `step`.
+    pub fn of(step: &Step, error: &aws_api::Error) -> Failure {
+        let failure = Failure::plain(StepError::of(step, error));
+        if failure.error.next == Next::Replan && casts_doubt(error) {
+            let contradicted = error.class != aws_api::Class::UnknownOutcome;
+            return Failure { doubts: touched(&step.action), contradicted, ..failure };
+        }
+        failure
+    }
+}
+
+/// Steps that are taken one after another.
+enum Lane<'a> {
+    Zone(ZoneId, Vec<Unit<'a>>),
+    Other(Vec<(usize, &'a Step)>),
+}
+
+/// What two steps have in common when they must not be taken at the same time.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Shared {
+    Target(Target),
+    /// The list of groups of an interface is read and written as a whole.
+    Instance(InstanceId),
+}
+
+fn shared(action: &Action) -> Vec<Shared> {
+    let target = Shared::Target(action.target());
+    match action {
+        Action::Attach { instance, .. } | Action::Detach { instance, .. } => {
+            vec![target, Shared::Instance(instance.clone())]
+        }
+        _ => vec![target],
+    }
+}
+
+/// The lanes, in the order of their first steps.
+fn lanes(steps: &[Step]) -> Vec<Lane<'_>> {
+    let mut zones: BTreeMap<&ZoneId, Vec<Unit<'_>>> = BTreeMap::new();
+    let mut lanes: Vec<(Vec<Shared>, Vec<(usize, &Step)>)> = Vec::new();
+    for (index, step) in steps.iter().enumerate() {
+        if let Action::ChangeRecords(change) = &step.action {
+            zones.entry(&change.zone).or_default().push(Unit { index, step, change });
+            continue;
+        }
+        // The step joins all lanes that it has something in common with into one.
+        let mut all = shared(&step.action);
+        let mut together = Vec::new();
+        lanes.retain_mut(|(has, steps)| {
+            let apart = !has.iter().any(|one| all.contains(one));
+            if !apart {
+                all.append(has);
+                together.append(steps);
+            }
+            apart
+        });
+        together.push((index, step));
+        together.sort_by_key(|(index, _)| *index);
+        lanes.push((all, together));
+    }
+    let mut lanes: Vec<Vec<(usize, &Step)>> = lanes.into_iter().map(|(_, steps)| steps).collect();
+    lanes.sort_by_key(|steps| steps.first().map(|(index, _)| *index));
+    let zones = zones.into_iter().map(|(zone, units)| Lane::Zone(zone.clone(), units));
+    zones.chain(lanes.into_iter().map(Lane::Other)).collect()
+}
+
+impl Cloud {
+    /// Takes the steps and tells for each, in the given order, what became of it. What is confirmed shows in
+    /// [`Cloud::observed`] at once.
+    pub async fn apply(&mut self, steps: &[Step]) -> Vec<Result<(), StepError>> {
+        let mut taken: BTreeMap<usize, Taken> = {
+            let this: &Cloud = self;
+            let lanes = lanes(steps).into_iter().map(|lane| this.take(lane));
+            let lanes = futures::stream::iter(lanes).buffer_unordered(this.settings.concurrency.max(1));
+            lanes.collect::<Vec<_>>().await.into_iter().flatten().collect()
+        };
+        let mut results = Vec::with_capacity(steps.len());
+        for (index, step) in steps.iter().enumerate() {
+            let result = taken.remove(&index).unwrap_or_else(|| {
+                let message = format!("could not {}: no answer was taken down", step.action);
+                Err(Failure::doubtful(step, StepError::new(Reason::Failed, Next::Replan, message)))
+            });
+            results.push(self.absorb(step, result));
+        }
+        results
+    }
+
+    async fn take(&self, lane: Lane<'_>) -> Vec<(usize, Taken)> {
+        let began = self.now();
+        match lane {
+            Lane::Zone(zone, units) => {
+                let (doubted, clear): (Vec<Unit<'_>>, Vec<Unit<'_>>) =
+                    units.into_iter().partition(|unit| self.doubts.concern(&unit.step.action));
+                let mut taken: Vec<(usize, Taken)> =
+                    doubted.iter().map(|unit| (unit.index, Err(unread(unit.step)))).collect();
+                taken.extend(self.change_zone(&zone, clear, |unit| self.tell(unit.step, began)).await);
+                taken
+            }
+            Lane::Other(steps) => {
+                let mut taken: Vec<(usize, Taken)> = Vec::new();
+                let mut stopped: Option<Next> = None;
+                for (index, step) in steps {
+                    let began = self.now();
+                    let result = match stopped {
+                        Some(next) => Err(Failure::plain(StepError::new(
+                            Reason::Progressing,
+                            next,
+                            format!("did not {}: an earlier step on the same target has to be looked at", step.action),
+                        ))),
+                        None if self.doubts.concern(&step.action) => Err(unread(step)),
+                        None => self.take_one(step).await,
+                    };
+                    match &result {
+                        Ok(_) => self.tell(step, began),
+                        Err(failure) if failure.error.next == Next::NotLeader || !failure.doubts.is_empty() => {
+                            stopped = Some(failure.error.next);
+                        }
+                        Err(_) => {}
+                    }
+                    taken.push((index, result));
+                }
+                taken
+            }
+        }
+    }
+
+    async fn take_one(&self, step: &Step) -> Taken {
+        match &step.action {
+            Action::CreateGroup { vpc, name, .. } => self.create_group(step, name, vpc).await,
+            Action::Authorize { group, rules, .. } => self.authorize(step, group, rules).await,
+            Action::Revoke { group, rules, .. } => self.revoke(step, group, rules).await,
+            Action::Attach { instance, group } => self.set_attached(step, instance, group, true).await,
+            Action::Detach { instance, group } => self.set_attached(step, instance, group, false).await,
+            Action::DeleteGroup { group } => self.delete_group(step, group).await,
+            Action::ChangeRecords(_) | Action::TryPublication(_) | Action::Publish(_) | Action::Release { .. } => {
+                let message = format!("could not {}: that is nothing that AWS does", step.action);
+                Err(Failure::plain(StepError::new(Reason::Failed, Next::BackOff, message)))
+            }
+        }
+    }
+
+    /// One line for each confirmed step.
+    fn tell(&self, step: &Step, began: Moment) {
+        let took: Duration = self.now().0.saturating_sub(began.0);
+        let services = step.services.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        info!(self.log, "{}", step.action; "reason" => &step.reason, "service" => services,
+            "took_ms" => u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    fn absorb(&mut self, step: &Step, taken: Taken) -> Result<(), StepError> {
+        let now = self.now();
+        let failure = match taken {
+            Ok(effects) => {
+                effects.into_iter().for_each(|effect| self.take_over(effect, now));
+                return Ok(());
+            }
+            Err(failure) => failure,
+        };
+        if failure.contradicted {
+            for doubt in &failure.doubts {
+                match doubt {
+                    Doubt::Group(id) => {
+                        self.journal.forget_rules(id);
+                        if !self.journal.is_young(id, now) {
+                            self.journal.forget_group(id);
+                        }
+                    }
+                    Doubt::Instance(id) => self.journal.forget_attachments(id),
+                    Doubt::GroupName(_) | Doubt::Zones | Doubt::Records(_) => {}
+                }
+            }
+            if let Action::ChangeRecords(change) = &step.action {
+                self.journal.forget_records(&change.zone, &change.name);
+            }
+        }
+        failure.doubts.into_iter().for_each(|doubt| self.doubts.add(doubt));
+        Err(failure.error)
+    }
+
+    fn take_over(&mut self, effect: Effect, now: Moment) {
+        match effect {
+            Effect::GroupCreated(group) => {
+                self.journal.created(&group, now);
+                self.observed.groups.insert(group.id.clone(), group);
+            }
+            Effect::GroupDeleted(id) => {
+                self.journal.deleted(&id, now);
+                self.observed.groups.remove(&id);
+            }
+            Effect::RulesOpened(id, rules) => {
+                self.journal.rules(&id, &rules, true, now);
+                if let Some(group) = self.observed.groups.get_mut(&id) {
+                    group.rules.extend(rules);
+                }
+            }
+            Effect::RulesClosed(id, rules) => {
+                self.journal.rules(&id, &rules, false, now);
+                if let Some(group) = self.observed.groups.get_mut(&id) {
+                    group.rules.retain(|rule, _| !rules.contains_key(rule));
+                }
+            }
+            Effect::Interface { instance, group, attached, shown } => {
+                if !shown {
+                    self.journal.attachment(&instance.id, &group, attached, now);
+                }
+                self.observed.instances.insert(instance.id.clone(), Lookup::Known(instance));
+            }
+            Effect::Records(change, pending) => {
+                self.journal.records(&change, now);
+                self.changes.accepted(&change, pending, now);
+                if let Some(records) = self.observed.records.get_mut(&change.zone) {
+                    records.retain(|key, _| !change.delete.contains_key(key));
+                    records.extend(change.create);
+                }
+            }
+            Effect::Doubted(doubt) => self.doubts.add(doubt),
+        }
+    }
+}
+
+/// What the step rests on must be read again before it is taken.
+fn unread(step: &Step) -> Failure {
+    let message = format!("did not {} yet: what it changes has to be read again first", step.action);
+    Failure::plain(StepError::new(Reason::Progressing, Next::Replan, message))
+}

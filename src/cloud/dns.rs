@@ -1,0 +1,167 @@
+//! Takes the steps on record sets: many names of a zone in one batch, each name a compare-and-swap of its own
+//! (DELETE of exactly what was read, CREATE of what is wanted; never UPSERT). A batch is all or nothing: one that
+//! is refused is split until the bad change is alone.
+
+use std::collections::VecDeque;
+
+use aws_api::route53;
+
+use super::Cloud;
+use super::apply::{Effect, Failure, Taken};
+use super::doubts::Doubt;
+use super::error::{Next, StepError};
+use crate::expose::plan::RecordChange;
+use crate::expose::{Reason, Record, RecordKey, RecordType, Step, ZoneId};
+
+/// At most this many values in a batch (Route 53).
+const VALUES_PER_BATCH: usize = 1000;
+
+/// At most this many characters in all values of a batch (Route 53).
+const CHARACTERS_PER_BATCH: usize = 32_000;
+
+/// A change of one name on its way: its place among the steps, and the step.
+#[derive(Clone, Copy)]
+pub(super) struct Unit<'a> {
+    pub index: usize,
+    pub step: &'a Step,
+    pub change: &'a RecordChange,
+}
+
+impl Unit<'_> {
+    /// Values and characters, as Route 53 counts them.
+    fn size(&self) -> (usize, usize) {
+        let records = || self.change.delete.values().chain(self.change.create.values());
+        let values = records().map(|record| record.values.len().max(1)).sum();
+        let characters = records().flat_map(|record| &record.values).map(|value| value.chars().count()).sum();
+        (values, characters)
+    }
+}
+
+/// As few batches as the limits allow, in order.
+fn pack(units: Vec<Unit<'_>>) -> VecDeque<Vec<Unit<'_>>> {
+    let mut batches: VecDeque<Vec<Unit<'_>>> = VecDeque::new();
+    let (mut values, mut characters) = (0, 0);
+    for unit in units {
+        let (more_values, more_characters) = unit.size();
+        values += more_values;
+        characters += more_characters;
+        match batches.back_mut() {
+            Some(batch) if values <= VALUES_PER_BATCH && characters <= CHARACTERS_PER_BATCH => batch.push(unit),
+            _ => {
+                (values, characters) = (more_values, more_characters);
+                batches.push_back(vec![unit]);
+            }
+        }
+    }
+    batches
+}
+
+impl Cloud {
+    /// Takes all changes in one zone. `confirmed` is called as soon as a change is answered.
+    pub(super) async fn change_zone<'a>(
+        &self,
+        zone: &ZoneId,
+        units: Vec<Unit<'a>>,
+        mut confirmed: impl FnMut(&Unit<'a>),
+    ) -> Vec<(usize, Taken)> {
+        let mut results = Vec::new();
+        let mut batches = pack(units);
+        let mut stopped: Option<aws_api::Error> = None;
+        while let Some(batch) = batches.pop_front() {
+            let result = match stopped.clone() {
+                Some(error) => Err(error),
+                None => self.send_batch(zone, &batch).await,
+            };
+            match result {
+                Ok(info) => {
+                    for unit in &batch {
+                        confirmed(unit);
+                        let pending = (info.status != route53::ChangeStatus::Insync).then(|| info.id.clone());
+                        results.push((unit.index, Ok(vec![Effect::Records(unit.change.clone(), pending)])));
+                    }
+                }
+                Err(error) if batch.len() > 1 && is_about_a_change(&error) => {
+                    let (first, second) = batch.split_at(batch.len() / 2);
+                    batches.push_front(second.to_vec());
+                    batches.push_front(first.to_vec());
+                }
+                Err(error) => {
+                    results.extend(batch.iter().map(|unit| (unit.index, Err(failure(unit, &error)))));
+                    if !is_about_a_change(&error) {
+                        // It is about the zone, the account or the way there: the other batches would fare no better.
+                        stopped = Some(error);
+                    }
+                }
+            }
+        }
+        results
+    }
+
+    async fn send_batch(&self, zone: &ZoneId, batch: &[Unit<'_>]) -> Result<route53::ChangeInfo, aws_api::Error> {
+        let change = |action: route53::ChangeAction, (key, record): (&RecordKey, &Record)| route53::Change {
+            action,
+            resource_record_set: record_set(key, record),
+        };
+        let changes = batch.iter().flat_map(|unit| {
+            let deleted = unit.change.delete.iter().map(move |r| change(route53::ChangeAction::Delete, r));
+            let created = unit.change.create.iter().map(move |r| change(route53::ChangeAction::Create, r));
+            deleted.chain(created)
+        });
+        let request = route53::ChangeResourceRecordSets {
+            hosted_zone_id: zone.0.clone(),
+            change_batch: route53::ChangeBatch { comment: None, changes: changes.collect() },
+        };
+        Ok(self.dns.send(&request).await?.change_info)
+    }
+}
+
+/// Whether one change in the batch is bad, rather than all of it.
+fn is_about_a_change(error: &aws_api::Error) -> bool {
+    !error.refused && (error.is("InvalidChangeBatch") || error.is("InvalidInput"))
+}
+
+fn failure(unit: &Unit<'_>, error: &aws_api::Error) -> Failure {
+    if error.is("NoSuchHostedZone") {
+        let message = format!("could not {}: {error}", unit.step.action);
+        let mut failure = Failure::doubtful(unit.step, StepError::new(Reason::ZoneNotFound, Next::Replan, message));
+        failure.doubts.push(Doubt::Zones);
+        return failure;
+    }
+    if is_about_a_change(error) {
+        // Most often the records aren't as they were read; what else it is shows when it is tried again.
+        let message = format!("could not {}: {error}", unit.step.action);
+        let failure = Failure::doubtful(unit.step, StepError::new(Reason::Failed, Next::Replan, message));
+        return Failure { contradicted: true, ..failure };
+    }
+    Failure::of(unit.step, error)
+}
+
+fn record_set(key: &RecordKey, record: &Record) -> route53::ResourceRecordSet {
+    route53::ResourceRecordSet {
+        name: escaped(&key.name),
+        r#type: match &key.kind {
+            RecordType::A => route53::RRType::A,
+            RecordType::Txt => route53::RRType::Txt,
+            RecordType::Other(kind) => route53::RRType::from(kind.as_str()),
+        },
+        set_identifier: Some(key.set.clone()).filter(|set| !set.is_empty()),
+        ttl: record.ttl.map(i64::from),
+        resource_records: record.values.iter().map(|value| route53::ResourceRecord { value: value.clone() }).collect(),
+        ..Default::default()
+    }
+}
+
+/// A normal name as Route 53 takes it: what isn't a printable character of ASCII is escaped in octal. A backslash in
+/// a normal name is part of such an escape already.
+fn escaped(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 1);
+    for byte in name.bytes() {
+        if byte.is_ascii_graphic() {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("\\{byte:03o}"));
+        }
+    }
+    out.push('.');
+    out
+}

@@ -1,0 +1,148 @@
+//! What must be read again before anything is decided on it. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::error::Kind;
+use crate::expose::{Action, GroupId, InstanceId, Moment, ZoneId};
+
+/// What could not be read, or wasn't shown, is looked at again after this long.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// One thing that is in doubt.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Doubt {
+    /// A group.
+    Group(GroupId),
+    /// A group that may or may not have been created, by name.
+    GroupName(String),
+    /// An instance.
+    Instance(InstanceId),
+    /// The list of zones.
+    Zones,
+    /// The records of a zone.
+    Records(ZoneId),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Doubts {
+    all: BTreeSet<Doubt>,
+    /// What could not be read lately, and when that was.
+    failed: BTreeMap<Kind, Moment>,
+    /// Instances that the last read of them didn't mention, since when.
+    missed: BTreeMap<InstanceId, Moment>,
+}
+
+impl Doubts {
+    pub fn add(&mut self, doubt: Doubt) {
+        self.all.insert(doubt);
+    }
+
+    pub fn groups(&self) -> bool {
+        self.all.iter().any(|doubt| matches!(doubt, Doubt::Group(_) | Doubt::GroupName(_)))
+    }
+
+    pub fn zones(&self) -> bool {
+        self.all.contains(&Doubt::Zones)
+    }
+
+    pub fn instances(&self) -> BTreeSet<InstanceId> {
+        let doubted = self.all.iter().filter_map(|doubt| match doubt {
+            Doubt::Instance(id) => Some(id.clone()),
+            _ => None,
+        });
+        doubted.chain(self.missed.keys().cloned()).collect()
+    }
+
+    pub fn records(&self) -> BTreeSet<ZoneId> {
+        let of = |doubt: &Doubt| match doubt {
+            Doubt::Records(zone) => Some(zone.clone()),
+            _ => None,
+        };
+        self.all.iter().filter_map(of).collect()
+    }
+
+    /// The part was read: it is in doubt no more.
+    pub fn read(&mut self, kind: &Kind) {
+        self.failed.remove(kind);
+        match kind {
+            Kind::Groups => self.all.retain(|doubt| !matches!(doubt, Doubt::Group(_) | Doubt::GroupName(_))),
+            // One by one, in `seen` and `missed`.
+            Kind::Instances => {}
+            Kind::Zones => _ = self.all.remove(&Doubt::Zones),
+            Kind::Records(zone) => _ = self.all.remove(&Doubt::Records(zone.clone())),
+        }
+    }
+
+    /// The part could not be read.
+    pub fn unread(&mut self, kind: Kind, now: Moment) {
+        self.failed.insert(kind, now);
+    }
+
+    /// A read showed the instance.
+    pub fn seen(&mut self, id: &InstanceId) {
+        self.all.remove(&Doubt::Instance(id.clone()));
+        self.missed.remove(id);
+    }
+
+    /// A complete read didn't mention the instance. True when the read before didn't, either: it is gone.
+    pub fn missed(&mut self, id: &InstanceId, now: Moment) -> bool {
+        self.all.remove(&Doubt::Instance(id.clone()));
+        if self.missed.remove(id).is_some() {
+            return true;
+        }
+        self.missed.insert(id.clone(), now);
+        false
+    }
+
+    /// Forgets instances and zones that nothing is known of any more.
+    pub fn prune(&mut self, instance: impl Fn(&InstanceId) -> bool, zone: impl Fn(&ZoneId) -> bool) {
+        self.missed.retain(|id, _| instance(id));
+        self.all.retain(|doubt| match doubt {
+            Doubt::Instance(id) => instance(id),
+            Doubt::Records(id) => zone(id),
+            Doubt::Group(_) | Doubt::GroupName(_) | Doubt::Zones => true,
+        });
+        self.failed.retain(|kind, _| match kind {
+            Kind::Records(id) => zone(id),
+            Kind::Groups | Kind::Instances | Kind::Zones => true,
+        });
+    }
+
+    /// When something wants to be read: now for what is in doubt, after a pause for what just failed or was
+    /// missing.
+    pub fn due_at(&self) -> Option<Moment> {
+        let doubted = self.all.iter().map(|doubt| {
+            let failed = match doubt {
+                Doubt::Group(_) | Doubt::GroupName(_) => self.failed.get(&Kind::Groups),
+                Doubt::Instance(_) => self.failed.get(&Kind::Instances),
+                Doubt::Zones => self.failed.get(&Kind::Zones),
+                Doubt::Records(zone) => self.failed.get(&Kind::Records(zone.clone())),
+            };
+            failed.map_or_else(Moment::default, |at| at.after(PAUSE))
+        });
+        doubted.chain(self.missed.values().map(|at| at.after(PAUSE))).min()
+    }
+
+    /// Whether anything that the action rests on is in doubt.
+    pub fn concern(&self, action: &Action) -> bool {
+        touched(action).iter().any(|doubt| self.all.contains(doubt))
+    }
+}
+
+/// What an action touches: what is in doubt when its outcome isn't known.
+pub(super) fn touched(action: &Action) -> Vec<Doubt> {
+    let group = |group: &GroupId| Doubt::Group(group.clone());
+    let instance = |instance: &InstanceId| Doubt::Instance(instance.clone());
+    match action {
+        Action::TryPublication(_) | Action::Publish(_) | Action::Release { .. } => Vec::new(),
+        Action::CreateGroup { name, .. } => vec![Doubt::GroupName(name.clone())],
+        Action::Authorize { group: id, .. } | Action::Revoke { group: id, .. } | Action::DeleteGroup { group: id } => {
+            vec![group(id)]
+        }
+        Action::Attach { instance: of, group: id } | Action::Detach { instance: of, group: id } => {
+            vec![instance(of), group(id)]
+        }
+        Action::ChangeRecords(change) => vec![Doubt::Records(change.zone.clone())],
+    }
+}

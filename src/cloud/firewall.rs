@@ -1,0 +1,263 @@
+//! Takes the steps on security groups and interfaces. Every write is guarded by what the groups are known to be,
+//! and nothing is written to an interface whose list of groups wasn't read just before: `Groups` replaces the
+//! whole list and EC2 offers no compare-and-swap.
+
+use std::collections::BTreeMap;
+
+use aws_api::{Client, ec2};
+use slog::warn;
+
+use super::Cloud;
+use super::apply::{Effect, Failure, Taken};
+use super::doubts::Doubt;
+use super::error::{Next, StepError};
+use super::inventory::{self, permissions};
+use crate::expose::firewall::{parse_group_name, tag_key};
+use crate::expose::{Group, GroupId, Instance, InstanceId, Lookup, Reason, Rule, Step};
+
+/// No interface can have more groups, however far its limit is raised (EC2).
+const GROUPS_PER_INTERFACE_AT_MOST: usize = 16;
+
+impl Cloud {
+    /// Creates a group with its tags in the same call, or adopts the one of that name that is ours already.
+    pub(super) async fn create_group(&self, step: &Step, name: &str, vpc: &str) -> Taken {
+        let tag = |key: String, value: &str| ec2::Tag { key: Some(key), value: Some(value.to_owned()) };
+        let request = ec2::CreateSecurityGroup {
+            group_name: name.to_owned(),
+            description: format!("Ports that external-ips opens for Services of {}", self.settings.cluster),
+            vpc_id: Some(vpc.to_owned()),
+            tag_specifications: vec![ec2::TagSpecification {
+                resource_type: Some(ec2::ResourceType::SecurityGroup),
+                tags: vec![tag(tag_key(&self.settings.cluster), "owned"), tag("Name".into(), name)],
+            }],
+            ..Default::default()
+        };
+        match self.ec2.send(&request).await {
+            Ok(answer) => {
+                let Some(id) = answer.group_id.filter(|id| !id.is_empty()).map(GroupId) else {
+                    let error = StepError::new(
+                        Reason::Failed,
+                        Next::Replan,
+                        format!("could not {}: EC2's answer doesn't tell the id of the group", step.action),
+                    );
+                    return Err(Failure::doubtful(step, error));
+                };
+                let (name, vpc) = (name.to_owned(), vpc.to_owned());
+                let group = Group { id, name, vpc, rules: BTreeMap::new(), foreign_rules: false };
+                Ok(vec![Effect::GroupCreated(group)])
+            }
+            Err(error) if error.is("InvalidGroup.Duplicate") => self.adopt(step, name, vpc).await,
+            Err(error) => Err(Failure::of(step, &error)),
+        }
+    }
+
+    /// There is a group of that name. It is ours only if it carries our tag.
+    async fn adopt(&self, step: &Step, name: &str, vpc: &str) -> Taken {
+        let found = inventory::group_named(&self.ec2, &self.settings.cluster, name, vpc).await;
+        match found.map_err(|error| Failure::of(step, &error))? {
+            Some((group, true)) => Ok(vec![Effect::GroupCreated(group)]),
+            Some((group, false)) => Err(Failure::plain(StepError::new(
+                Reason::Failed,
+                Next::BackOff,
+                format!(
+                    "could not {}: {} in {vpc} has that name but not the tag {}; delete it, or tag it if it is meant \
+                     for this daemon",
+                    step.action,
+                    group.id,
+                    tag_key(&self.settings.cluster)
+                ),
+            ))),
+            None => Err(Failure::plain(StepError::new(
+                Reason::Progressing,
+                Next::Wait,
+                format!("could not {}: EC2 says that there is one, but doesn't show it yet", step.action),
+            ))),
+        }
+    }
+
+    /// Opens ports: all of them or none.
+    pub(super) async fn authorize(&self, step: &Step, group: &GroupId, rules: &BTreeMap<Rule, String>) -> Taken {
+        self.owned(step, group)?;
+        let request = ec2::AuthorizeSecurityGroupIngress {
+            group_id: Some(group.0.clone()),
+            ip_permissions: permissions(rules, true),
+            ..Default::default()
+        };
+        match self.ec2.send(&request).await {
+            Ok(_) => Ok(vec![Effect::RulesOpened(group.clone(), rules.clone())]),
+            Err(error) => Err(self.group_failure(step, group, &error)),
+        }
+    }
+
+    /// Closes ports, by their values: whoever made the rule anew in the meantime has it closed all the same, as
+    /// asked.
+    pub(super) async fn revoke(&self, step: &Step, group: &GroupId, rules: &BTreeMap<Rule, String>) -> Taken {
+        self.owned(step, group)?;
+        let request = ec2::RevokeSecurityGroupIngress {
+            group_id: Some(group.0.clone()),
+            ip_permissions: permissions(rules, false),
+            ..Default::default()
+        };
+        match self.ec2.send(&request).await {
+            // Rules that weren't there are told in the default VPC and an error elsewhere; there they are closed.
+            Ok(_) => Ok(vec![Effect::RulesClosed(group.clone(), rules.clone())]),
+            Err(error) => Err(self.group_failure(step, group, &error)),
+        }
+    }
+
+    /// Deletes a group; one that is gone already is as good as deleted.
+    pub(super) async fn delete_group(&self, step: &Step, group: &GroupId) -> Taken {
+        self.owned(step, group)?;
+        let request = ec2::DeleteSecurityGroup { group_id: Some(group.0.clone()), ..Default::default() };
+        match self.ec2.send(&request).await {
+            Ok(_) => Ok(vec![Effect::GroupDeleted(group.clone())]),
+            Err(error) if is_group_not_found(&error) && !self.journal.is_young(group, self.now()) => {
+                Ok(vec![Effect::GroupDeleted(group.clone())])
+            }
+            Err(error) => Err(self.group_failure(step, group, &error)),
+        }
+    }
+
+    /// Puts a group on the primary interface of an instance, or takes it off, and leaves every other one there.
+    pub(super) async fn set_attached(&self, step: &Step, id: &InstanceId, group: &GroupId, attach: bool) -> Taken {
+        let owned = self.owned(step, group)?;
+        let made_for = parse_group_name(&self.settings.cluster, &owned.name).map(|(instance, _)| instance);
+        if attach && made_for.as_ref() != Some(id) {
+            return Err(self.refuse(step, Reason::Failed, format!("{group} ({}) was not made for {id}", owned.name)));
+        }
+        let read = self.read_interface(step, id).await?;
+        let mut before = read.clone();
+        for (group, attached) in self.journal.unseen(id, self.now()) {
+            set(&mut before.groups, &group, attached);
+        }
+        let mut wanted = before.clone();
+        set(&mut wanted.groups, group, attach);
+        if wanted.groups == before.groups {
+            return Ok(vec![Effect::Interface {
+                instance: before,
+                group: group.clone(),
+                attached: attach,
+                shown: true,
+            }]);
+        }
+        if attach && wanted.vpc != owned.vpc {
+            let why = format!("{group} is in {}, {id} in {}", owned.vpc, wanted.vpc);
+            return Err(self.refuse(step, Reason::Failed, why));
+        }
+        if attach && wanted.groups.len() > GROUPS_PER_INTERFACE_AT_MOST {
+            let why = format!("{id} has {GROUPS_PER_INTERFACE_AT_MOST} security groups, more is impossible");
+            return Err(self.refuse(step, Reason::SecurityGroupLimit, why));
+        }
+        if wanted.groups.is_empty() {
+            let why = format!("it is the only security group of {id}; give the instance another one");
+            return Err(self.refuse(step, Reason::Failed, why));
+        }
+        if let Err(error) = self.write_groups(&wanted).await {
+            return Err(self.group_failure(step, group, &error));
+        }
+        self.verify(step, &wanted, group, attach).await
+    }
+
+    /// An instance with one interface is changed by itself, which needs no permission beyond the documented ones;
+    /// for one with several EC2 wants the interface named.
+    async fn write_groups(&self, wanted: &Instance) -> Result<(), aws_api::Error> {
+        let groups = wanted.groups.iter().map(|group| group.0.clone()).collect();
+        if wanted.interfaces > 1 {
+            let network_interface_id = wanted.interface.clone();
+            let request = ec2::ModifyNetworkInterfaceAttribute { network_interface_id, groups, ..Default::default() };
+            self.ec2.send(&request).await
+        } else {
+            let instance_id = wanted.id.0.clone();
+            self.ec2.send(&ec2::ModifyInstanceAttribute { instance_id, groups, ..Default::default() }).await
+        }
+    }
+
+    /// Looks at once whether somebody else wrote to the interface at the same time.
+    async fn verify(&self, step: &Step, wanted: &Instance, group: &GroupId, attach: bool) -> Taken {
+        let effect =
+            |instance: Instance, shown| Effect::Interface { instance, group: group.clone(), attached: attach, shown };
+        let Ok(after) = self.read_interface(step, &wanted.id).await else {
+            // The write was answered; only the look afterwards failed.
+            return Ok(vec![effect(wanted.clone(), false), Effect::Doubted(Doubt::Instance(wanted.id.clone()))]);
+        };
+        if after.groups == wanted.groups {
+            return Ok(vec![effect(after, true)]);
+        }
+        let foreign = |groups: &[GroupId]| -> Vec<GroupId> {
+            groups.iter().filter(|group| !self.observed.groups.contains_key(group)).cloned().collect()
+        };
+        if foreign(&after.groups) == foreign(&wanted.groups) {
+            // What was answered counts more than a read that may show the past.
+            return Ok(vec![effect(Instance { groups: wanted.groups.clone(), ..after }, false)]);
+        }
+        warn!(self.log, "someone else changed the security groups of {} at the same time", wanted.id;
+            "written" => list(&wanted.groups), "found" => list(&after.groups));
+        let error = StepError::new(
+            Reason::Failed,
+            Next::Replan,
+            format!("could not {}: someone else changed the interface's groups at the same time", step.action),
+        );
+        Err(Failure { contradicted: true, ..Failure::doubtful(step, error) })
+    }
+
+    /// The instance as EC2 shows it now.
+    async fn read_interface(&self, step: &Step, id: &InstanceId) -> Result<Instance, Failure> {
+        let read = read_one(&self.ec2, id).await.map_err(|error| Failure::of(step, &error))?;
+        match read {
+            Some(Lookup::Known(instance)) => Ok(instance),
+            _ => {
+                let message = format!("could not {}: EC2 doesn't show the instance", step.action);
+                Err(Failure::doubtful(step, StepError::new(Reason::Failed, Next::Replan, message)))
+            }
+        }
+    }
+
+    /// The group, if it is known to be ours: nothing else is ever written to.
+    fn owned(&self, step: &Step, group: &GroupId) -> Result<&Group, Failure> {
+        self.observed.groups.get(group).ok_or_else(|| {
+            let message = format!("could not {}: {group} is not known to be ours", step.action);
+            Failure::doubtful(step, StepError::new(Reason::Failed, Next::Replan, message))
+        })
+    }
+
+    fn refuse(&self, step: &Step, reason: Reason, why: String) -> Failure {
+        Failure::plain(StepError::new(reason, Next::BackOff, format!("could not {}: {why}", step.action)))
+    }
+
+    fn group_failure(&self, step: &Step, group: &GroupId, error: &aws_api::Error) -> Failure {
+        if is_group_not_found(error) && self.journal.is_young(group, self.now()) {
+            let message = format!("could not {} yet: EC2 doesn't find the new group everywhere", step.action);
+            return Failure::plain(StepError::new(Reason::Progressing, Next::Wait, message));
+        }
+        if error.message.contains("multiple interfaces") {
+            // A second interface came between the read and the write.
+            let message = format!("could not {}: {error}", step.action);
+            return Failure::doubtful(step, StepError::new(Reason::Progressing, Next::Replan, message));
+        }
+        Failure::of(step, error)
+    }
+}
+
+async fn read_one(client: &Client, id: &InstanceId) -> Result<Option<Lookup>, aws_api::Error> {
+    let mut read = inventory::instances(client, &[id.clone()].into(), 1).await;
+    match read.errors.pop() {
+        Some(error) => Err(error),
+        None => Ok(read.answered.remove(id).flatten()),
+    }
+}
+
+fn is_group_not_found(error: &aws_api::Error) -> bool {
+    error.is("InvalidGroup.NotFound") || error.is("InvalidSecurityGroupID.NotFound")
+}
+
+fn set(groups: &mut Vec<GroupId>, group: &GroupId, attached: bool) {
+    if !attached {
+        groups.retain(|other| other != group);
+    } else if !groups.contains(group) {
+        groups.push(group.clone());
+    }
+}
+
+fn list(groups: &[GroupId]) -> String {
+    groups.iter().map(|group| group.0.as_str()).collect::<Vec<_>>().join(" ")
+}

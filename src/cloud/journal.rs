@@ -1,0 +1,157 @@
+//! Our own writes that AWS's read side may not show yet. Answers of reads are overlaid with them, until a read
+//! shows them or some minutes have passed: no decision rests on a read older than our last write to a thing
+//! (EC2 Describe calls are eventually consistent, AWS says for minutes). Pure.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::expose::plan::RecordChange;
+use crate::expose::{
+    Group, GroupId, Instance, InstanceId, Moment, Record, RecordKey, Rule, ZoneId, dns::address_key, dns::twin_key,
+};
+
+/// A read that doesn't show a write after this long is right: somebody undid it.
+const LAG_AT_MOST: Duration = Duration::from_secs(300);
+
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    /// Created (as it was created) or deleted.
+    groups: BTreeMap<GroupId, (Moment, Option<Group>)>,
+    /// Groups of ours that are so new that EC2 may not find them yet.
+    young: BTreeMap<GroupId, Moment>,
+    /// Added (with its description) or removed.
+    rules: BTreeMap<(GroupId, Rule), (Moment, Option<String>)>,
+    /// Attached or detached.
+    attachments: BTreeMap<(InstanceId, GroupId), (Moment, bool)>,
+    /// Written or deleted.
+    records: BTreeMap<(ZoneId, RecordKey), (Moment, Option<Record>)>,
+}
+
+impl Journal {
+    pub fn created(&mut self, group: &Group, now: Moment) {
+        self.groups.insert(group.id.clone(), (now, Some(group.clone())));
+        self.young.insert(group.id.clone(), now);
+    }
+
+    pub fn deleted(&mut self, group: &GroupId, now: Moment) {
+        self.groups.insert(group.clone(), (now, None));
+        self.young.remove(group);
+        self.rules.retain(|(of, _), _| of != group);
+        self.attachments.retain(|(_, of), _| of != group);
+    }
+
+    pub fn rules(&mut self, group: &GroupId, rules: &BTreeMap<Rule, String>, open: bool, now: Moment) {
+        for (rule, description) in rules {
+            self.rules.insert((group.clone(), *rule), (now, open.then(|| description.clone())));
+        }
+    }
+
+    pub fn attachment(&mut self, instance: &InstanceId, group: &GroupId, attached: bool, now: Moment) {
+        self.attachments.insert((instance.clone(), group.clone()), (now, attached));
+    }
+
+    pub fn records(&mut self, change: &RecordChange, now: Moment) {
+        let deleted = change.delete.keys().map(|key| (key, None));
+        let created = change.create.iter().map(|(key, record)| (key, Some(record.clone())));
+        for (key, record) in deleted.chain(created) {
+            self.records.insert((change.zone.clone(), key.clone()), (now, record));
+        }
+    }
+
+    /// Whether the group was created by us so lately that `InvalidGroup.NotFound` says nothing.
+    pub fn is_young(&self, group: &GroupId, now: Moment) -> bool {
+        self.young.get(group).is_some_and(|at| is_recent(*at, now))
+    }
+
+    /// AWS itself said that the group's rules aren't as we thought: what it shows next is believed.
+    pub fn forget_rules(&mut self, group: &GroupId) {
+        self.rules.retain(|(of, _), _| of != group);
+    }
+
+    /// AWS itself said that the group isn't there.
+    pub fn forget_group(&mut self, group: &GroupId) {
+        self.groups.remove(group);
+        self.young.remove(group);
+    }
+
+    /// Somebody else wrote to the interface after us.
+    pub fn forget_attachments(&mut self, instance: &InstanceId) {
+        self.attachments.retain(|(of, _), _| of != instance);
+    }
+
+    /// Route 53 itself said that the name's records aren't as we thought.
+    pub fn forget_records(&mut self, zone: &ZoneId, name: &str) {
+        for key in [address_key(name), twin_key(name)] {
+            self.records.remove(&(zone.clone(), key));
+        }
+    }
+
+    /// Brings a complete listing of our groups up to date.
+    pub fn overlay_groups(&mut self, listed: &mut BTreeMap<GroupId, Group>, now: Moment) {
+        self.young.retain(|_, at| is_recent(*at, now));
+        self.groups.retain(|id, (at, group)| {
+            let shown = listed.contains_key(id) == group.is_some();
+            let wanted = is_recent(*at, now) && !shown;
+            match group {
+                Some(group) if wanted => _ = listed.insert(id.clone(), group.clone()),
+                None if wanted => _ = listed.remove(id),
+                _ => {}
+            }
+            wanted
+        });
+        self.rules.retain(|(id, rule), (at, description)| {
+            let Some(group) = listed.get_mut(id).filter(|_| is_recent(*at, now)) else { return false };
+            match description {
+                Some(description) => match group.rules.get(rule) {
+                    Some(_) => false,
+                    None => group.rules.insert(*rule, description.clone()).is_none(),
+                },
+                None => group.rules.remove(rule).is_some(),
+            }
+        });
+    }
+
+    /// Brings an instance as it was read up to date.
+    pub fn overlay_instance(&mut self, instance: &mut Instance, now: Moment) {
+        self.attachments.retain(|(id, group), (at, attached)| {
+            if *id != instance.id {
+                return is_recent(*at, now);
+            }
+            let shown = instance.groups.contains(group) == *attached;
+            let wanted = is_recent(*at, now) && !shown;
+            if wanted && *attached {
+                instance.groups.push(group.clone());
+            } else if wanted {
+                instance.groups.retain(|attached| attached != group);
+            }
+            wanted
+        });
+    }
+
+    /// The groups that an instance has by what we wrote and no read has shown: to be kept in a list that is
+    /// written anew, or to be left out of it.
+    pub fn unseen(&self, instance: &InstanceId, now: Moment) -> Vec<(GroupId, bool)> {
+        let of = self.attachments.iter().filter(|((id, _), (at, _))| id == instance && is_recent(*at, now));
+        of.map(|((_, group), (_, attached))| (group.clone(), *attached)).collect()
+    }
+
+    /// Brings a complete listing of a zone's records up to date.
+    pub fn overlay_records(&mut self, zone: &ZoneId, listed: &mut BTreeMap<RecordKey, Record>, now: Moment) {
+        self.records.retain(|(of, key), (at, record)| {
+            if of != zone {
+                return is_recent(*at, now);
+            }
+            let wanted = is_recent(*at, now) && listed.get(key) != record.as_ref();
+            match record {
+                Some(record) if wanted => _ = listed.insert(key.clone(), record.clone()),
+                None if wanted => _ = listed.remove(key),
+                _ => {}
+            }
+            wanted
+        });
+    }
+}
+
+fn is_recent(at: Moment, now: Moment) -> bool {
+    now.0.saturating_sub(at.0) < LAG_AT_MOST
+}

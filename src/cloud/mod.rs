@@ -1,0 +1,128 @@
+//! AWS in and out: what is known of instances, security groups, hosted zones and records, and the steps of a plan
+//! turned into calls.
+//!
+//! Owns what is known of AWS and how sure that is. Decides nothing about exposures: it takes the steps that the
+//! core names and says what became of them. Retries, time-outs, rate limits and the write fence are the client's
+//! and its transport's. Nothing that AWS answers ends anything here: an error is a value with what to do next.
+
+mod apply;
+mod dns;
+mod doubts;
+mod error;
+mod firewall;
+mod inventory;
+mod journal;
+mod refresh;
+mod sync;
+#[cfg(test)]
+mod tests;
+mod zones;
+
+use aws_api::Client;
+use slog::Logger;
+
+use crate::clock::SharedClock;
+use crate::expose::{Hostname, InstanceId, Moment, Observed};
+use doubts::{Doubt, Doubts};
+use journal::Journal;
+
+pub use error::{Error, Kind, Next, StepError};
+
+/// Which hosted zones are considered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ZoneType {
+    /// Those that the internet sees.
+    #[default]
+    Public,
+    /// Those that VPCs see.
+    Private,
+    /// Both.
+    Any,
+}
+
+/// What the module is configured with.
+#[derive(Clone, Debug)]
+pub struct CloudSettings {
+    /// Name of the cluster, part of the names and tags of security groups.
+    pub cluster: String,
+    /// Zones must hold names under one of these; empty: any.
+    pub domains: Vec<Hostname>,
+    /// Zones must have one of these ids (with or without `/hostedzone/`); empty: any.
+    pub zone_ids: Vec<String>,
+    /// Zones must be of this type.
+    pub zone_type: ZoneType,
+    /// How many calls are under way at once, reads and writes each; at least 1.
+    pub concurrency: usize,
+}
+
+/// AWS, as read and as written by this process.
+pub struct Cloud {
+    ec2: Client,
+    dns: Client,
+    settings: CloudSettings,
+    clock: SharedClock,
+    log: Logger,
+    observed: Observed,
+    complete: refresh::Complete,
+    doubts: Doubts,
+    journal: Journal,
+    changes: sync::Changes,
+}
+
+impl Cloud {
+    /// AWS behind a client for EC2 and one for Route 53 (which may be the same). Nothing is asked before
+    /// [`Cloud::refresh`].
+    pub fn new(ec2: Client, dns: Client, settings: CloudSettings, clock: SharedClock, log: Logger) -> Cloud {
+        Cloud {
+            ec2,
+            dns,
+            settings,
+            clock,
+            log,
+            observed: Observed::default(),
+            complete: refresh::Complete::default(),
+            doubts: Doubts::default(),
+            journal: Journal::default(),
+            changes: sync::Changes::default(),
+        }
+    }
+
+    /// What is known.
+    pub fn observed(&self) -> &Observed {
+        &self.observed
+    }
+
+    /// Everything has been read at least once; records of single zones may be missing.
+    pub fn is_complete(&self) -> bool {
+        self.complete.all()
+    }
+
+    /// Something is in doubt and wants to be read before anything is decided on it.
+    pub fn due(&self) -> bool {
+        self.due_at().is_some_and(|at| at <= self.now())
+    }
+
+    /// When [`Cloud::due`] turns true: at once for what is in doubt, a few seconds later for what a read just
+    /// failed on or didn't mention. `None`: time alone won't.
+    pub fn due_at(&self) -> Option<Moment> {
+        self.doubts.due_at()
+    }
+
+    /// The instance may have changed: it is read again at the next refresh, and not written to before.
+    pub fn distrust(&mut self, id: &InstanceId) {
+        self.doubts.add(Doubt::Instance(id.clone()));
+    }
+
+    /// Another process may have written since: nothing that was read or written before counts any more, and the
+    /// next refresh is a full one.
+    pub fn start_over(&mut self) {
+        self.observed = Observed::default();
+        self.complete = refresh::Complete::default();
+        self.doubts = Doubts::default();
+        self.journal = Journal::default();
+    }
+
+    fn now(&self) -> Moment {
+        Moment(self.clock.monotonic())
+    }
+}

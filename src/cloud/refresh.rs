@@ -1,0 +1,221 @@
+//! Reads from AWS what is wanted, and takes it over into what is known. A part that can't be read keeps its last
+//! known value: a failed listing is never taken for an empty one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::StreamExt;
+use slog::debug;
+
+use super::Cloud;
+use super::error::{Error, Kind};
+use super::{inventory, zones};
+use crate::expose::firewall::parse_group_name;
+use crate::expose::{Group, GroupId, InstanceId, Lookup, Moment, Record, RecordKey, Zone, ZoneId};
+
+type Read<T> = Result<T, aws_api::Error>;
+type Records = BTreeMap<RecordKey, Record>;
+
+/// What was read of Route 53.
+struct Dns {
+    zones: Option<Read<BTreeMap<ZoneId, Zone>>>,
+    records: Vec<(ZoneId, Read<Records>)>,
+}
+
+/// Which parts have been read at least once.
+#[derive(Debug, Default)]
+pub(super) struct Complete {
+    groups: bool,
+    instances: bool,
+    zones: bool,
+}
+
+impl Complete {
+    pub fn all(&self) -> bool {
+        self.groups && self.instances && self.zones
+    }
+}
+
+impl Cloud {
+    /// Reads instances, groups, zones and records: all of them anew (`full`, and the first time), or only what is
+    /// missing or in doubt. `ids` are the instances that nodes name; those that our groups name are read, too.
+    ///
+    /// # Errors
+    /// What could not be read. Everything else is taken over all the same.
+    pub async fn refresh(&mut self, ids: &BTreeSet<InstanceId>, full: bool) -> Result<(), Error> {
+        let full = full || !self.is_complete();
+        let now = self.now();
+        let mut failures: Vec<(Kind, aws_api::Error)> = Vec::new();
+        let wanted = self.wanted_instances(ids, full);
+        let (groups, instances, dns) = {
+            let this: &Cloud = self;
+            futures::join!(
+                async {
+                    let wanted = full || this.doubts.groups();
+                    if wanted { Some(inventory::groups(&this.ec2, &this.settings.cluster).await) } else { None }
+                },
+                inventory::instances(&this.ec2, &wanted, this.settings.concurrency),
+                this.read_dns(full),
+            )
+        };
+        if let Some(groups) = groups {
+            self.take_groups(groups, now, &mut failures);
+        }
+        self.take_instances(instances, &wanted, now, &mut failures);
+        // The groups may name instances that no node names any more.
+        let named: BTreeSet<InstanceId> = self.named_by_groups().difference(&wanted).cloned().collect();
+        let more: BTreeSet<InstanceId> = if full {
+            named
+        } else {
+            named.into_iter().filter(|id| !self.observed.instances.contains_key(id)).collect()
+        };
+        if !more.is_empty() {
+            let instances = inventory::instances(&self.ec2, &more, self.settings.concurrency).await;
+            self.take_instances(instances, &more, now, &mut failures);
+        }
+        self.complete.instances |= !failures.iter().any(|(kind, _)| *kind == Kind::Instances);
+        self.take_dns(dns, now, &mut failures);
+        self.prune(ids);
+        debug!(self.log, "read from AWS"; "full" => full, "instances" => self.observed.instances.len(),
+            "groups" => self.observed.groups.len(), "zones" => self.observed.zones.len());
+        if failures.is_empty() { Ok(()) } else { Err(Error { failures }) }
+    }
+
+    /// The instances that our groups were made for.
+    fn named_by_groups(&self) -> BTreeSet<InstanceId> {
+        let names = self.observed.groups.values().map(|group| &group.name);
+        names.filter_map(|name| parse_group_name(&self.settings.cluster, name)).map(|(id, _)| id).collect()
+    }
+
+    fn wanted_instances(&self, ids: &BTreeSet<InstanceId>, full: bool) -> BTreeSet<InstanceId> {
+        let mut all: BTreeSet<InstanceId> = ids.union(&self.named_by_groups()).cloned().collect();
+        if !full {
+            let doubted = self.doubts.instances();
+            all.retain(|id| match self.observed.instances.get(id) {
+                None | Some(Lookup::Unknown) => true,
+                // A node that says it is there: EC2 may have shown the past, twice.
+                Some(Lookup::Gone) => doubted.contains(id) || ids.contains(id),
+                Some(Lookup::Known(_)) => doubted.contains(id),
+            });
+        }
+        all
+    }
+
+    async fn read_dns(&self, full: bool) -> Dns {
+        let zones =
+            if full || self.doubts.zones() { Some(zones::zones(&self.dns, &self.settings).await) } else { None };
+        let doubted = self.doubts.records();
+        let known = match &zones {
+            Some(Ok(zones)) => zones,
+            _ => &self.observed.zones,
+        };
+        let wanted = known.keys().filter(|id| {
+            // A zone whose records could not be read waits for the next full read.
+            full || doubted.contains(id) || !self.observed.zones.contains_key(id)
+        });
+        let reads = wanted.map(|id| async move { (id.clone(), zones::records(&self.dns, id).await) });
+        let records = futures::stream::iter(reads).buffered(self.settings.concurrency.max(1)).collect().await;
+        Dns { zones, records }
+    }
+
+    fn take_groups(
+        &mut self,
+        read: Read<BTreeMap<GroupId, Group>>,
+        now: Moment,
+        failures: &mut Vec<(Kind, aws_api::Error)>,
+    ) {
+        match read {
+            Ok(mut groups) => {
+                self.journal.overlay_groups(&mut groups, now);
+                self.observed.groups = groups;
+                self.doubts.read(&Kind::Groups);
+                self.complete.groups = true;
+            }
+            Err(error) => {
+                self.doubts.unread(Kind::Groups, now);
+                failures.push((Kind::Groups, error));
+            }
+        }
+    }
+
+    fn take_instances(
+        &mut self,
+        read: inventory::Instances,
+        wanted: &BTreeSet<InstanceId>,
+        now: Moment,
+        failures: &mut Vec<(Kind, aws_api::Error)>,
+    ) {
+        if read.errors.is_empty() {
+            self.doubts.read(&Kind::Instances);
+        }
+        for (id, answer) in read.answered {
+            let lookup = match answer {
+                Some(Lookup::Known(mut instance)) => {
+                    self.doubts.seen(&id);
+                    self.journal.overlay_instance(&mut instance, now);
+                    Lookup::Known(instance)
+                }
+                Some(lookup) => {
+                    self.doubts.seen(&id);
+                    lookup
+                }
+                None if self.observed.instances.get(&id) == Some(&Lookup::Gone) => {
+                    self.doubts.seen(&id);
+                    Lookup::Gone
+                }
+                None if self.doubts.missed(&id, now) => Lookup::Gone,
+                None => Lookup::Unknown,
+            };
+            self.observed.instances.insert(id, lookup);
+        }
+        if !read.errors.is_empty() {
+            self.doubts.unread(Kind::Instances, now);
+            for id in wanted {
+                self.observed.instances.entry(id.clone()).or_insert(Lookup::Unknown);
+            }
+        }
+        failures.extend(read.errors.into_iter().map(|error| (Kind::Instances, error)));
+    }
+
+    fn take_dns(&mut self, read: Dns, now: Moment, failures: &mut Vec<(Kind, aws_api::Error)>) {
+        match read.zones {
+            Some(Ok(zones)) => {
+                self.observed.records.retain(|id, _| zones.contains_key(id));
+                self.observed.zones = zones;
+                self.doubts.read(&Kind::Zones);
+                self.complete.zones = true;
+            }
+            Some(Err(error)) => {
+                self.doubts.unread(Kind::Zones, now);
+                failures.push((Kind::Zones, error));
+            }
+            None => {}
+        }
+        for (id, records) in read.records {
+            let kind = Kind::Records(id.clone());
+            match records {
+                Ok(mut records) => {
+                    self.journal.overlay_records(&id, &mut records, now);
+                    self.observed.records.insert(id, records);
+                    self.doubts.read(&kind);
+                }
+                Err(error) => {
+                    if error.is("NoSuchHostedZone") && !error.refused {
+                        // It was deleted since the zones were listed.
+                        self.observed.zones.remove(&id);
+                        self.observed.records.remove(&id);
+                    }
+                    self.doubts.unread(kind.clone(), now);
+                    failures.push((kind, error));
+                }
+            }
+        }
+    }
+
+    /// Forgets the instances that neither a node nor a group of ours names, and the zones that are gone.
+    fn prune(&mut self, ids: &BTreeSet<InstanceId>) {
+        let named = self.named_by_groups();
+        self.observed.instances.retain(|id, _| ids.contains(id) || named.contains(id));
+        let (instances, zones) = (&self.observed.instances, &self.observed.zones);
+        self.doubts.prune(|id| instances.contains_key(id), |id| zones.contains_key(id));
+    }
+}

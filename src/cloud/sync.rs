@@ -1,0 +1,68 @@
+//! Whether what Route 53 accepted has reached its servers, where it may be asked for that.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use aws_api::route53;
+use slog::info;
+
+use super::Cloud;
+use super::error::lacks_permission;
+use crate::expose::plan::RecordChange;
+use crate::expose::{Hostname, Moment};
+
+/// A change that isn't confirmed after this long counts as one: it takes about 60 s, and nobody's readiness hangs
+/// on an answer that never comes.
+const CONFIRMED_AFTER: Duration = Duration::from_secs(600);
+
+/// Changes that Route 53 has accepted and not yet confirmed.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// The id of the last change of each name, and when it was made.
+    pending: BTreeMap<Hostname, (String, Moment)>,
+    /// GetChange is not permitted: what was accepted counts as done.
+    silent: bool,
+}
+
+impl Changes {
+    /// A change was accepted; `pending` is its id unless it is everywhere already.
+    pub fn accepted(&mut self, change: &RecordChange, pending: Option<String>, now: Moment) {
+        let Ok(name) = change.name.parse::<Hostname>() else { return };
+        match pending.filter(|_| !self.silent && !change.create.is_empty()) {
+            Some(id) => self.pending.insert(name, (id, now)),
+            None => self.pending.remove(&name),
+        };
+    }
+
+    fn confirmed(&mut self, id: &str) {
+        self.pending.retain(|_, (pending, _)| pending != id);
+    }
+}
+
+impl Cloud {
+    /// Asks Route 53 which of the accepted changes have reached its servers. Errors leave them pending.
+    pub async fn poll_changes(&mut self) {
+        let now = self.now();
+        self.changes.pending.retain(|_, (_, at)| now.0.saturating_sub(at.0) < CONFIRMED_AFTER);
+        let ids: BTreeSet<String> = self.changes.pending.values().map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            match self.dns.send(&route53::GetChange { id: id.clone() }).await {
+                Ok(answer) if answer.change_info.status == route53::ChangeStatus::Insync => self.changes.confirmed(&id),
+                Ok(_) => {}
+                // Route 53 forgets changes after a while, long after they are done.
+                Err(error) if error.is("NoSuchChange") => self.changes.confirmed(&id),
+                Err(error) if lacks_permission(&error) => {
+                    info!(self.log, "records count as done once they are accepted: route53:GetChange is not permitted");
+                    self.changes = Changes { pending: BTreeMap::new(), silent: true };
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// The names whose last change has not yet been confirmed to be on Route 53's servers.
+    pub fn unsynced(&self) -> BTreeSet<Hostname> {
+        self.changes.pending.keys().cloned().collect()
+    }
+}

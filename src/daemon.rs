@@ -1,0 +1,269 @@
+//! The composition: from a configuration and the world outside to a running daemon.
+//!
+//! Owns who is given what, and the order of stopping. Decides nothing. Whatever touches the outside comes in with
+//! [`World`]: the process builds it from sockets and clocks, a simulation from its own.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use slog::{Logger, info, o, warn};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tower::Layer;
+
+use crate::args::Config;
+use crate::clock::{SharedClock, SharedRandom};
+use crate::cloud::{Cloud, CloudSettings};
+use crate::cluster::Cluster;
+use crate::leader::{Elector, Fence, FenceLayer, LeaseSettings, fence_aws, holder_id};
+use crate::metrics::Metrics;
+use crate::reconcile::{Outcome, Parts, Reconciler, Timing};
+use crate::serve::{self, Progress, Routes};
+use crate::system::{AwsRandom, AwsTime};
+
+/// What the daemon gets of the world outside.
+pub struct World {
+    /// The API server, without retries of its own: for everything but the Lease.
+    pub kube: kube::Client,
+    /// The API server once more, on connections of its own: for the Lease.
+    pub lease: kube::Client,
+    /// AWS.
+    pub aws: aws_api::Transport,
+    /// Where probes and metrics are asked for; `None`: nowhere.
+    pub listener: Option<TcpListener>,
+    /// Environment variables: AWS's own settings and credentials.
+    pub environment: BTreeMap<String, String>,
+    /// Both clocks.
+    pub clock: SharedClock,
+    /// Randomness.
+    pub random: SharedRandom,
+    /// Where to log.
+    pub log: Logger,
+}
+
+/// How many AWS calls are under way at once.
+const CONCURRENT_AWS_CALLS: usize = 8;
+
+/// How long the probes go on answering while the last write is waited for and the Lease is released.
+const LINGER: Duration = Duration::from_secs(20);
+
+/// Runs the daemon until `shutdown` resolves, then stops writing, gives the Lease up and returns. With `--once`
+/// it returns after one complete reconcile.
+///
+/// # Errors
+/// In words for the person who started it: what is wrong with the configuration, or what could not be done.
+pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()>) -> Result<(), String> {
+    let World { kube, lease: lease_client, aws, listener, environment, clock, random, log } = world;
+    let holder = holder_id(config.pod_name.as_deref().unwrap_or("external-ips"), random.as_ref());
+    let namespace = config.lease.namespace.clone().unwrap_or_else(|| lease_client.default_namespace().to_owned());
+    let lease = LeaseSettings::new(&namespace, &config.lease.name, &holder).with_duration(config.lease.duration);
+    lease.check()?;
+    info!(log, "starting"; "version" => env!("CARGO_PKG_VERSION"), "cluster" => &config.settings.cluster,
+        "identity" => &holder, "lease" => format!("{namespace}/{}", config.lease.name));
+
+    let write_timeout = lease.write_timeout;
+    let lease_name = config.lease.name.clone();
+    let elector = Elector::new(lease_client, lease, clock.clone(), random.clone(), log.new(o!("part" => "lease")))?;
+    let fence = elector.fence();
+    let kube_namespace = kube.default_namespace().to_owned();
+    let transport = tower::service_fn(move |request| {
+        let kube = kube.clone();
+        async move { kube.send(request).await }
+    });
+    let kube = kube::Client::new(FenceLayer::new(fence.clone(), write_timeout).layer(transport), kube_namespace);
+    let cluster = Cluster::new(
+        kube,
+        config.settings.namespace.clone(),
+        holder,
+        clock.clone(),
+        random.clone(),
+        log.new(o!("part" => "cluster")),
+    );
+
+    let metrics = Arc::new(Metrics::new(&lease_name).with_process(crate::system::process_stats));
+    let progress = Progress::new(clock.clone());
+    // The probes answer from the first moment on, also while the region is still being asked for.
+    let (stop, stopped) = watch::channel(Stage::Running);
+    let routes = routes(&cluster, &metrics, &progress);
+    let server = async {
+        match listener {
+            Some(listener) => serve::serve(listener, routes, reached(stopped.clone(), Stage::Stopped)).await,
+            None => reached(stopped.clone(), Stage::Stopped).await,
+        }
+    };
+    let work = async {
+        let result = async {
+            let time: Arc<dyn aws_api::TimeSource> = Arc::new(AwsTime(clock.clone()));
+            let mut aws_config =
+                aws_api::Config::resolve(&environment, config.region.as_deref(), aws.clone(), time.clone())
+                    .await
+                    .map_err(|e| e.to_string())?;
+            aws_config.write_timeout = write_timeout;
+            aws_config.user_agent = concat!("external-ips/", env!("CARGO_PKG_VERSION")).into();
+            let client = aws_client(&environment, aws_config, aws, &fence, time, &random, &metrics)?;
+            let cloud_settings = CloudSettings {
+                cluster: config.settings.cluster.clone(),
+                domains: config.filters.domains.clone(),
+                zone_ids: config.filters.zone_ids.clone(),
+                zone_type: config.filters.zone_type,
+                concurrency: CONCURRENT_AWS_CALLS,
+            };
+            let cloud = Cloud::new(client.clone(), client, cloud_settings, clock.clone(), log.new(o!("part" => "aws")));
+            let reconciler = Reconciler::new(Parts {
+                cluster: cluster.clone(),
+                cloud,
+                fence: fence.clone(),
+                settings: config.settings.clone(),
+                timing: Timing { full_sync: config.full_sync, ..Timing::default() },
+                dry_run: config.dry_run,
+                clock: clock.clone(),
+                random: random.clone(),
+                metrics: metrics.clone(),
+                progress: progress.clone(),
+                log: log.clone(),
+            });
+            lead(&config, reconciler, elector, &progress, &stop, &stopped).await
+        }
+        .await;
+        stop.send_replace(Stage::Stopped);
+        result
+    };
+    let signal = async {
+        shutdown.await;
+        info!(log, "stopping: no new writes; the Lease is released when those under way are answered");
+        stop.send_if_modified(|stage| {
+            let running = *stage == Stage::Running;
+            if running {
+                *stage = Stage::Stopping;
+            }
+            running
+        });
+        std::future::pending::<()>().await
+    };
+    let state = async {
+        // A dry run is neither leader nor candidate.
+        let leadership = async {
+            if !config.dry_run {
+                follow_leadership(&fence, &metrics).await
+            }
+        };
+        tokio::join!(leadership, count_watch_errors(&cluster, &metrics))
+    };
+    tokio::pin!(work, server);
+    tokio::select! {
+        biased;
+        result = &mut work => {
+            // Whoever reads the last metrics or asks for a probe still gets an answer.
+            if tokio::time::timeout(LINGER, server).await.is_err() {
+                warn!(log, "a probe's connection did not end in time");
+            }
+            result
+        }
+        () = &mut server => work.await,
+        () = cluster.clone().run() => Err("the view of the cluster ended".into()),
+        () = signal => Err("stopped".into()),
+        _ = state => Err("the lease ended".into()),
+    }
+}
+
+/// How far stopping has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Running,
+    Stopping,
+    Stopped,
+}
+
+async fn reached(mut stage: watch::Receiver<Stage>, at_least: Stage) {
+    // An error means that nobody can stop us any more in an orderly way: stop as well.
+    let _ = stage.wait_for(|stage| *stage >= at_least).await;
+}
+
+/// Runs the loop and the election next to each other, and ends them in order.
+async fn lead(
+    config: &Config,
+    reconciler: Reconciler,
+    elector: Elector,
+    progress: &Progress,
+    stop: &watch::Sender<Stage>,
+    stopped: &watch::Receiver<Stage>,
+) -> Result<(), String> {
+    let stopping = || reached(stopped.clone(), Stage::Stopping);
+    let election = async {
+        if config.dry_run {
+            // A dry run never leads, so that the lowest layers would refuse a write.
+            stopping().await;
+        } else {
+            let progress = progress.clone();
+            elector.run(move || progress.since(), stopping()).await;
+        }
+    };
+    if !config.once {
+        tokio::join!(reconciler.run(stopping()), election);
+        return Ok(());
+    }
+    let once = async {
+        let outcome = reconciler.once(stopping()).await;
+        stop.send_replace(Stage::Stopping);
+        outcome
+    };
+    let (outcome, ()) = tokio::join!(once, election);
+    match outcome {
+        Outcome::Done => Ok(()),
+        Outcome::Incomplete(problems) => Err(problems.join("\n")),
+        Outcome::Interrupted => Err("interrupted before the reconcile was complete".into()),
+    }
+}
+
+fn aws_client(
+    environment: &BTreeMap<String, String>,
+    config: aws_api::Config,
+    aws: aws_api::Transport,
+    fence: &Fence,
+    time: Arc<dyn aws_api::TimeSource>,
+    random: &SharedRandom,
+    metrics: &Arc<Metrics>,
+) -> Result<aws_api::Client, String> {
+    let random: Arc<dyn aws_api::Random> = Arc::new(AwsRandom(random.clone()));
+    // Credentials are fetched by candidates too: they change nothing.
+    let credentials =
+        aws_api::Credentials::from_environment(environment, &config, aws.clone(), time.clone(), random.clone())
+            .map_err(|e| e.to_string())?;
+    Ok(aws_api::Client::new(aws_api::ClientParts {
+        transport: fence_aws(aws, fence.clone()),
+        config,
+        credentials: Arc::new(credentials),
+        time,
+        random,
+        observer: metrics.clone(),
+    }))
+}
+
+fn routes(cluster: &Arc<Cluster>, metrics: &Arc<Metrics>, progress: &Progress) -> Routes {
+    let cluster = cluster.clone();
+    let ready = move || match cluster.synced() {
+        true => Ok(()),
+        false => Err("the lists of Services, Nodes and EndpointSlices are not complete yet".into()),
+    };
+    Routes { progress: progress.clone(), ready: Arc::new(ready), metrics: metrics.clone() }
+}
+
+async fn follow_leadership(fence: &Fence, metrics: &Metrics) {
+    let mut leadership = fence.subscribe();
+    loop {
+        metrics.leading(fence.is_leader());
+        if leadership.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Carries what the watches counted into the metrics.
+async fn count_watch_errors(cluster: &Cluster, metrics: &Metrics) {
+    loop {
+        metrics.watch_errors(&cluster.counters().read());
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+}

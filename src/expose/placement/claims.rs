@@ -1,0 +1,30 @@
+//! Who uses which port of which node. A claim that stands is never replaced.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::{InstanceId, Port, ServiceKey};
+
+/// Claims on (node, protocol, port).
+#[derive(Default)]
+pub(super) struct Claims<'a> {
+    holders: BTreeMap<&'a InstanceId, BTreeMap<Port, &'a ServiceKey>>,
+    services: BTreeMap<&'a InstanceId, BTreeSet<&'a ServiceKey>>,
+}
+
+impl<'a> Claims<'a> {
+    /// Claims a port of a node, unless somebody has it.
+    pub(super) fn claim(&mut self, node: &'a InstanceId, port: Port, service: &'a ServiceKey) {
+        self.holders.entry(node).or_default().entry(port).or_insert(service);
+        self.services.entry(node).or_default().insert(service);
+    }
+
+    /// Who has the port of the node.
+    pub(super) fn holder(&self, node: &InstanceId, port: Port) -> Option<&'a ServiceKey> {
+        self.holders.get(node)?.get(&port).copied()
+    }
+
+    /// How many Services use the node.
+    pub(super) fn load(&self, node: &InstanceId) -> usize {
+        self.services.get(node).map_or(0, BTreeSet::len)
+    }
+}

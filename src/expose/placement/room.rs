@@ -1,0 +1,77 @@
+//! What still fits into the security groups of each node: EC2 limits the groups of an interface and the rules of a
+//! group.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::firewall::{self, GROUPS_PER_NODE};
+use super::super::nodes::Joined;
+use super::super::{Group, Instance, InstanceId, Observed, Rule, Settings};
+
+/// The room on every node.
+pub(super) struct Rooms {
+    nodes: BTreeMap<InstanceId, Room>,
+}
+
+#[derive(Default)]
+struct Room {
+    /// Rules that our groups hold already.
+    present: BTreeSet<Rule>,
+    /// Rules that are chosen to go there and aren't there yet.
+    coming: BTreeSet<Rule>,
+    /// How many more IPv4 and IPv6 rules fit.
+    free: (usize, usize),
+}
+
+impl Rooms {
+    pub(super) fn new(joined: &Joined<'_>, observed: &Observed, settings: &Settings) -> Rooms {
+        let mut groups: BTreeMap<InstanceId, BTreeMap<usize, &Group>> = BTreeMap::new();
+        for group in observed.groups.values() {
+            if let Some((instance, shard)) = firewall::parse_group_name(&settings.cluster, &group.name) {
+                groups.entry(instance).or_default().insert(shard, group);
+            }
+        }
+        let none = BTreeMap::new();
+        let room = |id, instance| Room::new(instance, groups.get(id).unwrap_or(&none), settings);
+        Rooms { nodes: joined.alive.iter().map(|(id, alive)| (id.clone(), room(id, alive.instance))).collect() }
+    }
+
+    /// Whether the node's groups can hold all of `rules` besides what was chosen before.
+    pub(super) fn fits(&self, node: &InstanceId, rules: &BTreeSet<Rule>) -> bool {
+        let Some(room) = self.nodes.get(node) else { return false };
+        let added = rules.iter().filter(|rule| !room.present.contains(rule) && !room.coming.contains(rule));
+        let v6 = |rule: &&Rule| rule.source.is_v6();
+        let (new_v6, new): (Vec<&Rule>, Vec<&Rule>) = added.partition(v6);
+        let coming_v6 = room.coming.iter().filter(v6).count();
+        let coming_v4 = room.coming.len() - coming_v6;
+        coming_v4 + new.len() <= room.free.0 && coming_v6 + new_v6.len() <= room.free.1
+    }
+
+    /// Counts `rules` as being on the node.
+    pub(super) fn take(&mut self, node: &InstanceId, rules: &BTreeSet<Rule>) {
+        if let Some(room) = self.nodes.get_mut(node) {
+            let new = rules.iter().filter(|rule| !room.present.contains(rule)).copied();
+            room.coming.extend(new);
+        }
+    }
+}
+
+impl Room {
+    fn new(instance: &Instance, groups: &BTreeMap<usize, &Group>, settings: &Settings) -> Room {
+        let mut room = Room::default();
+        let mut slots = settings.groups_per_interface.saturating_sub(instance.groups.len());
+        for group in groups.values() {
+            let attached = instance.groups.contains(&group.id);
+            if !attached && slots == 0 {
+                continue;
+            }
+            slots -= usize::from(!attached);
+            let (v4, v6) = firewall::room(group, settings);
+            room.free = (room.free.0 + v4, room.free.1 + v6);
+            room.present.extend(group.rules.keys().copied());
+        }
+        let missing = (1..=GROUPS_PER_NODE).filter(|shard| !groups.contains_key(shard)).count();
+        let whole = missing.min(slots) * settings.rules_per_group;
+        room.free = (room.free.0 + whole, room.free.1 + whole);
+        room
+    }
+}

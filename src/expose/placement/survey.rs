@@ -1,0 +1,191 @@
+//! What stands between exposures and each node, and the words for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::nodes::{Alive, Joined};
+use super::super::quote::quoted;
+use super::super::{Exposure, Port, Reason, Rule, ServiceKey, Snapshot, firewall};
+use super::Scheduler;
+
+/// Exposures that are placed on the same nodes.
+#[derive(Clone, Default)]
+pub(super) struct Unit<'a> {
+    /// The eldest first.
+    pub(super) members: Vec<&'a Exposure>,
+    /// All their rules.
+    pub(super) rules: BTreeSet<Rule>,
+}
+
+impl<'a> Unit<'a> {
+    pub(super) fn with(&self, exposure: &'a Exposure) -> Unit<'a> {
+        let mut larger = self.clone();
+        larger.members.push(exposure);
+        larger.rules.extend(firewall::rules(exposure));
+        larger
+    }
+
+    /// A port that both the unit and the exposure want: they can't be on the same nodes then.
+    pub(super) fn clash(&self, exposure: &Exposure) -> Option<(Reason, String)> {
+        self.members.iter().find_map(|member| {
+            let port = member.ports.intersection(&exposure.ports).next()?;
+            let elder = &member.service;
+            let message = format!(
+                "port {port} is taken by {elder}, with which this Service shares a hostname and so its nodes: use another port or another hostname"
+            );
+            Some((Reason::PortConflict, message))
+        })
+    }
+
+    pub(super) fn any(&self, holds: impl Fn(&ServiceKey) -> bool) -> bool {
+        self.members.iter().any(|member| holds(&member.service))
+    }
+
+    /// The least of what its members allow.
+    pub(super) fn max_nodes(&self) -> usize {
+        self.members.iter().filter_map(|member| member.max_nodes).min().unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.members.iter().all(|member| member.selector.matches(labels))
+    }
+
+    fn has_endpoints_on(&self, node: &str) -> bool {
+        self.members.iter().all(|member| member.local_nodes.as_ref().is_none_or(|nodes| nodes.contains(node)))
+    }
+}
+
+/// How good the nodes are that were found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Quality {
+    /// There are none.
+    None,
+    /// Only nodes that serve now and would not be chosen anew.
+    Serving,
+    /// Nodes that may be chosen.
+    Fit,
+}
+
+/// What was found for a unit.
+#[derive(Default)]
+pub(super) struct Survey<'a> {
+    /// Nodes that may be chosen.
+    pub(super) fit: Vec<&'a Alive<'a>>,
+    /// Nodes that serve now, match and can be reached, but would not be chosen anew.
+    pub(super) unfit_serving: Vec<&'a Alive<'a>>,
+    /// Why the matching nodes that aren't fit are not, with the number of nodes.
+    obstacles: BTreeMap<String, usize>,
+    /// Why those of `unfit_serving` are not.
+    serving_obstacles: BTreeMap<String, usize>,
+    /// A port that somebody has, who, and the node.
+    taken: Option<(Port, &'a ServiceKey, &'a str)>,
+    /// Some node lacks nothing but room in its security groups.
+    full: bool,
+}
+
+impl<'a> Scheduler<'a> {
+    /// Why a node must not be chosen anew for the unit, whoever has its ports.
+    pub(super) fn unfit_for(&self, unit: &Unit<'_>, alive: &Alive<'_>) -> Option<String> {
+        let without_endpoint = || Some("without a ready endpoint of the Service".to_owned());
+        match self.unfit.get(&alive.instance.id) {
+            Some(why) => Some(why.clone()),
+            None if !unit.has_endpoints_on(&alive.node.name) => without_endpoint(),
+            None => None,
+        }
+    }
+
+    /// Looks at every node for a unit.
+    pub(super) fn survey(&self, unit: &Unit<'a>) -> Survey<'a> {
+        let mut survey = Survey::default();
+        for (id, alive) in &self.joined.alive {
+            if !unit.matches(&alive.node.labels) {
+                continue;
+            }
+            let serves = unit.any(|key| self.serving.has(key, id));
+            let taken = unit.members.iter().flat_map(|member| &member.ports).find_map(|port| {
+                let holder = self.claims.holder(id, *port)?;
+                (!unit.any(|key| key == holder)).then_some((*port, holder))
+            });
+            let why = if let Some(why) = self.unfit_for(unit, alive) {
+                if serves && taken.is_none() {
+                    survey.unfit_serving.push(alive);
+                    *survey.serving_obstacles.entry(why.clone()).or_default() += 1;
+                }
+                why
+            } else if let Some((port, holder)) = taken {
+                survey.taken.get_or_insert((port, holder, &alive.node.name));
+                "where another Service has the port".into()
+            } else if !serves && !self.rooms.fits(id, &unit.rules) {
+                survey.full = true;
+                "without room in its security groups".into()
+            } else {
+                survey.fit.push(alive);
+                continue;
+            };
+            *survey.obstacles.entry(why).or_default() += 1;
+        }
+        survey
+    }
+}
+
+impl Survey<'_> {
+    pub(super) fn quality(&self) -> Quality {
+        match (self.fit.is_empty(), self.unfit_serving.is_empty()) {
+            (false, _) => Quality::Fit,
+            (true, false) => Quality::Serving,
+            (true, true) => Quality::None,
+        }
+    }
+
+    /// The sentence for those who are served only by nodes that would not be chosen anew.
+    pub(super) fn degradation(&self) -> Option<String> {
+        (self.quality() == Quality::Serving).then(|| {
+            let why = counts(&self.serving_obstacles);
+            format!("no node is fit to serve it, so it stays where it is ({why})")
+        })
+    }
+
+    /// Why the youngest of the unit finds no node.
+    pub(super) fn refusal(mut self, unit: &Unit<'_>, joined: &Joined<'_>, snapshot: &Snapshot) -> (Reason, String) {
+        for (name, why) in &joined.skipped {
+            if snapshot.nodes.get(name).is_some_and(|node| unit.matches(&node.labels)) {
+                *self.obstacles.entry(why.clone()).or_default() += 1;
+            }
+        }
+        let matching = self.fit.len() + self.obstacles.values().sum::<usize>();
+        let selector = unit.members.last().map(|member| member.selector.to_string()).unwrap_or_default();
+        let found = match (matching, selector.is_empty()) {
+            (0, true) => "there is no node".to_owned(),
+            (0, false) => format!("no node matches the selector {}", quoted(&selector)),
+            (1, true) => format!("there is 1 node: {}", counts(&self.obstacles)),
+            (n, true) => format!("there are {n} nodes: {}", counts(&self.obstacles)),
+            (1, false) => format!("1 node matches the selector: {}", counts(&self.obstacles)),
+            (n, false) => format!("{n} nodes match the selector: {}", counts(&self.obstacles)),
+        };
+        let elders = match unit.members.split_last() {
+            Some((_, [eldest, ..])) => {
+                format!("; it shares a hostname with {}, and so its nodes", eldest.service)
+            }
+            _ => String::new(),
+        };
+        match self.taken {
+            Some((port, holder, node)) => {
+                (Reason::PortConflict, format!("port {port} is taken by {holder} on node {node}; {found}{elders}"))
+            }
+            None if self.full => (Reason::SecurityGroupLimit, format!("{found}{elders}")),
+            None => (Reason::NoEligibleNodes, format!("{found}{elders}")),
+        }
+    }
+}
+
+/// `2 not Ready, 1 without a public address`: the most frequent first, and not more than a person wants to read.
+fn counts(obstacles: &BTreeMap<String, usize>) -> String {
+    const SHOWN: usize = 4;
+    let mut sorted: Vec<(&String, &usize)> = obstacles.iter().collect();
+    sorted.sort_by(|a, b| b.1.cmp(a.1));
+    let rest: usize = sorted.iter().skip(SHOWN).map(|(_, count)| **count).sum();
+    let mut parts: Vec<String> = sorted.iter().take(SHOWN).map(|(why, count)| format!("{count} {why}")).collect();
+    if rest > 0 {
+        parts.push(format!("{rest} for other reasons"));
+    }
+    parts.join(", ")
+}

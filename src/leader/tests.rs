@@ -1,0 +1,12 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod api;
+mod chaos;
+mod clocks;
+mod handover;
+mod layers;
+mod odd;
+mod outcomes;
+mod racing;
+mod settings;
+mod world;
