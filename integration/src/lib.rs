@@ -3,15 +3,22 @@
 //! It serves the tests and the demo. Everything runs on free ports of the loopback address, and nothing outlives the
 //! process that started it. What is slow to build lives in a cache ([`cache`]).
 
+pub mod aws;
 pub mod cache;
 pub mod children;
 pub mod control_plane;
+pub mod daemon;
 mod error;
 pub mod eventually;
+pub mod intercept;
+pub mod kube_gate;
 pub mod moto;
 pub mod ports;
+pub mod recording_proxy;
 pub mod run_directory;
 pub mod shared;
+mod wire;
+pub mod world;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
