@@ -3,6 +3,9 @@
 //! It serves the tests and the demo. Everything runs on free ports of the loopback address, and nothing outlives the
 //! process that started it. What is slow to build lives in a cache ([`cache`]).
 
+// Only JSON of our own making is indexed here.
+#![allow(clippy::indexing_slicing)]
+
 pub mod aws;
 pub mod cache;
 pub mod children;

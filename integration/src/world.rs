@@ -1,6 +1,7 @@
 //! The world of one test: its own namespace, node label, cluster name, Lease, AWS account, VPC and hosted zone, on the
 //! control plane and the moto that all tests share. The daemon in it runs with its own ServiceAccount's rights.
 
+mod lease;
 mod node;
 mod rights;
 mod service;
@@ -23,6 +24,7 @@ use crate::kube_gate::KubeGate;
 use crate::moto::Moto;
 use crate::recording_proxy::RecordingProxy;
 
+pub use lease::LEASE;
 pub use node::{NewNode, Node};
 pub use service::{ANNOTATION_PREFIX, READY_CONDITION, ServiceBuilder, annotation, condition, external_ips};
 
@@ -157,7 +159,7 @@ impl World {
         body["apiVersion"] = json!("v1");
         body["kind"] = json!("Service");
         let parameters = PatchParams::apply("test");
-        Ok(self.services().patch(&name, &parameters, &Patch::Apply(body)).await.context(format!("apply {name}"))?)
+        self.services().patch(&name, &parameters, &Patch::Apply(body)).await.context(format!("apply {name}"))
     }
 
     /// A Service as it is now.

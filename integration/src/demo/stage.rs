@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use k8s_openapi::api::coordination::v1::Lease;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use super::say;
@@ -22,9 +21,6 @@ pub(super) const LEASE_SECONDS: u32 = 5;
 
 /// The namespace and the cluster's name.
 const NAME: &str = "demo";
-
-/// The Lease's name.
-const LEASE: &str = "external-ips";
 
 /// The stage.
 pub(super) struct Stage {
@@ -60,32 +56,15 @@ impl Stage {
             let interface = instance.primary_interface()?;
             interfaces.insert(interface.id.clone(), interface.groups.clone());
         }
-        let stage = Self { world, replicas: BTreeMap::new(), interfaces };
-        stage.leave_released_lease().await?;
-        Ok(stage)
-    }
-
-    /// A Lease as a replica leaves it that ended in peace: the first replica need not wait for one that might be
-    /// there without its knowing.
-    async fn leave_released_lease(&self) -> Result<()> {
-        let now = k8s_openapi::jiff::Timestamp::now();
-        let lease = json!({
-            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": LEASE},
-            "spec": {"holderIdentity": "", "leaseDurationSeconds": 1, "leaseTransitions": 0,
-                     "acquireTime": format!("{now:.6}"), "renewTime": format!("{now:.6}")}
-        });
-        self.leases().patch(LEASE, &PatchParams::apply("demo"), &Patch::Apply(lease)).await?;
-        Ok(())
-    }
-
-    fn leases(&self) -> Api<Lease> {
-        Api::namespaced(self.world.client.clone(), &self.world.namespace)
+        // The first replica need not wait for another one that might be there without its knowing.
+        world.released_lease().await?;
+        Ok(Self { world, replicas: BTreeMap::new(), interfaces })
     }
 
     /// Starts a replica as a process of its own.
     pub(super) async fn start_replica(&mut self, name: &str) -> Result<Arc<Daemon>> {
         let lease = format!("{LEASE_SECONDS}s");
-        let daemon = self.world.daemon(name).await?.flag("lease-duration", &lease).flag("lease-name", LEASE);
+        let daemon = self.world.daemon(name).await?.flag("lease-duration", &lease);
         let daemon = Arc::new(daemon.start().await?);
         self.replicas.insert(name.to_owned(), Arc::clone(&daemon));
         Ok(daemon)
@@ -93,8 +72,7 @@ impl Stage {
 
     /// The replica that the Lease names.
     pub(super) async fn leader(&self) -> Result<Option<String>> {
-        let lease = self.leases().get(LEASE).await?;
-        let holder = lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
+        let holder = self.world.lease_holder().await?;
         Ok(self.replicas.keys().find(|name| holder.starts_with(&format!("{name}_"))).cloned())
     }
 
