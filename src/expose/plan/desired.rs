@@ -49,20 +49,21 @@ pub fn desire<'a>(
     let open =
         joined.alive.iter().map(|(id, alive)| (id.clone(), firewall::open_rules(alive.instance, observed))).collect();
 
+    let read = |service: &'a Service| Some((service, annotations::read(service, settings)?));
+    let wishes: Vec<_> = snapshot.services.values().filter_map(read).collect();
+    let askers = dns::Askers::of(wishes.iter().map(|(_, wish)| wish));
     let mut exposures = Vec::new();
     let mut rejections = Vec::new();
-    for service in snapshot.services.values() {
-        let wish = annotations::read(service, settings).map(|wish| {
-            let exposure = wish?;
+    for (service, wish) in wishes {
+        let wish = wish.and_then(|exposure| {
             let refused = refused_list(service, &by_private)
                 .or_else(|| refused_trial(service, memory, now))
-                .or_else(|| dns::refusal(&exposure, &names, observed, settings));
+                .or_else(|| dns::refusal(&exposure, &askers, &names, observed, settings));
             refused.map_or(Ok(exposure), Err)
         });
         match wish {
-            None => {}
-            Some(Ok(exposure)) => exposures.push(exposure),
-            Some(Err(rejection)) => rejections.push(rejection),
+            Ok(exposure) => exposures.push(exposure),
+            Err(rejection) => rejections.push(rejection),
         }
     }
 
