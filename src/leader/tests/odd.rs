@@ -169,3 +169,43 @@ async fn a_watch_that_is_silent_does_not_hide_a_release() {
     b.writable_within(secs(8)).await;
     world.check().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_closed_at_once_is_no_hot_loop() {
+    let world = World::new();
+    world.api.fault("b", Some(Kind::Watch), usize::MAX, Fault { close_after: Some(0), ..Fault::default() });
+    let (mut a, b) = world.leader_and_standby().await;
+    tokio::time::sleep(secs(120)).await;
+    assert!(world.api.count("b", Kind::Watch, 200) <= 10);
+    a.terminate();
+    b.writable_within(millis(2500)).await;
+    world.check().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_ended_in_good_order_is_followed_by_the_next_at_once() {
+    let world = World::new();
+    world.api.fault("b", Some(Kind::Watch), usize::MAX, Fault { close_after: Some(5), ..Fault::default() });
+    let (mut a, b) = world.leader_and_standby().await;
+    tokio::time::sleep(secs(120)).await;
+    assert!(world.api.count("b", Kind::Watch, 200) <= 20);
+    a.terminate();
+    b.writable_within(millis(100)).await;
+    world.check().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_was_made_anew_in_our_name_is_waited_for() {
+    let world = World::new();
+    let a = world.start("a");
+    a.writable_within(secs(26)).await;
+    let spec = world.api.lease()["spec"].clone();
+    world.api.delete();
+    world.api.write_spec(spec);
+    // Up to the next look it can't know; then it must take somebody else's term in between for possible.
+    tokio::time::sleep(secs(3)).await;
+    assert!(a.fence.permits(millis(1)).is_err());
+    a.writable_within(secs(26)).await;
+    assert_eq!(a.fence.writable().await, 2, "a term of its own");
+    world.check().await;
+}
