@@ -150,6 +150,11 @@ impl LeaseWatch {
 
     fn line(&mut self, line: &[u8], cage: &Cage) -> Option<Heard> {
         let event: Value = serde_json::from_slice(line).unwrap_or_default();
+        let name = event.pointer("/object/metadata/name").and_then(Value::as_str);
+        if name.is_some_and(|name| name != self.settings.name) {
+            // Not what was asked for.
+            return None;
+        }
         let record = event.get("object").and_then(Record::read);
         match (event.get("type").and_then(Value::as_str), record) {
             (Some("ADDED" | "MODIFIED"), Some(record)) => {

@@ -209,13 +209,20 @@ impl Api {
                     news.mark_unchanged();
                     let next = api.state.lock().unwrap().history.iter().find(|(v, _)| *v > at).cloned();
                     if let Some((version, event)) = next {
-                        let line = Bytes::from(format!("{event}\n"));
-                        return Some((Ok::<_, BoxError>(Frame::data(line)), (api, version, news)));
+                        let other = json!({"metadata": {"name": "other", "resourceVersion": version.to_string()}});
+                        let noise = json!({"type": "DELETED", "object": other});
+                        let line = Bytes::from(format!("{noise}\n{event}\n"));
+                        return Some((line, (api, version, news)));
                     }
                     let _ = news.changed().await;
                 }
             });
-        StreamBody::new(stream.take(events)).boxed_unsync()
+        // A piece of the body is no line.
+        let pieces = stream.take(events).flat_map(|mut line: Bytes| {
+            let first = line.split_to(line.len() / 3);
+            futures::stream::iter([first, line].map(|piece| Ok::<_, BoxError>(Frame::data(piece))))
+        });
+        StreamBody::new(pieces).boxed_unsync()
     }
 }
 
