@@ -189,7 +189,7 @@ impl Elector {
                 biased;
                 _ = stopping.wait_for(|stop| *stop) => return,
                 what = heard.next(&self.cage) => match what {
-                    Heard::Free => return,
+                    Heard::Look => return,
                     Heard::Held | Heard::Nothing => look = quiet(heard),
                 },
                 () = tokio::time::sleep(expires) => return,
