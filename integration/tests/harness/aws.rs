@@ -16,10 +16,11 @@ use integration::{Result, shared};
 async fn send(proxy: &str, service: &str, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
     let client = Client::builder(TokioExecutor::new()).build_http();
     let credential = format!("AKIA-one/20260101/eu-west-1/{service}/aws4_request");
+    let content = if service == "route53" { "text/xml" } else { "application/x-www-form-urlencoded" };
     let request = Request::builder()
         .method(method)
         .uri(format!("{proxy}{path}"))
-        .header("content-type", "application/x-www-form-urlencoded")
+        .header("content-type", content)
         .header("authorization", format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"))
         .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))?;
     let answer = client.request(request).await?;
