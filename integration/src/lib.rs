@@ -8,6 +8,7 @@ pub mod cache;
 pub mod children;
 pub mod control_plane;
 pub mod daemon;
+pub mod demo;
 mod error;
 pub mod eventually;
 pub mod intercept;

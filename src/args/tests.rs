@@ -4,6 +4,7 @@ use clap::CommandFactory;
 use slog::Level;
 
 use super::*;
+use crate::cloud::ZoneType;
 use crate::expose::{DEFAULT_RESERVED_PORTS, Hostname, Policy, Settings};
 
 fn parse(flags: &[&str]) -> Result<Config, String> {
@@ -242,10 +243,10 @@ fn durations_have_bounds_where_the_receiver_has() {
     for bad in ["0s", "1500ms", "169h"] {
         refusal(&["--default-ttl", bad]);
     }
-    for bad in ["9s", "10.5s", "301s"] {
+    for bad in ["4s", "10.5s", "301s"] {
         refusal(&["--lease-duration", bad]);
     }
-    refusal(&["--full-sync-interval", "9s"]);
+    refusal(&["--full-sync-interval", "4s"]);
     refusal(&["--default-max-ips", "0"]);
     assert_eq!(with(&["--default-ttl=168h"]).settings.default_ttl, 604_800);
     assert_eq!(with(&["--dns-propagation=0"]).settings.propagation, Duration::ZERO);

@@ -2,7 +2,7 @@
 //! one interface one after another, all changes of a zone in batches. What the answers confirm is taken over into
 //! what is known; what they leave open is put in doubt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -92,34 +92,34 @@ fn shared(action: &Action) -> Vec<Shared> {
     }
 }
 
-/// The lanes, in the order of their first steps.
-fn lanes(steps: &[Step]) -> Vec<Lane<'_>> {
+/// The lanes to Route 53 and those to EC2, each in the order of their first steps.
+fn lanes(steps: &[Step]) -> (Vec<Lane<'_>>, Vec<Lane<'_>>) {
     let mut zones: BTreeMap<&ZoneId, Vec<Unit<'_>>> = BTreeMap::new();
-    let mut lanes: Vec<(Vec<Shared>, Vec<(usize, &Step)>)> = Vec::new();
+    let mut lanes: BTreeMap<usize, Vec<(usize, &Step)>> = BTreeMap::new();
+    let mut lane_of: BTreeMap<Shared, usize> = BTreeMap::new();
     for (index, step) in steps.iter().enumerate() {
         if let Action::ChangeRecords(change) = &step.action {
             zones.entry(&change.zone).or_default().push(Unit { index, step, change });
             continue;
         }
         // The step joins all lanes that it has something in common with into one.
-        let mut all = shared(&step.action);
-        let mut together = Vec::new();
-        lanes.retain_mut(|(has, steps)| {
-            let apart = !has.iter().any(|one| all.contains(one));
-            if !apart {
-                all.append(has);
-                together.append(steps);
-            }
-            apart
-        });
-        together.push((index, step));
-        together.sort_by_key(|(index, _)| *index);
-        lanes.push((all, together));
+        let shared = shared(&step.action);
+        let joined: BTreeSet<usize> = shared.iter().filter_map(|one| lane_of.get(one).copied()).collect();
+        let lane = joined.first().copied().unwrap_or(index);
+        for other in joined.into_iter().skip(1) {
+            let moved = lanes.remove(&other).unwrap_or_default();
+            lanes.entry(lane).or_default().extend(moved);
+            lane_of.values_mut().filter(|of| **of == other).for_each(|of| *of = lane);
+        }
+        lane_of.extend(shared.into_iter().map(|one| (one, lane)));
+        lanes.entry(lane).or_default().push((index, step));
     }
-    let mut lanes: Vec<Vec<(usize, &Step)>> = lanes.into_iter().map(|(_, steps)| steps).collect();
-    lanes.sort_by_key(|steps| steps.first().map(|(index, _)| *index));
-    let zones = zones.into_iter().map(|(zone, units)| Lane::Zone(zone.clone(), units));
-    zones.chain(lanes.into_iter().map(Lane::Other)).collect()
+    let zones = zones.into_iter().map(|(zone, units)| Lane::Zone(zone.clone(), units)).collect();
+    let others = lanes.into_values().map(|mut steps| {
+        steps.sort_by_key(|(index, _)| *index);
+        Lane::Other(steps)
+    });
+    (zones, others.collect())
 }
 
 impl Cloud {
@@ -127,10 +127,9 @@ impl Cloud {
     /// [`Cloud::observed`] at once.
     pub async fn apply(&mut self, steps: &[Step]) -> Vec<Result<(), StepError>> {
         let mut taken: BTreeMap<usize, Taken> = {
-            let this: &Cloud = self;
-            let lanes = lanes(steps).into_iter().map(|lane| this.take(lane));
-            let lanes = futures::stream::iter(lanes).buffer_unordered(this.settings.concurrency.max(1));
-            lanes.collect::<Vec<_>>().await.into_iter().flatten().collect()
+            let (zones, others) = lanes(steps);
+            let (zones, others) = futures::join!(self.take_all(zones), self.take_all(others));
+            zones.into_iter().chain(others).collect()
         };
         let mut results = Vec::with_capacity(steps.len());
         for (index, step) in steps.iter().enumerate() {
@@ -143,15 +142,21 @@ impl Cloud {
         results
     }
 
+    async fn take_all(&self, lanes: Vec<Lane<'_>>) -> Vec<(usize, Taken)> {
+        // Collected first: a stream that holds the closure could not move between threads.
+        let lanes: Vec<_> = lanes.into_iter().map(|lane| self.take(lane)).collect();
+        let lanes = futures::stream::iter(lanes).buffer_unordered(self.settings.concurrency.max(1));
+        lanes.collect::<Vec<_>>().await.into_iter().flatten().collect()
+    }
+
     async fn take(&self, lane: Lane<'_>) -> Vec<(usize, Taken)> {
-        let began = self.now();
         match lane {
             Lane::Zone(zone, units) => {
                 let (doubted, clear): (Vec<Unit<'_>>, Vec<Unit<'_>>) =
                     units.into_iter().partition(|unit| self.doubts.concern(&unit.step.action));
                 let mut taken: Vec<(usize, Taken)> =
                     doubted.iter().map(|unit| (unit.index, Err(unread(unit.step)))).collect();
-                taken.extend(self.change_zone(&zone, clear, |unit| self.tell(unit.step, began)).await);
+                taken.extend(self.change_zone(&zone, clear).await);
                 taken
             }
             Lane::Other(steps) => {
@@ -198,7 +203,7 @@ impl Cloud {
     }
 
     /// One line for each confirmed step.
-    fn tell(&self, step: &Step, began: Moment) {
+    pub(super) fn tell(&self, step: &Step, began: Moment) {
         let took: Duration = self.now().0.saturating_sub(began.0);
         let services = step.services.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         info!(self.log, "{}", step.action; "reason" => &step.reason, "service" => services,
@@ -215,20 +220,15 @@ impl Cloud {
             Err(failure) => failure,
         };
         if failure.contradicted {
-            for doubt in &failure.doubts {
-                match doubt {
-                    Doubt::Group(id) => {
-                        self.journal.forget_rules(id);
-                        if !self.journal.is_young(id, now) {
-                            self.journal.forget_group(id);
-                        }
-                    }
-                    Doubt::Instance(id) => self.journal.forget_attachments(id),
-                    Doubt::GroupName(_) | Doubt::Zones | Doubt::Records(_) => {}
+            match &step.action {
+                Action::Authorize { group, rules, .. } | Action::Revoke { group, rules, .. } => {
+                    self.journal.forget_rules(group, rules);
                 }
-            }
-            if let Action::ChangeRecords(change) = &step.action {
-                self.journal.forget_records(&change.zone, &change.name);
+                Action::Attach { instance, .. } | Action::Detach { instance, .. } => {
+                    self.journal.forget_attachments(instance);
+                }
+                Action::ChangeRecords(change) => self.journal.forget_records(&change.zone, &change.name),
+                _ => {}
             }
         }
         failure.doubts.into_iter().for_each(|doubt| self.doubts.add(doubt));

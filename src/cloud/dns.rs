@@ -57,17 +57,13 @@ fn pack(units: Vec<Unit<'_>>) -> VecDeque<Vec<Unit<'_>>> {
 }
 
 impl Cloud {
-    /// Takes all changes in one zone. `confirmed` is called as soon as a change is answered.
-    pub(super) async fn change_zone<'a>(
-        &self,
-        zone: &ZoneId,
-        units: Vec<Unit<'a>>,
-        mut confirmed: impl FnMut(&Unit<'a>),
-    ) -> Vec<(usize, Taken)> {
+    /// Takes all changes in one zone.
+    pub(super) async fn change_zone(&self, zone: &ZoneId, units: Vec<Unit<'_>>) -> Vec<(usize, Taken)> {
         let mut results = Vec::new();
         let mut batches = pack(units);
         let mut stopped: Option<aws_api::Error> = None;
         while let Some(batch) = batches.pop_front() {
+            let began = self.now();
             let result = match stopped.clone() {
                 Some(error) => Err(error),
                 None => self.send_batch(zone, &batch).await,
@@ -75,7 +71,7 @@ impl Cloud {
             match result {
                 Ok(info) => {
                     for unit in &batch {
-                        confirmed(unit);
+                        self.tell(unit.step, began);
                         let pending = (info.status != route53::ChangeStatus::Insync).then(|| info.id.clone());
                         results.push((unit.index, Ok(vec![Effect::Records(unit.change.clone(), pending)])));
                     }

@@ -29,14 +29,7 @@ pub(super) struct Instances {
 /// Reads instances, by filter: naming an id that EC2 doesn't know would fail the whole call.
 pub(super) async fn instances(client: &Client, ids: &BTreeSet<InstanceId>, concurrency: usize) -> Instances {
     let ids: Vec<InstanceId> = ids.iter().cloned().collect();
-    let calls = ids.chunks(VALUES_PER_FILTER).map(|chunk| async move {
-        let request = ec2::DescribeInstances {
-            filters: vec![filter("instance-id", chunk.iter().map(|id| id.0.clone()))],
-            max_results: Some(PAGE),
-            ..Default::default()
-        };
-        (chunk, client.pages(request).await)
-    });
+    let calls: Vec<_> = ids.chunks(VALUES_PER_FILTER).map(|chunk| instances_of(client, chunk)).collect();
     let mut calls = futures::stream::iter(calls).buffered(concurrency.max(1));
     let mut read = Instances::default();
     while let Some((chunk, result)) = calls.next().await {
@@ -51,6 +44,18 @@ pub(super) async fn instances(client: &Client, ids: &BTreeSet<InstanceId>, concu
         }
     }
     read
+}
+
+async fn instances_of<'a>(
+    client: &Client,
+    ids: &'a [InstanceId],
+) -> (&'a [InstanceId], Result<Vec<ec2::DescribeInstancesResponse>, aws_api::Error>) {
+    let request = ec2::DescribeInstances {
+        filters: vec![filter("instance-id", ids.iter().map(|id| id.0.clone()))],
+        max_results: Some(PAGE),
+        ..Default::default()
+    };
+    (ids, client.pages(request).await)
 }
 
 /// An instance as EC2 describes it.

@@ -51,7 +51,8 @@ pub struct CloudSettings {
     pub zone_ids: Vec<String>,
     /// Zones must be of this type.
     pub zone_type: ZoneType,
-    /// How many calls are under way at once, reads and writes each; at least 1.
+    /// How many targets are worked on, and how many calls read, at the same time; for each service by itself. At
+    /// least 1.
     pub concurrency: usize,
 }
 

@@ -108,13 +108,20 @@ impl Cloud {
             Some(Ok(zones)) => zones,
             _ => &self.observed.zones,
         };
-        let wanted = known.keys().filter(|id| {
+        let mut reads = Vec::new();
+        for id in known.keys() {
             // A zone whose records could not be read waits for the next full read.
-            full || doubted.contains(id) || !self.observed.zones.contains_key(id)
-        });
-        let reads = wanted.map(|id| async move { (id.clone(), zones::records(&self.dns, id).await) });
+            if full || doubted.contains(id) || !self.observed.zones.contains_key(id) {
+                reads.push(self.read_records(id.clone()));
+            }
+        }
         let records = futures::stream::iter(reads).buffered(self.settings.concurrency.max(1)).collect().await;
         Dns { zones, records }
+    }
+
+    async fn read_records(&self, zone: ZoneId) -> (ZoneId, Read<Records>) {
+        let records = zones::records(&self.dns, &zone).await;
+        (zone, records)
     }
 
     fn take_groups(

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use aws_api::route53;
-use slog::info;
+use aws_api::{Class, route53};
+use slog::{debug, info};
 
 use super::Cloud;
 use super::error::lacks_permission;
@@ -56,7 +56,8 @@ impl Cloud {
                     self.changes = Changes { pending: BTreeMap::new(), silent: true };
                     return;
                 }
-                Err(_) => return,
+                Err(error) if error.refused || error.class == Class::Throttled => return,
+                Err(error) => debug!(self.log, "a change is not confirmed yet: {}", error; "change" => id),
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_api::{Class, Error, Service};
+use aws_api::{Class, Error, Observer as _, Service};
 
 use super::*;
 use crate::expose::nodes::Alive;
@@ -39,6 +39,7 @@ fn failed(code: &str, status: Option<u16>) -> Error {
         request_id: None,
         status,
         retry_after: None,
+        refused: false,
     }
 }
 

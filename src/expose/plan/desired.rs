@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::dns::{self, OwnedName};
 use super::super::nodes::{self, Alive, Joined};
+use super::super::publication::{ADDRESSES, ASSIGNED};
 use super::super::{
     Drain, Exposure, FieldOwner, InstanceId, Memory, Moment, Observed, Placement, PrivateIp, PublicIp, Reason,
     Rejection, Rule, Service, ServiceKey, Settings, Snapshot, annotations, firewall, placement,
@@ -132,6 +133,16 @@ pub(super) fn own_addresses(service: &Service) -> Vec<PrivateIp> {
     }
 }
 
+/// The public twins of published addresses as our annotations tell them: of a node that EC2 is silent about, nothing
+/// else tells.
+fn told_twins(service: &Service) -> BTreeMap<PrivateIp, PublicIp> {
+    let list = |name: &str| service.annotations.get(name).map(String::as_str).unwrap_or_default().split(',');
+    let pairs = list(ASSIGNED).zip(list(ADDRESSES));
+    pairs
+        .filter_map(|(private, public)| Some((PrivateIp(private.parse().ok()?), PublicIp(public.parse().ok()?))))
+        .collect()
+}
+
 impl<'a> Desired<'a> {
     /// The node that has this private address and could be reached.
     pub fn node_of_private(&self, ip: PrivateIp) -> Option<&Alive<'a>> {
@@ -203,8 +214,12 @@ impl<'a> Desired<'a> {
 
     /// A publication of these addresses, with their public twins.
     pub fn publication(&self, service: &Service, private_ips: Vec<PrivateIp>) -> Publication {
-        let public_ips =
-            private_ips.iter().filter_map(|ip| self.node_of_private(*ip)).map(|node| node.public_ip).collect();
+        let told = told_twins(service);
+        let twin = |ip: &PrivateIp| match self.node_of_private(*ip) {
+            Some(node) => Some(node.public_ip),
+            None => told.get(ip).copied(),
+        };
+        let public_ips = private_ips.iter().filter_map(twin).collect();
         Publication {
             service: service.key.clone(),
             uid: service.uid.clone(),

@@ -1,0 +1,1 @@
+//! One leader at a time, and no leak when it dies.

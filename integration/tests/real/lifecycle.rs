@@ -1,0 +1,1 @@
+//! From the annotation to the open port and back.

@@ -1,0 +1,364 @@
+use super::aws::{Aws, Fault};
+use super::ec2::permission;
+use super::*;
+use crate::cloud::Next;
+use crate::expose::Reason;
+
+fn world() -> Aws {
+    let aws = Aws::default();
+    aws.instance("i-1", 1);
+    aws.group("sg-1", "external-ips/c1/i-1");
+    aws
+}
+
+async fn one(cloud: &mut Cloud, step: Step) -> Result<(), crate::cloud::StepError> {
+    let mut results = cloud.apply(&[step]).await;
+    assert_eq!(results.len(), 1);
+    results.remove(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_is_created_with_its_tags_in_the_same_call() {
+    let aws = Aws::default();
+    aws.instance("i-1", 1);
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.calls();
+    one(&mut cloud, create("i-1")).await.unwrap();
+    assert_eq!(aws.calls(), ["CreateSecurityGroup"]);
+    let made = aws.sg("sg-new1", |group| group.clone());
+    assert_eq!(made.name, "external-ips/c1/i-1");
+    assert_eq!(made.tags["external-ips/c1"], "owned");
+    assert_eq!(made.tags["Name"], made.name);
+    assert_eq!(cloud.observed().groups[&sg("sg-new1")].name, made.name);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_created_group_survives_a_read_that_shows_the_past_for_some_minutes() {
+    let aws = Aws::default();
+    aws.instance("i-1", 1);
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.freeze_reads();
+    one(&mut cloud, create("i-1")).await.unwrap();
+    one(&mut cloud, authorize("i-1", "sg-new1", &[53])).await.unwrap();
+    one(&mut cloud, attach("i-1", "sg-new1")).await.unwrap();
+    let as_written = cloud.observed().clone();
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert_eq!(*cloud.observed(), as_written);
+    assert_eq!(known(&cloud, "i-1").groups, [sg("sg-nodes"), sg("sg-new1")]);
+    // What is not shown after the longest lag isn't there.
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert!(cloud.observed().groups.is_empty());
+    assert_eq!(known(&cloud, "i-1").groups, [sg("sg-nodes")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_seen_once_and_undone_by_others_is_gone() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    one(&mut cloud, authorize("i-1", "sg-1", &[53])).await.unwrap();
+    one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    aws.sg("sg-1", |group| group.rules.clear());
+    aws.vm("i-1", |vm| vm.groups.retain(|group| group != "sg-1"));
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert!(cloud.observed().groups[&sg("sg-1")].rules.is_empty());
+    assert_eq!(known(&cloud, "i-1").groups, [sg("sg-nodes")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_removed_stays_removed_though_a_read_shows_the_past() {
+    let aws = world();
+    aws.sg("sg-1", |group| group.rules.insert(permission(53), "external-ips: games/quake".into()));
+    aws.vm("i-1", |vm| vm.groups.push("sg-1".into()));
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.freeze_reads();
+    one(&mut cloud, revoke("i-1", "sg-1", &[53])).await.unwrap();
+    one(&mut cloud, detach("i-1", "sg-1")).await.unwrap();
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert!(cloud.observed().groups[&sg("sg-1")].rules.is_empty());
+    assert_eq!(known(&cloud, "i-1").groups, [sg("sg-nodes")]);
+    one(&mut cloud, delete("sg-1")).await.unwrap();
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert!(cloud.observed().groups.is_empty());
+    aws.thaw_reads();
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert!(cloud.observed().groups.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_of_our_name_is_adopted_only_with_our_tag() {
+    let aws = Aws::default();
+    aws.instance("i-1", 1);
+    aws.instance("i-2", 2);
+    let mut cloud = read(&aws, &["i-1", "i-2"]).await;
+    aws.group("sg-1", "external-ips/c1/i-1");
+    aws.sg("sg-1", |group| group.rules.insert(permission(53), "external-ips: games/quake".into()));
+    aws.group("sg-2", "external-ips/c1/i-2");
+    aws.sg("sg-2", |group| group.tags.clear());
+    one(&mut cloud, create("i-1")).await.unwrap();
+    assert_eq!(cloud.observed().groups[&sg("sg-1")].rules, rules(&[53]));
+    let error = one(&mut cloud, create("i-2")).await.unwrap_err();
+    assert_eq!((error.next, error.reason), (Next::BackOff, Reason::Failed));
+    assert!(error.message.contains("sg-2 in vpc-1 has that name but not the tag external-ips/c1"), "{error}");
+    assert!(!cloud.observed().groups.contains_key(&sg("sg-2")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_whose_answer_was_lost_is_read_and_found() {
+    let aws = Aws::default();
+    aws.instance("i-1", 1);
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.fail("CreateSecurityGroup", Fault::LostAfter);
+    assert_eq!(one(&mut cloud, create("i-1")).await.unwrap_err().next, Next::Replan);
+    assert!(cloud.due());
+    aws.calls();
+    // Not repeated blindly.
+    assert_eq!(one(&mut cloud, create("i-1")).await.unwrap_err().next, Next::Replan);
+    assert!(aws.calls().is_empty());
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert_eq!(aws.calls(), ["DescribeSecurityGroups"]);
+    assert!(cloud.observed().groups.contains_key(&sg("sg-new1")));
+    assert!(!cloud.due());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_group_that_ec2_does_not_find_yet_is_a_reason_to_wait() {
+    let aws = Aws::default();
+    aws.instance("i-1", 1);
+    let mut cloud = read(&aws, &["i-1"]).await;
+    one(&mut cloud, create("i-1")).await.unwrap();
+    aws.fail("AuthorizeSecurityGroupIngress", Fault::Answer(400, "InvalidGroup.NotFound", "no such group"));
+    let error = one(&mut cloud, authorize("i-1", "sg-new1", &[53])).await.unwrap_err();
+    assert_eq!((error.next, error.reason), (Next::Wait, Reason::Progressing));
+    assert!(!cloud.due());
+    one(&mut cloud, authorize("i-1", "sg-new1", &[53])).await.unwrap();
+    // Of an old group it means that somebody deleted it.
+    tokio::time::sleep(Duration::from_secs(301)).await;
+    aws.state().ec2.groups.remove("sg-new1");
+    let error = one(&mut cloud, authorize("i-1", "sg-new1", &[54])).await.unwrap_err();
+    assert_eq!(error.next, Next::Replan);
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert!(cloud.observed().groups.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn ports_are_opened_with_descriptions_and_closed_by_value() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.calls();
+    one(&mut cloud, authorize("i-1", "sg-1", &[53, 54])).await.unwrap();
+    assert_eq!(aws.sg("sg-1", |group| group.rules[&permission(53)].clone()), "external-ips: games/quake");
+    assert_eq!(cloud.observed().groups[&sg("sg-1")].rules, rules(&[53, 54]));
+    one(&mut cloud, revoke("i-1", "sg-1", &[53])).await.unwrap();
+    assert_eq!(cloud.observed().groups[&sg("sg-1")].rules, rules(&[54]));
+    assert_eq!(aws.calls(), ["AuthorizeSecurityGroupIngress", "RevokeSecurityGroupIngress"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_is_there_already_leads_to_reading_and_planning_anew() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.sg("sg-1", |group| group.rules.insert(permission(53), "external-ips: games/quake".into()));
+    let error = one(&mut cloud, authorize("i-1", "sg-1", &[53, 54])).await.unwrap_err();
+    assert_eq!(error.next, Next::Replan);
+    assert!(cloud.due());
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert_eq!(cloud.observed().groups[&sg("sg-1")].rules, rules(&[53]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_is_gone_already_leads_to_reading_or_is_fine_in_the_default_vpc() {
+    let aws = world();
+    aws.sg("sg-1", |group| group.rules.insert(permission(53), "external-ips: games/quake".into()));
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.sg("sg-1", |group| group.rules.clear());
+    assert_eq!(one(&mut cloud, revoke("i-1", "sg-1", &[53])).await.unwrap_err().next, Next::Replan);
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert!(cloud.observed().groups[&sg("sg-1")].rules.is_empty());
+    aws.sg("sg-1", |group| group.vpc = "vpc-default".into());
+    one(&mut cloud, revoke("i-1", "sg-1", &[53])).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_never_followed_by_another_write_before_a_read() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.fail("AuthorizeSecurityGroupIngress", Fault::LostAfter);
+    aws.calls();
+    let results = cloud.apply(&[authorize("i-1", "sg-1", &[53]), attach("i-1", "sg-1")]).await;
+    assert!(results.iter().all(|result| result.as_ref().unwrap_err().next == Next::Replan));
+    assert_eq!(aws.calls(), ["AuthorizeSecurityGroupIngress"]);
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert_eq!(cloud.observed().groups[&sg("sg-1")].rules, rules(&[53]));
+    one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn attaching_and_detaching_keep_every_foreign_group_in_order() {
+    let aws = world();
+    for id in ["sg-a", "sg-b"] {
+        aws.group(id, id);
+        aws.sg(id, |group| group.tags.clear());
+    }
+    let mut cloud = read(&aws, &["i-1"]).await;
+    // Since the last read.
+    aws.vm("i-1", |vm| vm.groups = vec!["sg-b".into(), "sg-nodes".into(), "sg-a".into()]);
+    aws.calls();
+    one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
+    assert_eq!(aws.calls(), ["DescribeInstances", "ModifyInstanceAttribute", "DescribeInstances"]);
+    assert_eq!(aws.vm("i-1", |vm| vm.groups.clone()), ["sg-b", "sg-nodes", "sg-a", "sg-1"]);
+    assert_eq!(known(&cloud, "i-1").groups, ["sg-b", "sg-nodes", "sg-a", "sg-1"].map(sg));
+    one(&mut cloud, detach("i-1", "sg-1")).await.unwrap();
+    assert_eq!(aws.vm("i-1", |vm| vm.groups.clone()), ["sg-b", "sg-nodes", "sg-a"]);
+    assert_eq!(known(&cloud, "i-1").groups, ["sg-b", "sg-nodes", "sg-a"].map(sg));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_as_wanted_is_not_written() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.vm("i-1", |vm| vm.groups.push("sg-1".into()));
+    aws.calls();
+    one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
+    assert_eq!(aws.calls(), ["DescribeInstances"]);
+    assert_eq!(known(&cloud, "i-1").groups, [sg("sg-nodes"), sg("sg-1")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_interfaces_the_primary_one_is_named() {
+    let aws = world();
+    aws.vm("i-1", |vm| vm.interfaces = 2);
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.calls();
+    one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
+    let writes = aws.writes();
+    assert_eq!(writes.len(), 1);
+    assert!(writes[0].body.contains("NetworkInterfaceId=eni-i-1&"), "{}", writes[0].body);
+    aws.break_down("ModifyNetworkInterfaceAttribute", "", Fault::Answer(403, "UnauthorizedOperation", "no"));
+    let error = one(&mut cloud, detach("i-1", "sg-1")).await.unwrap_err();
+    assert_eq!((error.next, error.reason), (Next::BackOff, Reason::AccessDenied));
+    assert!(error.message.contains("needs ec2:ModifyNetworkInterfaceAttribute"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_group_does_not_push_off_a_first_that_reads_dont_show_yet() {
+    let aws = world();
+    aws.group("sg-2", "external-ips/c1/i-1/2");
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.freeze_reads();
+    one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
+    one(&mut cloud, attach("i-1", "sg-2")).await.unwrap();
+    assert_eq!(aws.vm("i-1", |vm| vm.groups.clone()), ["sg-nodes", "sg-1", "sg-2"]);
+    assert_eq!(known(&cloud, "i-1").groups, [sg("sg-nodes"), sg("sg-1"), sg("sg-2")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn someone_who_writes_to_the_interface_at_the_same_time_is_noticed() {
+    let aws = world();
+    aws.group("sg-a", "a");
+    aws.sg("sg-a", |group| group.tags.clear());
+    let mut cloud = read(&aws, &["i-1"]).await;
+    // After our read, our write, and before our look.
+    aws.meddle("DescribeInstances", |_| {});
+    aws.meddle("DescribeInstances", |state| {
+        state.ec2.instances.get_mut("i-1").unwrap().groups = vec!["sg-nodes".into(), "sg-a".into()];
+    });
+    let error = one(&mut cloud, attach("i-1", "sg-1")).await.unwrap_err();
+    assert_eq!(error.next, Next::Replan);
+    assert!(cloud.due());
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
+    assert_eq!(aws.vm("i-1", |vm| vm.groups.clone()), ["sg-nodes", "sg-a", "sg-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_not_ours_or_not_for_the_instance_is_never_attached() {
+    let aws = world();
+    aws.instance("i-2", 2);
+    aws.group("sg-a", "a");
+    aws.sg("sg-a", |group| group.tags.clear());
+    aws.group("sg-vpc", "external-ips/c1/i-2");
+    aws.sg("sg-vpc", |group| group.vpc = "vpc-2".into());
+    let mut cloud = read(&aws, &["i-1", "i-2"]).await;
+    aws.calls();
+    for group in ["sg-a", "sg-none"] {
+        assert_eq!(one(&mut cloud, attach("i-1", group)).await.unwrap_err().next, Next::Replan);
+        cloud.refresh(&ids(&["i-1", "i-2"]), false).await.unwrap();
+    }
+    assert_eq!(one(&mut cloud, attach("i-2", "sg-1")).await.unwrap_err().next, Next::BackOff);
+    assert_eq!(one(&mut cloud, attach("i-2", "sg-vpc")).await.unwrap_err().next, Next::BackOff);
+    assert_eq!(one(&mut cloud, delete("sg-a")).await.unwrap_err().next, Next::Replan);
+    assert!(aws.writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_group_of_an_interface_is_never_taken_off() {
+    let aws = world();
+    aws.vm("i-1", |vm| vm.groups = vec!["sg-1".into()]);
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.calls();
+    let error = one(&mut cloud, detach("i-1", "sg-1")).await.unwrap_err();
+    assert_eq!(error.next, Next::BackOff);
+    assert!(aws.writes().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reached_limit_is_told_as_one() {
+    let aws = world();
+    for id in ["sg-a", "sg-b", "sg-c", "sg-d"] {
+        aws.group(id, id);
+        aws.sg(id, |group| group.tags.clear());
+        aws.vm("i-1", |vm| vm.groups.push(id.into()));
+    }
+    let mut cloud = read(&aws, &["i-1"]).await;
+    let error = one(&mut cloud, attach("i-1", "sg-1")).await.unwrap_err();
+    assert_eq!((error.next, error.reason), (Next::BackOff, Reason::SecurityGroupLimit));
+    let ports: Vec<u16> = (1..=61).collect();
+    let error = one(&mut cloud, authorize("i-1", "sg-1", &ports)).await.unwrap_err();
+    assert_eq!((error.next, error.reason), (Next::BackOff, Reason::SecurityGroupLimit));
+    // No interface has more than 16: that isn't even tried.
+    let many = (0..16).map(|n| format!("sg-{n:02}"));
+    aws.vm("i-1", |vm| vm.groups = many.collect());
+    aws.calls();
+    let error = one(&mut cloud, attach("i-1", "sg-1")).await.unwrap_err();
+    assert_eq!((error.next, error.reason, aws.writes().len()), (Next::BackOff, Reason::SecurityGroupLimit, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_in_use_is_a_reason_to_wait_and_one_that_is_gone_is_deleted() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.vm("i-1", |vm| vm.groups.push("sg-1".into()));
+    assert_eq!(one(&mut cloud, delete("sg-1")).await.unwrap_err().next, Next::Wait);
+    assert!(cloud.observed().groups.contains_key(&sg("sg-1")) && !cloud.due());
+    aws.state().ec2.groups.remove("sg-1");
+    one(&mut cloud, delete("sg-1")).await.unwrap();
+    assert!(cloud.observed().groups.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_trouble_says_what_to_do_next() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    let cases = [
+        (Fault::Answer(403, "UnauthorizedOperation", "no"), Next::BackOff, Reason::AccessDenied),
+        (Fault::Answer(401, "AuthFailure", "no"), Next::BackOff, Reason::AccessDenied),
+        (Fault::Answer(503, "RequestLimitExceeded", "slow"), Next::BackOff, Reason::Throttled),
+        (Fault::Answer(400, "InvalidParameterValue", "bad"), Next::BackOff, Reason::Failed),
+        (Fault::Answer(500, "InternalError", "oops"), Next::Replan, Reason::Failed),
+        (Fault::LostBefore, Next::Replan, Reason::Failed),
+        (Fault::Refused, Next::NotLeader, Reason::Progressing),
+    ];
+    for (fault, next, reason) in cases {
+        aws.break_down("AuthorizeSecurityGroupIngress", "", fault.clone());
+        let error = one(&mut cloud, authorize("i-1", "sg-1", &[53])).await.unwrap_err();
+        assert_eq!((error.next, error.reason), (next, reason), "{fault:?}");
+        let named = matches!(fault, Fault::Answer(_, "UnauthorizedOperation", _));
+        assert_eq!(error.message.contains("role needs ec2:AuthorizeSecurityGroupIngress"), named, "{error}");
+        assert_eq!(cloud.due(), next == Next::Replan, "{fault:?}");
+        aws.mend();
+        cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+        assert!(cloud.observed().groups[&sg("sg-1")].rules.is_empty());
+    }
+}

@@ -1,0 +1,266 @@
+use super::aws::{Aws, Fault};
+use super::ec2::permission;
+use super::*;
+use crate::cloud::{Kind, Next};
+use crate::expose::{Hostname, PrivateIp, PublicIp, RecordType};
+
+fn world() -> Aws {
+    let aws = Aws::default();
+    aws.instance("i-1", 1);
+    aws.instance("i-2", 2);
+    aws.group("sg-1", "external-ips/c1/i-1");
+    aws.zone("Z1", "example.com.");
+    aws
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_read_shows_instances_groups_zones_and_records() {
+    let aws = world();
+    aws.sg("sg-1", |group| group.rules.insert(permission(53), "external-ips: games/quake".into()));
+    aws.record("Z1", "\\052.example.com.", "A", &["203.0.113.1", "203.0.113.2"]);
+    aws.record("Z1", "a-b.example.com.", "TXT", &["&quot;x&quot;"]);
+    aws.record("Z1", "mail.example.com.", "MX", &["10 mx"]);
+    let mut cloud = cloud(&aws);
+    assert!(!cloud.is_complete());
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert!(cloud.is_complete() && !cloud.due());
+    let instance = known(&cloud, "i-1");
+    assert_eq!(instance.private_ip, Some(PrivateIp([10, 0, 0, 1].into())));
+    assert_eq!(instance.public_ip, Some(PublicIp([203, 0, 113, 1].into())));
+    assert_eq!((instance.running, instance.interfaces, instance.vpc.as_str()), (true, 1, "vpc-1"));
+    assert_eq!((instance.zone.as_str(), instance.interface.as_str()), ("eu-west-1a", "eni-i-1"));
+    assert_eq!(instance.groups, [sg("sg-nodes")]);
+    let observed = cloud.observed();
+    assert_eq!(observed.groups.keys().collect::<Vec<_>>(), [&sg("sg-1")]);
+    assert_eq!(observed.groups[&sg("sg-1")].rules, rules(&[53]));
+    let zone = ZoneId("Z1".into());
+    assert_eq!(observed.zones[&zone].name.as_str(), "example.com");
+    let records = &observed.records[&zone];
+    assert_eq!(records.len(), 3);
+    assert_eq!(records[&dns::address_key("*.example.com")].values.len(), 2);
+    assert_eq!(records[&dns::address_key("*.example.com")].ttl, Some(60));
+    let mx = RecordKey { name: "mail.example.com".into(), kind: RecordType::Other("MX".into()), set: String::new() };
+    assert!(records[&mx].values.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_primary_interface_is_the_one_with_device_index_0() {
+    let aws = world();
+    aws.vm("i-1", |vm| vm.interfaces = 3);
+    let cloud = read(&aws, &["i-1"]).await;
+    assert_eq!((known(&cloud, "i-1").interface.as_str(), known(&cloud, "i-1").interfaces), ("eni-i-1", 3));
+    assert_eq!(known(&cloud, "i-1").public_ip, Some(PublicIp([203, 0, 113, 1].into())));
+    assert_eq!(known(&cloud, "i-1").groups, [sg("sg-nodes")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn instances_that_only_our_groups_name_are_read_too() {
+    let aws = world();
+    aws.group("sg-2", "external-ips/c1/i-2");
+    let cloud = read(&aws, &[]).await;
+    assert_eq!(cloud.observed().instances.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_is_not_read_again() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.calls();
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert_eq!(aws.calls(), Vec::<&str>::new());
+    cloud.refresh(&ids(&["i-1", "i-2"]), false).await.unwrap();
+    assert_eq!(aws.calls(), ["DescribeInstances"]);
+    assert!(known(&cloud, "i-2").running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_distrusted_instance_is_read_again_and_not_written_to_before() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.vm("i-1", |vm| vm.public_ip = None);
+    cloud.distrust(&id("i-1"));
+    assert!(cloud.due());
+    aws.calls();
+    let error = cloud.apply(&[attach("i-1", "sg-1")]).await.remove(0).unwrap_err();
+    assert_eq!((error.next, aws.calls().len()), (Next::Replan, 0));
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert_eq!(aws.calls(), ["DescribeInstances"]);
+    assert!(!cloud.due());
+    assert_eq!(known(&cloud, "i-1").public_ip, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_is_gone_only_when_two_reads_in_a_row_dont_mention_it() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    let vm = aws.state().ec2.instances.remove("i-1").unwrap();
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert_eq!(cloud.observed().instances[&id("i-1")], Lookup::Unknown);
+    // One that was only overlooked is back.
+    aws.state().ec2.instances.insert("i-1".into(), vm);
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert!(known(&cloud, "i-1").running);
+    aws.state().ec2.instances.remove("i-1");
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert_eq!(cloud.observed().instances[&id("i-1")], Lookup::Unknown);
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert_eq!(cloud.observed().instances[&id("i-1")], Lookup::Gone);
+    assert!(!cloud.due());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_instance_is_due_after_a_pause() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-9"]).await;
+    assert!(!cloud.due());
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(cloud.due());
+    cloud.refresh(&ids(&["i-9"]), false).await.unwrap();
+    assert!(!cloud.due());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_read_is_no_proof_of_absence() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.break_down("DescribeInstances", "", Fault::Answer(403, "UnauthorizedOperation", "no"));
+    for _ in 0..2 {
+        let error = cloud.refresh(&ids(&["i-1", "i-2"]), true).await.unwrap_err();
+        assert!(!error.only_records());
+        assert_eq!(error.failures[0].0, Kind::Instances);
+        assert!(error.to_string().contains("needs ec2:DescribeInstances"), "{error}");
+    }
+    assert!(known(&cloud, "i-1").running);
+    assert_eq!(cloud.observed().instances[&id("i-2")], Lookup::Unknown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_instance_is_known_and_a_terminated_one_is_gone() {
+    let aws = world();
+    aws.vm("i-1", |vm| vm.state = "stopped");
+    aws.vm("i-2", |vm| vm.state = "terminated");
+    let cloud = read(&aws, &["i-1", "i-2"]).await;
+    assert!(!known(&cloud, "i-1").running);
+    assert_eq!(cloud.observed().instances[&id("i-2")], Lookup::Gone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_instances_than_a_filter_takes_are_read_in_several_calls() {
+    let aws = world();
+    let names: Vec<String> = (0..450).map(|n| format!("i-{n:04}")).collect();
+    for name in &names {
+        aws.instance(name, 7);
+    }
+    let cloud = read(&aws, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    assert_eq!(aws.calls().iter().filter(|call| **call == "DescribeInstances").count(), 4);
+    assert_eq!(cloud.observed().instances.len(), 451);
+    assert!(names.iter().all(|name| known(&cloud, name).running));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_keeps_its_last_value_and_the_rest_is_taken_over() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.break_down("DescribeSecurityGroups", "", Fault::Answer(400, "InvalidFilter", "no"));
+    aws.vm("i-1", |vm| vm.state = "stopped");
+    let error = cloud.refresh(&ids(&["i-1"]), true).await.unwrap_err();
+    assert_eq!(error.failures.iter().map(|(kind, _)| kind.clone()).collect::<Vec<_>>(), [Kind::Groups]);
+    assert_eq!(cloud.observed().groups.len(), 1);
+    assert!(!known(&cloud, "i-1").running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_complete_before_each_part_was_read_once() {
+    let aws = world();
+    aws.break_down("ListHostedZones", "", Fault::Answer(403, "AccessDenied", "no"));
+    let mut cloud = cloud(&aws);
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap_err();
+    assert!(!cloud.is_complete());
+    aws.mend();
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert!(cloud.is_complete());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_whose_records_cant_be_read_disturbs_no_other() {
+    let aws = world();
+    aws.zone("Z2", "other.example.");
+    aws.break_down("ListResourceRecordSets", "Z2", Fault::Answer(403, "AccessDenied", "no"));
+    let mut cloud = cloud(&aws);
+    let error = cloud.refresh(&ids(&["i-1"]), true).await.unwrap_err();
+    assert!(error.only_records() && cloud.is_complete());
+    // The zone stays listed: its names must not be looked for in a zone above it.
+    let z2 = ZoneId("Z2".into());
+    assert!(cloud.observed().zones.contains_key(&z2) && !cloud.observed().records.contains_key(&z2));
+    assert!(cloud.observed().records.contains_key(&ZoneId("Z1".into())));
+    // It is no reason to read in circles.
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(!cloud.due());
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn zones_pass_the_filters_of_type_id_and_domain() {
+    let aws = world();
+    aws.zone("Z2", "sub.example.com.");
+    aws.zone("Z3", "other.example.");
+    aws.zone("Z4", "example.com.");
+    aws.zone("Z5", "badexample.com.");
+    aws.state().route53.zones.get_mut("Z4").unwrap().private = true;
+    let of = async |change: &dyn Fn(&mut CloudSettings)| {
+        let mut settings = settings();
+        change(&mut settings);
+        let mut cloud = cloud_with(&aws, settings, slog::Logger::root(slog::Discard, slog::o!()));
+        cloud.refresh(&ids(&[]), true).await.unwrap();
+        cloud.observed().zones.keys().map(|zone| zone.0.clone()).collect::<Vec<_>>().join(" ")
+    };
+    let domain = |name: &str| -> Vec<Hostname> { vec![name.parse().unwrap()] };
+    assert_eq!(of(&|_| {}).await, "Z1 Z2 Z3 Z5");
+    assert_eq!(of(&|s| s.zone_type = ZoneType::Private).await, "Z4");
+    assert_eq!(of(&|s| s.zone_type = ZoneType::Any).await, "Z1 Z2 Z3 Z4 Z5");
+    assert_eq!(of(&|s| s.zone_ids = vec!["/hostedzone/Z2".into(), "Z3".into()]).await, "Z2 Z3");
+    assert_eq!(of(&|s| s.domains = domain("example.com")).await, "Z1 Z2");
+    assert_eq!(of(&|s| s.domains = domain("deep.sub.example.com")).await, "Z1 Z2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_holds_what_we_never_make_is_marked() {
+    let aws = world();
+    aws.group("sg-2", "external-ips/c1/i-2");
+    aws.sg("sg-1", |group| {
+        group.foreign =
+            "<item><ipProtocol>-1</ipProtocol><groups><item><groupId>sg-x</groupId></item></groups></item>".into()
+    });
+    aws.sg("sg-2", |group| {
+        _ = group.rules.insert(("132".into(), "1".into(), "9".into(), "2001:db8::/32".into()), String::new())
+    });
+    let cloud = read(&aws, &[]).await;
+    assert!(cloud.observed().groups[&sg("sg-1")].foreign_rules);
+    let group = &cloud.observed().groups[&sg("sg-2")];
+    assert!(!group.foreign_rules);
+    let source = "2001:db8::/32".parse().unwrap();
+    assert!(group.rules.contains_key(&Rule { protocol: Protocol::Sctp, from: 1, to: 9, source }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_new_start_nothing_old_is_believed() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    cloud.apply(&[authorize("i-1", "sg-1", &[1])]).await.remove(0).unwrap();
+    aws.sg("sg-1", |group| group.rules.clear());
+    cloud.start_over();
+    assert!(!cloud.is_complete() && cloud.observed().groups.is_empty());
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert!(cloud.observed().groups[&sg("sg-1")].rules.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_that_is_deleted_while_it_is_read_is_gone() {
+    let aws = world();
+    aws.zone("Z2", "other.example.");
+    aws.meddle("ListResourceRecordSets", |state| _ = state.route53.zones.remove("Z1"));
+    let mut cloud = cloud(&aws);
+    assert!(cloud.refresh(&ids(&[]), true).await.unwrap_err().only_records());
+    assert_eq!(cloud.observed().zones.keys().collect::<Vec<_>>(), [&ZoneId("Z2".into())]);
+    assert!(!cloud.due());
+}

@@ -1,0 +1,230 @@
+use super::aws::{Aws, Fault};
+use super::*;
+use crate::cloud::Next;
+use crate::expose::Reason;
+
+fn world() -> Aws {
+    let aws = Aws::default();
+    aws.zone("Z1", "example.com.");
+    aws.zone("Z2", "other.example.");
+    aws
+}
+
+fn batches(aws: &Aws) -> usize {
+    aws.calls().iter().filter(|call| **call == "ChangeResourceRecordSets").count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_names_of_a_zone_go_in_one_batch() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    aws.calls();
+    let names: Vec<String> = (0..50).map(|n| format!("s{n}.example.com")).collect();
+    let mut steps: Vec<Step> = names.iter().map(|name| change("Z1", name, &[], &["203.0.113.1"])).collect();
+    steps.push(change("Z2", "*.other.example", &[], &["203.0.113.2", "203.0.113.3"]));
+    assert!(cloud.apply(&steps).await.iter().all(Result::is_ok));
+    assert_eq!(batches(&aws), 2);
+    assert_eq!(aws.values("Z1", "s7.example.com.", "A").unwrap(), ["203.0.113.1"]);
+    let twin = "\"heritage=external-dns,external-dns/owner=c1,external-dns/resource=service/games/quake\"";
+    assert_eq!(aws.values("Z1", "a-s7.example.com.", "TXT").unwrap(), [twin]);
+    assert_eq!(aws.values("Z2", "\\052.other.example.", "A").unwrap(), ["203.0.113.2", "203.0.113.3"]);
+    let as_written = cloud.observed().clone();
+    assert_eq!(as_written.records[&ZoneId("Z1".into())].len(), 100);
+    cloud.start_over();
+    cloud.refresh(&ids(&[]), true).await.unwrap();
+    assert_eq!(*cloud.observed(), as_written);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_stays_within_the_limits_of_route_53() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    aws.calls();
+    // Each has 2 values and some 90 characters: characters end the batch first.
+    let steps: Vec<Step> =
+        (0..800).map(|n| change("Z1", &format!("s{n}.example.com"), &[], &["203.0.113.1"])).collect();
+    assert!(cloud.apply(&steps).await.iter().all(Result::is_ok));
+    assert_eq!(batches(&aws), 3);
+    // Each has 101 values: nine fit.
+    let addresses: Vec<String> = (0..100).map(|n| format!("203.0.113.{n}")).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let steps: Vec<Step> = (0..10).map(|n| change("Z2", &format!("s{n}.other.example"), &[], &addresses)).collect();
+    assert!(cloud.apply(&steps).await.iter().all(Result::is_ok));
+    assert_eq!(aws.state().route53.batches[3..], [18, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_is_replaced_only_as_it_was_read() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    let add = change("Z1", "a.example.com", &[], &["203.0.113.1"]);
+    cloud.apply(&[add]).await.remove(0).unwrap();
+    let replace = change("Z1", "a.example.com", &["203.0.113.1"], &["203.0.113.2"]);
+    aws.record("Z1", "a.example.com.", "A", &["198.51.100.1"]);
+    let error = cloud.apply(std::slice::from_ref(&replace)).await.remove(0).unwrap_err();
+    assert_eq!(error.next, Next::Replan);
+    assert_eq!(aws.values("Z1", "a.example.com.", "A").unwrap(), ["198.51.100.1"]);
+    // Its zone is listed again, and what it shows is believed.
+    assert!(cloud.due());
+    aws.calls();
+    cloud.refresh(&ids(&[]), false).await.unwrap();
+    assert!(aws.calls().iter().all(|call| *call == "ListResourceRecordSets"));
+    let records = &cloud.observed().records[&ZoneId("Z1".into())];
+    assert_eq!(records[&dns::address_key("a.example.com")].values, ["198.51.100.1".to_owned()].into());
+    aws.record("Z1", "a.example.com.", "A", &["203.0.113.1"]);
+    cloud.apply(&[replace]).await.remove(0).unwrap();
+    assert_eq!(aws.values("Z1", "a.example.com.", "A").unwrap(), ["203.0.113.2"]);
+    let remove = change("Z1", "a.example.com", &["203.0.113.2"], &[]);
+    cloud.apply(&[remove]).await.remove(0).unwrap();
+    assert!(aws.state().route53.zones["Z1"].records.is_empty());
+    assert!(cloud.observed().records[&ZoneId("Z1".into())].is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_refused_batch_only_the_bad_change_fails() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    aws.record("Z1", "s33.example.com.", "A", &["198.51.100.1"]);
+    aws.calls();
+    let steps: Vec<Step> =
+        (0..100).map(|n| change("Z1", &format!("s{n}.example.com"), &[], &["203.0.113.1"])).collect();
+    let results = cloud.apply(&steps).await;
+    let failed: Vec<usize> = results.iter().enumerate().filter(|(_, r)| r.is_err()).map(|(n, _)| n).collect();
+    assert_eq!(failed, [33]);
+    let error = results[33].as_ref().unwrap_err();
+    assert_eq!(error.next, Next::Replan);
+    assert!(error.message.contains("it already exists"), "{error}");
+    assert!(batches(&aws) <= 15);
+    assert_eq!(aws.values("Z1", "s33.example.com.", "A").unwrap(), ["198.51.100.1"]);
+    assert_eq!(aws.state().route53.zones["Z1"].records.len(), 199);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_zone_disturbs_no_other() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    aws.state().route53.zones.remove("Z1");
+    let steps = [
+        change("Z1", "a.example.com", &[], &["203.0.113.1"]),
+        change("Z2", "a.other.example", &[], &["203.0.113.1"]),
+        change("Z1", "b.example.com", &[], &["203.0.113.1"]),
+    ];
+    let results = cloud.apply(&steps).await;
+    assert!(results[1].is_ok());
+    for result in [&results[0], &results[2]] {
+        let error = result.as_ref().unwrap_err();
+        assert_eq!((error.next, error.reason), (Next::Replan, Reason::ZoneNotFound));
+    }
+    assert!(cloud.due());
+    cloud.refresh(&ids(&[]), false).await.unwrap();
+    assert_eq!(cloud.observed().zones.keys().collect::<Vec<_>>(), [&ZoneId("Z2".into())]);
+    assert!(!cloud.due());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_batch_is_read_before_anything_else_is_written_to_its_zone() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    aws.fail("ChangeResourceRecordSets", Fault::LostAfter);
+    let add = change("Z1", "a.example.com", &[], &["203.0.113.1"]);
+    assert_eq!(cloud.apply(std::slice::from_ref(&add)).await.remove(0).unwrap_err().next, Next::Replan);
+    aws.calls();
+    let results = cloud.apply(&[add, change("Z2", "b.other.example", &[], &["203.0.113.1"])]).await;
+    assert_eq!(results[0].as_ref().unwrap_err().next, Next::Replan);
+    assert!(results[1].is_ok());
+    assert_eq!(batches(&aws), 1);
+    cloud.refresh(&ids(&[]), false).await.unwrap();
+    assert!(cloud.observed().records[&ZoneId("Z1".into())].contains_key(&dns::address_key("a.example.com")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_in_doubt_that_cant_be_read_is_not_read_in_circles() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    aws.fail("ChangeResourceRecordSets", Fault::LostBefore);
+    let add = change("Z1", "a.example.com", &[], &["203.0.113.1"]);
+    cloud.apply(std::slice::from_ref(&add)).await.remove(0).unwrap_err();
+    aws.break_down("ListResourceRecordSets", "Z1", Fault::Answer(403, "AccessDenied", "no"));
+    assert!(cloud.due());
+    assert!(cloud.refresh(&ids(&[]), false).await.unwrap_err().only_records());
+    assert!(!cloud.due());
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(cloud.due());
+    aws.mend();
+    cloud.refresh(&ids(&[]), false).await.unwrap();
+    cloud.apply(&[add]).await.remove(0).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_trouble_of_a_zone_says_what_to_do_next() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    let cases = [
+        (Fault::Answer(400, "PriorRequestNotComplete", "busy"), Next::Wait, Reason::Progressing),
+        (Fault::Answer(400, "Throttling", "slow"), Next::BackOff, Reason::Throttled),
+        (Fault::Answer(403, "AccessDenied", "no"), Next::BackOff, Reason::AccessDenied),
+        (Fault::Refused, Next::NotLeader, Reason::Progressing),
+    ];
+    for (fault, next, reason) in cases {
+        aws.break_down("ChangeResourceRecordSets", "", fault.clone());
+        let steps: Vec<Step> =
+            (0..600).map(|n| change("Z1", &format!("s{n}.example.com"), &[], &["203.0.113.1"])).collect();
+        for result in cloud.apply(&steps).await {
+            let error = result.unwrap_err();
+            assert_eq!((error.next, error.reason), (next, reason), "{fault:?}");
+            let named = matches!(fault, Fault::Answer(403, _, _));
+            assert_eq!(error.message.contains("role needs route53:ChangeResourceRecordSets"), named, "{error}");
+        }
+        assert!(!cloud.due());
+        aws.mend();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_is_unsynced_until_route_53_says_otherwise() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    cloud.apply(&[change("Z1", "a.example.com", &[], &["203.0.113.1"])]).await.remove(0).unwrap();
+    let name = "a.example.com".parse().unwrap();
+    assert_eq!(cloud.unsynced(), [name].into());
+    cloud.poll_changes().await;
+    assert_eq!(cloud.unsynced().len(), 1);
+    // A fault leaves it as it is.
+    aws.fail("GetChange", Fault::Answer(400, "InvalidInput", "odd"));
+    aws.state().route53.changes.values_mut().for_each(|done| *done = true);
+    cloud.poll_changes().await;
+    assert_eq!(cloud.unsynced().len(), 1);
+    cloud.poll_changes().await;
+    assert!(cloud.unsynced().is_empty());
+    aws.calls();
+    cloud.poll_changes().await;
+    assert!(aws.calls().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn names_of_one_batch_cost_one_question_and_a_deleted_name_none() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    let add = |name| change("Z1", name, &[], &["203.0.113.1"]);
+    cloud.apply(&[add("a.example.com"), add("b.example.com")]).await;
+    aws.calls();
+    cloud.poll_changes().await;
+    assert_eq!(aws.calls(), ["GetChange"]);
+    cloud.apply(&[change("Z1", "a.example.com", &["203.0.113.1"], &[])]).await.remove(0).unwrap();
+    assert_eq!(cloud.unsynced(), ["b.example.com".parse().unwrap()].into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_it_may_not_be_asked_an_accepted_change_counts_as_done() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    aws.break_down("GetChange", "", Fault::Answer(403, "AccessDenied", "no"));
+    cloud.apply(&[change("Z1", "a.example.com", &[], &["203.0.113.1"])]).await.remove(0).unwrap();
+    cloud.poll_changes().await;
+    assert!(cloud.unsynced().is_empty());
+    aws.calls();
+    cloud.apply(&[change("Z1", "b.example.com", &[], &["203.0.113.1"])]).await.remove(0).unwrap();
+    assert!(cloud.unsynced().is_empty());
+    cloud.poll_changes().await;
+    assert_eq!(aws.calls(), ["ChangeResourceRecordSets"]);
+}
