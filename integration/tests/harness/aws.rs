@@ -216,6 +216,30 @@ async fn a_gate_holds_the_nth_call_before_its_effect() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_gate_holds_every_answer_after_the_effect() -> Result<()> {
+    let (aws, proxy) = proxied().await?;
+    let network = aws.create_network().await?;
+    let create = |name: &str| format!("&GroupName={name}&GroupDescription=d&VpcId={}", network.vpc);
+    let mut gate = proxy.hold_all(When::After, |call| call.is_write());
+    let (one, two) = (create("one"), create("two"));
+    let held =
+        async { tokio::join!(ec2(&proxy, "CreateSecurityGroup", &one), ec2(&proxy, "CreateSecurityGroup", &two)) };
+    let test = async {
+        gate.holds(2).await?;
+        assert_eq!(ec2(&proxy, "DescribeInstances", "").await?.0, 200);
+        let names: Vec<String> = aws.security_groups().await?.into_iter().map(|group| group.name).collect();
+        assert!(["one", "two"].iter().all(|name| names.iter().any(|other| other == name)), "{names:?}");
+        assert!(proxy.calls().iter().filter(|call| call.is_write()).all(|call| call.answered.is_none()));
+        gate.release();
+        Ok::<_, integration::Error>(())
+    };
+    let ((one, two), tested) = tokio::join!(held, test);
+    tested?;
+    assert_eq!((one?.0, two?.0), (200, 200));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_held_call_arrives_after_its_caller_has_gone() -> Result<()> {
     let (aws, proxy) = proxied().await?;
     let network = aws.create_network().await?;
