@@ -49,3 +49,10 @@ pub fn unique() -> u32 {
 pub fn install_crypto() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
+
+/// Sets a member of a JSON object; anything else is left alone.
+pub(crate) fn set(object: &mut serde_json::Value, name: &str, value: serde_json::Value) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.to_owned(), value);
+    }
+}

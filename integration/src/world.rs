@@ -156,8 +156,8 @@ impl World {
         let service = service.build();
         let name = service.metadata.name.clone().context("a Service without a name")?;
         let mut body = serde_json::to_value(&service)?;
-        body["apiVersion"] = json!("v1");
-        body["kind"] = json!("Service");
+        crate::set(&mut body, "apiVersion", json!("v1"));
+        crate::set(&mut body, "kind", json!("Service"));
         let parameters = PatchParams::apply("test");
         self.services().patch(&name, &parameters, &Patch::Apply(body)).await.context(format!("apply {name}"))
     }
