@@ -121,10 +121,6 @@ impl Api {
         self.lease().pointer("/spec/holderIdentity").and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
-    pub fn version(&self) -> String {
-        self.lease().pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned()
-    }
-
     /// A person writes the Lease's spec.
     pub fn write_spec(&self, spec: Value) {
         let mut state = self.state.lock().unwrap();
