@@ -159,7 +159,8 @@ impl Daemon {
         match (found, ended) {
             (Some(line), _) => Ok(line),
             (None, ended) => {
-                fail(format!("{} ended ({ended:?}) without logging {what}:\n{}", self.name, self.last_lines()))
+                let ended = ended.map(|status| status.to_string()).unwrap_or_default();
+                fail(format!("{} ended ({ended}) without logging {what}:\n{}", self.name, self.last_lines()))
             }
         }
     }
