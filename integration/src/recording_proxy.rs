@@ -7,6 +7,7 @@
 mod call;
 mod refusal;
 mod route53;
+mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -175,6 +176,11 @@ impl RecordingProxy {
     /// The calls since a mark that change something, or would have.
     pub fn writes_since(&self, mark: usize) -> Vec<AwsCall> {
         self.calls_since(mark).into_iter().filter(AwsCall::is_write).collect()
+    }
+
+    /// [`AwsCall::summary`] of the calls since a mark that change something.
+    pub fn summaries_since(&self, mark: usize) -> Vec<String> {
+        self.writes_since(mark).iter().map(AwsCall::summary).collect()
     }
 
     /// Waits (at most 30 s) until a call after `mark` matches.
