@@ -3,6 +3,7 @@
 
 mod lease;
 mod node;
+mod outcome;
 mod rights;
 mod service;
 
@@ -70,6 +71,13 @@ impl World {
         let moto = crate::shared::moto().await?;
         let name = format!("test-{}-{}", std::process::id(), crate::unique());
         Self::on(control_plane, moto, &name).await
+    }
+
+    /// A new world on a control plane of its own: for a daemon that serves all namespaces.
+    pub async fn alone() -> Result<Self> {
+        let control_plane = crate::shared::another_control_plane().await?;
+        let name = format!("test-{}-{}", std::process::id(), crate::unique());
+        Self::on(control_plane, crate::shared::moto().await?, &name).await
     }
 
     /// A new world with a name of the caller's, which is its namespace, node group and cluster name.
@@ -225,6 +233,17 @@ impl World {
         let records = self.records().await?;
         let found = records.into_iter().find(|record| record.name == name && record.kind == "A");
         Ok(found.map(|record| record.values).unwrap_or_default())
+    }
+
+    /// The groups on the primary interface of a node, sorted.
+    pub async fn groups_on(&self, node: &Node) -> Result<Vec<String>> {
+        self.aws.interface_groups(&node.instance.primary_interface()?.id).await
+    }
+
+    /// The daemon's group for a node; `None` when there is none.
+    pub async fn group_of(&self, node: &Node) -> Result<Option<SecurityGroup>> {
+        let name = format!("external-ips/{}/{}", self.cluster_name, node.instance.id);
+        Ok(self.owned_groups().await?.into_iter().find(|group| group.name == name))
     }
 
     /// The security groups that the daemon owns: those with the tag `external-ips/<cluster>`.

@@ -299,3 +299,86 @@ async fn canned_answers_come_as_they_are_asked_for_and_then_no_more() -> Result<
     assert!(aws.security_groups().await?.iter().any(|group| group.name == "unknown"), "it took effect");
     Ok(())
 }
+
+/// A batch of changes: action, name, type, TTL and values of each.
+fn batch(changes: &[(&str, &str, &str, u32, &[&str])]) -> String {
+    let changes: String = changes
+        .iter()
+        .map(|(action, name, kind, ttl, values)| {
+            let values: String =
+                values.iter().map(|v| format!("<ResourceRecord><Value>{v}</Value></ResourceRecord>")).collect();
+            format!(
+                "<Change><Action>{action}</Action><ResourceRecordSet><Name>{name}</Name><Type>{kind}</Type>\
+                 <TTL>{ttl}</TTL><ResourceRecords>{values}</ResourceRecords></ResourceRecordSet></Change>"
+            )
+        })
+        .collect();
+    format!(
+        "<ChangeResourceRecordSetsRequest xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\"><ChangeBatch>\
+         <Changes>{changes}</Changes></ChangeBatch></ChangeResourceRecordSetsRequest>"
+    )
+}
+
+#[tokio::test]
+async fn change_batches_are_judged_as_aws_judges_them() -> Result<()> {
+    let (aws, proxy) = proxied().await?;
+    let zone = aws.create_zone("my-org.com.").await?;
+    let path = format!("/2013-04-01/hostedzone/{}/rrset/", zone.id);
+    let change = async |changes: &[(&str, &str, &str, u32, &[&str])]| {
+        send(proxy.url(), "route53", "POST", &path, &batch(changes)).await
+    };
+    let a = |ttl: i64, values: &[&str]| Record::new("a.my-org.com.", "A", ttl, values);
+    let z = Record::new("z.my-org.com.", "TXT", 60, &["\"z\""]);
+    let refused = async |changes: &[(&str, &str, &str, u32, &[&str])], why: &str| -> Result<()> {
+        let before = aws.records(&zone).await?;
+        let (status, body) = change(changes).await?;
+        assert_eq!(status, 400, "{body}");
+        assert!(body.contains("<InvalidChangeBatch ") && body.contains(why), "{body}");
+        assert_eq!(aws.records(&zone).await?, before, "nothing of a refused batch takes effect");
+        Ok(())
+    };
+
+    // A record that sorts last: with one, moto would refuse what it has seen before.
+    aws.create_record(&zone, &z).await?;
+    let (status, body) = change(&[("CREATE", "a.my-org.com", "A", 60, &["1.1.1.1", "2.2.2.2"])]).await?;
+    assert_eq!(status, 200, "{body}");
+    refused(&[("CREATE", "A.my-org.com.", "A", 60, &["3.3.3.3"])], "it already exists").await?;
+    refused(&[("DELETE", "b.my-org.com.", "A", 60, &["1.1.1.1"])], "it was not found").await?;
+    let others = "do not match the current values";
+    refused(&[("DELETE", "a.my-org.com.", "A", 61, &["1.1.1.1", "2.2.2.2"])], others).await?;
+    refused(&[("DELETE", "a.my-org.com.", "A", 60, &["1.1.1.1"])], others).await?;
+    refused(
+        &[("CREATE", "b.my-org.com.", "A", 60, &["1.1.1.1"]), ("CREATE", "b.my-org.com.", "A", 60, &["1.1.1.1"])],
+        "it already exists",
+    )
+    .await?;
+    refused(
+        &[("CREATE", "b.my-org.com.", "A", 60, &["1.1.1.1"]), ("DELETE", "c.my-org.com.", "A", 60, &["1.1.1.1"])],
+        "it was not found",
+    )
+    .await?;
+    refused(&[("CREATE", "a.my-org.com.", "CNAME", 60, &["z.my-org.com"])], "conflicts").await?;
+
+    // There and back again, in any order of the values.
+    let swap = |from: &'static [&'static str], to: &'static [&'static str]| {
+        [("DELETE", "a.my-org.com.", "A", 60, from), ("CREATE", "a.my-org.com.", "A", 60, to)]
+    };
+    let (status, body) = change(&swap(&["2.2.2.2", "1.1.1.1"], &["3.3.3.3"])).await?;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(aws.records(&zone).await?, [a(60, &["3.3.3.3"]), z.clone()]);
+    refused(&swap(&["2.2.2.2", "1.1.1.1"], &["4.4.4.4"]), others).await?;
+    assert_eq!(change(&swap(&["3.3.3.3"], &["1.1.1.1", "2.2.2.2"])).await?.0, 200);
+    assert_eq!(change(&swap(&["1.1.1.1", "2.2.2.2"], &["1.1.1.1", "2.2.2.2"])).await?.0, 200);
+    assert_eq!(aws.records(&zone).await?, [a(60, &["1.1.1.1", "2.2.2.2"]), z.clone()]);
+    assert_eq!(change(&[("UPSERT", "a.my-org.com.", "A", 30, &["1.1.1.1"])]).await?.0, 200);
+    let text = "&quot;heritage=x,a=&amp;&quot;";
+    let both: [(&str, &str, &str, u32, &[&str]); 2] =
+        [("DELETE", "a.my-org.com.", "A", 30, &["1.1.1.1"]), ("CREATE", "*.my-org.com.", "TXT", 30, &[text])];
+    assert_eq!(change(&both).await?.0, 200);
+    assert_eq!(aws.records(&zone).await?.len(), 2);
+    // AWS spells the star so.
+    assert_eq!(change(&[("DELETE", "\\052.my-org.com.", "TXT", 30, &[text])]).await?.0, 200);
+    assert_eq!(change(&[("CREATE", "a.my-org.com.", "A", 60, &["1.1.1.1", "2.2.2.2"])]).await?.0, 200);
+    assert_eq!(aws.records(&zone).await?, [a(60, &["1.1.1.1", "2.2.2.2"]), z]);
+    Ok(())
+}
