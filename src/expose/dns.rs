@@ -216,14 +216,17 @@ pub fn owned_names(observed: &Observed, settings: &Settings) -> BTreeMap<String,
 pub struct Askers {
     /// By name: those whose annotations are valid, the eldest first.
     by_name: BTreeMap<Hostname, BTreeSet<(i64, ServiceKey)>>,
-    /// Those whose annotations are not: they keep what they have.
+    /// Those whose annotations are not, or can't be read: they keep what they have.
     frozen: BTreeSet<ServiceKey>,
 }
 
 impl Askers {
-    /// The Services of a snapshot as far as they ask.
-    pub fn of<'a>(wishes: impl Iterator<Item = &'a Result<Exposure, Rejection>>) -> Askers {
-        let mut askers = Askers::default();
+    /// The Services of a snapshot as far as they ask, and those that can't be read.
+    pub fn of<'a>(
+        wishes: impl Iterator<Item = &'a Result<Exposure, Rejection>>,
+        unreadable: &BTreeSet<ServiceKey>,
+    ) -> Askers {
+        let mut askers = Askers { frozen: unreadable.clone(), ..Askers::default() };
         for wish in wishes {
             match wish {
                 Ok(exposure) => {

@@ -21,6 +21,8 @@ pub struct Desired<'a> {
     pub exposures: BTreeMap<ServiceKey, Exposure>,
     /// Services that ask and can't be served. What they already have stays as it is.
     pub rejections: BTreeMap<ServiceKey, Rejection>,
+    /// Services that exist but could never be read. What they have stays as it is, too.
+    pub unreadable: &'a BTreeSet<ServiceKey>,
     /// Who is served where.
     pub placement: Placement,
     /// The nodes.
@@ -51,7 +53,7 @@ pub fn desire<'a>(
 
     let read = |service: &'a Service| Some((service, annotations::read(service, settings)?));
     let wishes: Vec<_> = snapshot.services.values().filter_map(read).collect();
-    let askers = dns::Askers::of(wishes.iter().map(|(_, wish)| wish));
+    let askers = dns::Askers::of(wishes.iter().map(|(_, wish)| wish), &snapshot.unreadable);
     let mut exposures = Vec::new();
     let mut rejections = Vec::new();
     for (service, wish) in wishes {
@@ -80,6 +82,7 @@ pub fn desire<'a>(
     Desired {
         exposures: exposures.into_iter().map(|e| (e.service.clone(), e)).collect(),
         rejections: rejections.into_iter().map(|r| (r.service.clone(), r)).collect(),
+        unreadable: &snapshot.unreadable,
         placement: placed,
         joined,
         names,
@@ -197,9 +200,9 @@ impl<'a> Desired<'a> {
         own_addresses(service).contains(&node.private_ip) || self.is_listed(&service.key, node.public_ip)
     }
 
-    /// Whether the Service asks, so that what it has is kept though it can't be served.
+    /// Whether what the Service has is kept though it can't be served: it asks, or may ask.
     pub fn is_frozen(&self, service: &ServiceKey) -> bool {
-        self.rejections.contains_key(service)
+        self.rejections.contains_key(service) || self.unreadable.contains(service)
     }
 
     /// The publication that would hold the chosen nodes and those that are published already: what a dry run tries.

@@ -498,3 +498,29 @@ fn a_name_that_is_held_is_lost_to_no_other_namespace_as_long_as_it_is_asked_for(
     assert!(!world.service(&elder).external_ips.is_empty(), "given up, it goes to the next");
     assert_eq!(world.plan().steps, []);
 }
+
+#[test]
+fn a_service_that_exists_but_cannot_be_read_keeps_all_it_has() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.snapshot.services.remove(&key);
+    world.snapshot.unreadable.insert(key.clone());
+    assert_eq!(world.settle(), [""; 0]);
+    world.snapshot.unreadable.clear();
+    world.settle();
+    assert!(world.is_clean());
+}
+
+#[test]
+fn a_node_that_exists_but_cannot_be_read_is_not_gone() {
+    let mut world = World::new(1);
+    world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    let node = world.snapshot.nodes.pop_first().unwrap();
+    world.snapshot.unreadable_nodes = true;
+    assert_eq!(world.settle(), [""; 0]);
+    world.snapshot.nodes.insert(node.0, node.1);
+    world.snapshot.unreadable_nodes = false;
+    assert_eq!(world.settle(), [""; 0]);
+}
