@@ -98,6 +98,10 @@ pub struct Reconciler {
     full_at: Option<Moment>,
     /// What is to be told when the round is over.
     news: report::News,
+    /// What of all that is asked for the last round found to be otherwise, in words for people.
+    unmet: Vec<String>,
+    /// Rounds in a row whose conditions were not all written.
+    untold: u32,
     /// The last plan of a dry run, so that it is told once.
     told: Vec<String>,
 }
@@ -125,6 +129,8 @@ impl Reconciler {
             term: None,
             full_at: None,
             news: report::News::default(),
+            unmet: Vec::new(),
+            untold: 0,
             told: Vec::new(),
         }
     }
