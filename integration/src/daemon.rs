@@ -276,6 +276,14 @@ fn build() -> Result<PathBuf> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(crate::repository()).args(["build", "--quiet", "--package", "external-ips", "--bin"]);
     command.arg("external-ips").stdin(Stdio::null());
+    // What cargo told us about our own package would be news to build scripts (ring's), and half of all crates would
+    // be built anew by this call, and again by the next one of a person.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") || text == "CARGO_CRATE_NAME" {
+            command.env_remove(&name);
+        }
+    }
     if directory.file_name().is_some_and(|name| name == "release") {
         command.arg("--release");
     }
