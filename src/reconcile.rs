@@ -100,6 +100,10 @@ pub struct Reconciler {
     unreadable: Vec<Unreadable>,
     /// What is to be told when the round is over.
     news: report::News,
+    /// What of all that is asked for the last round found to be otherwise, in words for people.
+    unmet: Vec<String>,
+    /// Rounds in a row whose conditions were not all written.
+    untold: u32,
     /// The last plan of a dry run, so that it is told once.
     told: Vec<String>,
 }
@@ -128,6 +132,8 @@ impl Reconciler {
             full_at: None,
             unreadable: Vec::new(),
             news: report::News::default(),
+            unmet: Vec::new(),
+            untold: 0,
             told: Vec::new(),
         }
     }

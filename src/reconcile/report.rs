@@ -93,9 +93,9 @@ impl Reconciler {
         self.memory.failures.retain(|target, _| plan.waiting.contains(target));
         self.note_unreadable();
         let confirm = (!self.memory.unsynced.is_empty()).then(|| self.now().after(self.parts.timing.confirm));
-        let wake = [plan.wake_at, confirm, self.parts.cloud.due_at()].into_iter().flatten().min();
         let mut changes: Vec<(ServiceKey, String, Option<Condition>)> = Vec::new();
         let mut states: BTreeMap<String, u64> = BTreeMap::new();
+        self.unmet.clear();
         {
             let observed = self.parts.cloud.observed();
             let desired = desire(snapshot, observed, &self.parts.settings, &self.memory, self.now());
@@ -103,6 +103,7 @@ impl Reconciler {
                 let condition = report::condition(service, &desired, &self.memory);
                 if let Some(condition) = &condition {
                     *states.entry(condition.reason.clone()).or_default() += 1;
+                    self.unmet.extend(unmet(key, condition));
                 }
                 if condition == service.ready || !self.parts.settings.in_scope(key) {
                     continue;
@@ -115,31 +116,55 @@ impl Reconciler {
             self.parts.metrics.observed(&states, &desired, observed, &self.parts.settings);
         }
         self.parts.metrics.planned(plan);
-        let leading = self.write_conditions(&changes).await;
+        let written = self.write_conditions(&changes).await;
         self.tell(snapshot).await;
-        if leading { Next::Wait(wake) } else { Next::Lost }
+        // What wasn't told is told soon, and not when something else changes.
+        let retell = match written {
+            Written::All => {
+                self.untold = 0;
+                None
+            }
+            Written::Partly => {
+                self.untold = self.untold.saturating_add(1);
+                Some(self.now().after(self.backoff(self.untold)))
+            }
+            Written::NotLeader => return Next::Lost,
+        };
+        Next::Wait([plan.wake_at, confirm, self.parts.cloud.due_at(), retell].into_iter().flatten().min())
     }
 
-    async fn write_conditions(&self, changes: &[(ServiceKey, String, Option<Condition>)]) -> bool {
+    async fn write_conditions(&self, changes: &[(ServiceKey, String, Option<Condition>)]) -> Written {
         let cluster = self.parts.cluster.as_ref();
         let writes = changes.iter().map(|(key, uid, condition)| async move {
             (key, condition, cluster.set_condition(key, uid, condition.as_ref()).await)
         });
         let mut results = futures::stream::iter(writes).buffer_unordered(CONCURRENT_PATCHES);
-        let mut leading = true;
+        let mut written = Written::All;
         while let Some((key, condition, result)) = results.next().await {
-            match (result, condition) {
-                (Ok(()), Some(condition)) => info!(self.parts.log, "{}", condition.message;
-                    "service" => key.to_string(), "ready" => condition.ready, "reason" => &condition.reason),
-                (Ok(()), None) => {}
-                (Err(error), _) => {
-                    leading &= error.class != Class::NotLeader;
-                    // The Service may be gone by now; and the next round compares again.
-                    debug!(self.parts.log, "the condition was not written: {}", error; "service" => key.to_string());
+            let error = match (result, condition) {
+                (Ok(()), Some(condition)) => {
+                    info!(self.parts.log, "{}", condition.message;
+                        "service" => key.to_string(), "ready" => condition.ready, "reason" => &condition.reason);
+                    continue;
                 }
+                (Ok(()), None) => continue,
+                (Err(error), _) => error,
+            };
+            match error.class {
+                Class::NotLeader => written = Written::NotLeader,
+                // The Service changed or is gone: the watch will say so.
+                Class::Changed | Class::NotFound => {}
+                _ if written == Written::All => written = Written::Partly,
+                _ => {}
+            }
+            // Without the condition nobody else would ever hear of a permission that is missing.
+            if error.class == Class::Denied {
+                warn!(self.parts.log, "the condition was not written: {}", error; "service" => key.to_string());
+            } else {
+                debug!(self.parts.log, "the condition was not written: {}", error; "service" => key.to_string());
             }
         }
-        leading
+        written
     }
 
     /// Tells once of each version of an object that can't be read.
@@ -168,14 +193,35 @@ impl Reconciler {
         });
         let mut results = futures::stream::iter(sends).buffer_unordered(CONCURRENT_PATCHES);
         while let Some(result) = results.next().await {
-            if let Err(error) = result {
-                debug!(self.parts.log, "an Event was not written: {}", error);
+            match result {
+                Ok(()) => {}
+                // Nobody else would ever hear of a permission that is missing.
+                Err(error) if error.class == Class::Denied => {
+                    warn!(self.parts.log, "an Event was not written: {}", error);
+                }
+                Err(error) => debug!(self.parts.log, "an Event was not written: {}", error),
             }
         }
     }
 
-    /// Whether everything that is asked for is so, as of the last round.
+    /// What of all that is asked for is not so as of the last round, in words for people.
     pub(super) fn failing(&self) -> Vec<String> {
-        self.memory.failures.values().map(|failure| failure.message.clone()).collect()
+        let told = |message: &str| self.unmet.iter().any(|unmet| unmet.contains(message));
+        let failures = self.memory.failures.values().map(|failure| failure.message.clone());
+        failures.filter(|message| !told(message)).chain(self.unmet.iter().cloned()).collect()
     }
+}
+
+/// What became of the conditions of a round.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Written {
+    All,
+    Partly,
+    NotLeader,
+}
+
+/// What a condition says that is not as asked for, and that time alone won't mend.
+fn unmet(service: &ServiceKey, condition: &Condition) -> Option<String> {
+    let fine = [Reason::Synced, Reason::Progressing].iter().any(|reason| condition.reason == reason.to_string());
+    (!fine).then(|| format!("{service}: {} ({})", condition.message, condition.reason))
 }
