@@ -98,8 +98,14 @@ pub struct Reconciler {
     full_at: Option<Moment>,
     /// What is to be told when the round is over.
     news: report::News,
+    /// Who asks and can't be served, as of the last round, in words for people.
+    rejected: Vec<String>,
+    /// Rounds in a row in which some condition could not be written.
+    failed_conditions: u32,
+    /// When those conditions are tried again.
+    conditions_at: Option<Moment>,
     /// The last plan of a dry run, so that it is told once.
-    told: Vec<String>,
+    told: Option<Vec<String>>,
 }
 
 /// What comes after a round.
@@ -125,7 +131,10 @@ impl Reconciler {
             term: None,
             full_at: None,
             news: report::News::default(),
-            told: Vec::new(),
+            rejected: Vec::new(),
+            failed_conditions: 0,
+            conditions_at: None,
+            told: None,
         }
     }
 
@@ -221,6 +230,8 @@ impl Reconciler {
         self.memory = Memory::default();
         self.nodes.clear();
         self.failed_rounds = 0;
+        // What happened in a former term is old by now.
+        self.news = report::News::default();
     }
 
     fn now(&self) -> Moment {

@@ -3,18 +3,26 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt;
-use slog::{debug, info};
+use slog::{debug, info, warn};
 
-use super::round::CONCURRENT_PATCHES;
+use super::round::{CONCURRENT_PATCHES, patience_asked};
 use super::{Next, Reconciler};
 use crate::cluster::{Class, EventKind};
 use crate::expose::plan::desire;
-use crate::expose::{Action, Condition, Plan, Reason, ServiceKey, Snapshot, Step, report};
+use crate::expose::{Action, Condition, Plan, Reason, Rejection, ServiceKey, Snapshot, Step, report};
 
 /// What happened in a round, by Service, to be told when it is over.
 #[derive(Debug, Default)]
 pub(super) struct News {
     events: Vec<(ServiceKey, Event)>,
+}
+
+/// A condition that differs from the one that is wanted.
+struct Change {
+    service: ServiceKey,
+    uid: String,
+    before: Option<Condition>,
+    after: Option<Condition>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +78,7 @@ impl Reconciler {
         self.memory.unsynced = self.parts.cloud.unsynced();
         let confirm = (!self.memory.unsynced.is_empty()).then(|| self.now().after(self.parts.timing.confirm));
         let wake = [plan.wake_at, confirm, self.parts.cloud.due_at()].into_iter().flatten().min();
-        let mut changes: Vec<(ServiceKey, String, Option<Condition>)> = Vec::new();
+        let mut changes: Vec<Change> = Vec::new();
         let mut states: BTreeMap<String, u64> = BTreeMap::new();
         {
             let observed = self.parts.cloud.observed();
@@ -83,38 +91,59 @@ impl Reconciler {
                 if condition == service.ready || !self.parts.settings.in_scope(key) {
                     continue;
                 }
-                if let Some(condition) = &condition {
-                    self.news.transition(key, service.ready.as_ref(), condition);
-                }
-                changes.push((key.clone(), service.uid.clone(), condition));
+                let (service, uid, before) = (key.clone(), service.uid.clone(), service.ready.clone());
+                changes.push(Change { service, uid, before, after: condition });
             }
+            let told = |rejection: &Rejection| format!("{}: {}", rejection.service, rejection.message);
+            self.rejected = desired.rejections.values().map(told).collect();
             self.parts.metrics.observed(&states, &desired, observed, &self.parts.settings);
         }
         self.parts.metrics.planned(plan);
         let leading = self.write_conditions(&changes).await;
         self.tell(snapshot).await;
+        let wake = [wake, self.conditions_at].into_iter().flatten().min();
         if leading { Next::Wait(wake) } else { Next::Lost }
     }
 
-    async fn write_conditions(&self, changes: &[(ServiceKey, String, Option<Condition>)]) -> bool {
-        let cluster = self.parts.cluster.as_ref();
-        let writes = changes.iter().map(|(key, uid, condition)| async move {
-            (key, condition, cluster.set_condition(key, uid, condition.as_ref()).await)
+    /// Writes conditions; those that could not be written are tried again soon, since no change may tell of them.
+    async fn write_conditions(&mut self, changes: &[Change]) -> bool {
+        let cluster = self.parts.cluster.clone();
+        let cluster = cluster.as_ref();
+        let writes = changes.iter().map(|change| async move {
+            (change, cluster.set_condition(&change.service, &change.uid, change.after.as_ref()).await)
         });
         let mut results = futures::stream::iter(writes).buffer_unordered(CONCURRENT_PATCHES);
         let mut leading = true;
-        while let Some((key, condition, result)) = results.next().await {
-            match (result, condition) {
-                (Ok(()), Some(condition)) => info!(self.parts.log, "{}", condition.message;
-                    "service" => key.to_string(), "ready" => condition.ready, "reason" => &condition.reason),
+        let mut patience = None;
+        let mut problem = None;
+        while let Some((change, result)) = results.next().await {
+            match (result, &change.after) {
+                (Ok(()), Some(condition)) => {
+                    info!(self.parts.log, "{}", condition.message; "service" => change.service.to_string(),
+                        "ready" => condition.ready, "reason" => &condition.reason);
+                    // Only what is written is told: else it would be told again with the next try.
+                    self.news.transition(&change.service, change.before.as_ref(), condition);
+                }
                 (Ok(()), None) => {}
                 (Err(error), _) => {
                     leading &= error.class != Class::NotLeader;
-                    // The Service may be gone by now; and the next round compares again.
-                    debug!(self.parts.log, "the condition was not written: {}", error; "service" => key.to_string());
+                    patience = patience.max(Some(patience_asked(&error)));
+                    debug!(self.parts.log, "the condition was not written: {}", error;
+                        "service" => change.service.to_string());
+                    // The Service may be gone by now, or another one.
+                    if !matches!(error.class, Class::NotLeader | Class::NotFound | Class::Changed) {
+                        problem = Some(error);
+                    }
                 }
             }
         }
+        // One line a round: all of them tend to fail for the same reason.
+        if let Some(error) = problem {
+            warn!(self.parts.log, "conditions were not written: {}", error);
+        }
+        self.failed_conditions = patience.map_or(0, |_| self.failed_conditions.saturating_add(1));
+        self.conditions_at =
+            patience.map(|patience| self.now().after(self.backoff(self.failed_conditions).max(patience)));
         leading
     }
 
@@ -134,8 +163,9 @@ impl Reconciler {
         }
     }
 
-    /// Whether everything that is asked for is so, as of the last round.
+    /// What of all that is asked for is not so, as of the last round, in words for people.
     pub(super) fn failing(&self) -> Vec<String> {
-        self.memory.failures.values().map(|failure| failure.message.clone()).collect()
+        let failed = self.memory.failures.values().map(|failure| failure.message.clone());
+        failed.chain(self.rejected.iter().cloned()).collect()
     }
 }
