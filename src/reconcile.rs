@@ -8,6 +8,8 @@
 mod once;
 mod report;
 mod round;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::future::Future;
