@@ -114,3 +114,33 @@ async fn progress_is_told_while_the_api_server_is_away() {
     world.api.edit(|objects| objects.put("services", asking("doom")));
     world.until("it goes on", || world.synced("doom")).await;
 }
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_read_that_takes_minutes_is_progress_while_aws_answers() {
+    let world = World::new(1, &[asking("quake")]);
+    // Route 53 takes five requests a second: more than two minutes.
+    for n in 0..800 {
+        world.aws.zone(&format!("Y{n}"), &format!("z{n}.example.net."));
+    }
+    let process = world.process("a").run();
+    world.until("it is served", || world.synced("quake")).await;
+    assert!(process.fence.is_leader());
+    assert_eq!(world.lines.count("the Lease is given up"), 0);
+    assert_eq!(world.lines.count("INFO leader"), 1);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn writes_that_take_minutes_are_progress_while_the_api_server_answers() {
+    use crate::cluster::tests::api::Fault;
+    let services: Vec<_> = (0..200).map(|n| crate::cluster::tests::world::asking(&format!("s{}", "x".repeat(n / 2) + &"y".repeat(n % 2)))).collect();
+    let world = World::new(1, &services);
+    for verb in [Verb::DryRun, Verb::Apply, Verb::Status, Verb::Event] {
+        world.api.fault(verb, "", usize::MAX, Fault::Slow(secs(8)));
+    }
+    let process = world.process("a").run();
+    world.until("something is tried", || !world.api.calls_of(Verb::DryRun, "").is_empty()).await;
+    for _ in 0..300 {
+        world.pass(secs(1)).await;
+        assert!(process.progress.since() <= secs(20), "{:?}", process.progress.since());
+    }
+}

@@ -1,0 +1,1 @@
+//! Answers of AWS that aren't what they should be.

@@ -1,0 +1,1 @@
+//! Services that want the same thing.

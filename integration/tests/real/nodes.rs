@@ -1,0 +1,1 @@
+//! Nodes that go, fall ill or change their address.

@@ -1,0 +1,1 @@
+//! What isn't ours stays as it is.
