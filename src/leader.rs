@@ -16,7 +16,7 @@ mod lease_watch;
 mod record;
 mod settings;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use aws::fence_aws;
 pub use elector::Elector;

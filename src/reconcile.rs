@@ -18,7 +18,7 @@ use slog::{Logger, info, warn};
 
 use crate::clock::{SharedClock, SharedRandom, jittered};
 use crate::cloud::Cloud;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Unreadable};
 use crate::expose::{Memory, Moment, Node, Settings, Target};
 use crate::leader::Fence;
 use crate::metrics::Metrics;
@@ -96,6 +96,8 @@ pub struct Reconciler {
     term: Option<u64>,
     /// When everything is read anew; `None`: at the next round.
     full_at: Option<Moment>,
+    /// Objects that can't be read, as told.
+    unreadable: Vec<Unreadable>,
     /// What is to be told when the round is over.
     news: report::News,
     /// What of all that is asked for the last round found to be otherwise, in words for people.
@@ -128,6 +130,7 @@ impl Reconciler {
             failed_rounds: 0,
             term: None,
             full_at: None,
+            unreadable: Vec::new(),
             news: report::News::default(),
             unmet: Vec::new(),
             untold: 0,

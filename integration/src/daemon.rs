@@ -159,7 +159,8 @@ impl Daemon {
         match (found, ended) {
             (Some(line), _) => Ok(line),
             (None, ended) => {
-                fail(format!("{} ended ({ended:?}) without logging {what}:\n{}", self.name, self.last_lines()))
+                let status = ended.map(|status| status.to_string()).unwrap_or_default();
+                fail(format!("{} ended ({status}) without logging {what}:\n{}", self.name, self.last_lines()))
             }
         }
     }
@@ -180,6 +181,18 @@ impl Daemon {
         let status = answer.status().as_u16();
         let body = answer.into_body().collect().await?.to_bytes();
         Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    /// The value of a series of its metrics, as `external_ips_reconcile_total{result="success"}`; 0 when it isn't there.
+    pub async fn metric(&self, series: &str) -> Result<f64> {
+        let (_, page) = self.get("/metrics").await?;
+        let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        Ok(value.map(str::parse).transpose()?.unwrap_or_default())
+    }
+
+    /// How many rounds it has ended well.
+    pub async fn rounds(&self) -> Result<f64> {
+        self.metric("external_ips_reconcile_total{result=\"success\"}").await
     }
 
     /// How it ended, when it has.
@@ -276,12 +289,11 @@ fn build() -> Result<PathBuf> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(crate::repository()).args(["build", "--quiet", "--package", "external-ips", "--bin"]);
     command.arg("external-ips").stdin(Stdio::null());
-    // What cargo told us about our own package would be news to build scripts (ring's), and half of all crates would
-    // be built anew by this call, and again by the next one of a person.
+    // What cargo tells a test about itself would make build scripts (ring's) run anew, and then again for the next test.
+    let about_us = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"];
     for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") || text == "CARGO_CRATE_NAME" {
-            command.env_remove(&name);
+        if about_us.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
         }
     }
     if directory.file_name().is_some_and(|name| name == "release") {

@@ -1,17 +1,20 @@
 //! The recording proxy before moto: the daemon's `AWS_ENDPOINT_URL`.
 //!
 //! It records every call in its order, refuses what the IAM allow-list doesn't hold, holds calls at gates and gives
-//! canned answers. It puts the test's account on each call, so that all tests can share one moto.
+//! canned answers. It puts the test's account on each call, so that all tests can share one moto, and judges Route 53's
+//! change batches as AWS does, where moto doesn't.
 
 mod call;
 mod refusal;
+mod route53;
+mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{Request, Uri};
 use http_body_util::{BodyExt, Full};
@@ -23,6 +26,7 @@ use hyper_util::rt::TokioExecutor;
 use crate::error::Result;
 use crate::intercept::{Canned, Gate, Intercept, When};
 use crate::wire::{self, Listener, Outcome, Reset};
+use route53::Verdict;
 
 /// What the daemon needs on nodes with one network interface, and what it is promised to need no more than.
 pub const DOCUMENTED_ACTIONS: [&str; 12] = [
@@ -117,6 +121,8 @@ struct Shared {
     intercept: Intercept<AwsCall>,
     /// `None`: everything is allowed.
     allowed: Mutex<Option<BTreeSet<String>>>,
+    /// One change batch at a time, so that what it was judged by is still so when it takes effect.
+    batches: tokio::sync::Mutex<()>,
 }
 
 impl RecordingProxy {
@@ -128,6 +134,7 @@ impl RecordingProxy {
             client: Client::builder(TokioExecutor::new()).build_http(),
             intercept: Intercept::new(),
             allowed: Mutex::new(None),
+            batches: tokio::sync::Mutex::new(()),
         });
         let handler = Arc::clone(&shared);
         let listener = Listener::serve(move |request| Arc::clone(&handler).handle(request)).await?;
@@ -169,6 +176,11 @@ impl RecordingProxy {
     /// The calls since a mark that change something, or would have.
     pub fn writes_since(&self, mark: usize) -> Vec<AwsCall> {
         self.calls_since(mark).into_iter().filter(AwsCall::is_write).collect()
+    }
+
+    /// [`AwsCall::summary`] of the calls since a mark that change something.
+    pub fn summaries_since(&self, mark: usize) -> Vec<String> {
+        self.writes_since(mark).iter().map(AwsCall::summary).collect()
     }
 
     /// Waits (at most 30 s) until a call after `mark` matches.
@@ -238,7 +250,10 @@ impl Shared {
         if let Some(canned) = self.intercept.canned_for(When::Before, call) {
             return (Self::canned(call, canned, None), By::CannedBefore);
         }
-        let real = self.forward(parts, body).await;
+        let real = match call.operation.as_str() {
+            "ChangeResourceRecordSets" => self.change_records(call, parts, body).await,
+            _ => self.forward(parts, body).await,
+        };
         self.intercept.pass(When::After, call).await;
         match (self.intercept.canned_for(When::After, call), real) {
             (Some(canned), real) => (Self::canned(call, canned, real.ok()), By::CannedAfter),
@@ -257,6 +272,42 @@ impl Shared {
         }
         let free = ["sts:GetCallerIdentity", "sts:AssumeRoleWithWebIdentity"];
         needed.into_iter().find(|action| !free.contains(&action.as_str()) && !allowed.contains(action))
+    }
+
+    /// Route 53 as AWS has it where moto is wrong.
+    async fn change_records(
+        &self,
+        call: &AwsCall,
+        parts: Parts,
+        body: Bytes,
+    ) -> std::result::Result<(u16, Bytes), Reset> {
+        let _alone = self.batches.lock().await;
+        let batch = route53::record_sets(&String::from_utf8_lossy(&body));
+        let zone = call.parameters.get("Id").map(String::as_str).unwrap_or_default();
+        let mut records = Vec::new();
+        let mut page = String::new();
+        loop {
+            let mut list = parts.clone();
+            list.method = http::Method::GET;
+            // moto takes a form for another protocol.
+            list.headers.remove(CONTENT_TYPE);
+            list.uri = format!("/2013-04-01/hostedzone/{zone}/rrset?maxitems=300{page}").parse().map_err(|_| Reset)?;
+            let (status, answer) = self.forward(list, Bytes::new()).await?;
+            if status != 200 {
+                return Ok((status, answer));
+            }
+            let text = String::from_utf8_lossy(&answer);
+            records.extend(route53::record_sets(&text));
+            let Some((name, kind)) = route53::next_page(&text) else { break };
+            let name: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
+            page = format!("&name={name}&type={kind}");
+        }
+        match route53::judge(&records, &batch) {
+            Verdict::Send(body) => self.forward(parts, body).await,
+            Verdict::AsItIs => self.forward(parts, body).await,
+            Verdict::Nothing => Ok((200, route53::accepted())),
+            Verdict::Refuse(messages) => Ok((400, route53::refusal(&messages))),
+        }
     }
 
     async fn forward(&self, mut parts: Parts, body: Bytes) -> std::result::Result<(u16, Bytes), Reset> {

@@ -14,17 +14,18 @@ use crate::moto::Moto;
 /// It ends with the process.
 pub async fn control_plane() -> Result<Arc<ControlPlane>> {
     static SHARED: OnceCell<Arc<ControlPlane>> = OnceCell::const_new();
-    let shared = SHARED
-        .get_or_try_init(|| async {
-            let control_plane = ControlPlane::start(Options::default()).await?;
-            let deploy = crate::repository().join("deploy/base");
-            if deploy.is_dir() {
-                control_plane.apply_yaml(&deploy).await?;
-            }
-            Ok::<_, crate::Error>(Arc::new(control_plane))
-        })
-        .await?;
+    let shared = SHARED.get_or_try_init(another_control_plane).await?;
     Ok(Arc::clone(shared))
+}
+
+/// A control plane for one test alone, with `deploy/base` applied.
+pub async fn another_control_plane() -> Result<Arc<ControlPlane>> {
+    let control_plane = ControlPlane::start(Options::default()).await?;
+    let deploy = crate::repository().join("deploy/base");
+    if deploy.is_dir() {
+        control_plane.apply_yaml(&deploy).await?;
+    }
+    Ok(Arc::new(control_plane))
 }
 
 /// The moto of this process; each test takes an account of its own in it.

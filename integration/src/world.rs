@@ -1,7 +1,9 @@
 //! The world of one test: its own namespace, node label, cluster name, Lease, AWS account, VPC and hosted zone, on the
 //! control plane and the moto that all tests share. The daemon in it runs with its own ServiceAccount's rights.
 
+mod lease;
 mod node;
+mod outcome;
 mod rights;
 mod service;
 
@@ -23,6 +25,7 @@ use crate::kube_gate::KubeGate;
 use crate::moto::Moto;
 use crate::recording_proxy::RecordingProxy;
 
+pub use lease::LEASE;
 pub use node::{NewNode, Node};
 pub use service::{ANNOTATION_PREFIX, READY_CONDITION, ServiceBuilder, annotation, condition, external_ips};
 
@@ -68,6 +71,13 @@ impl World {
         let moto = crate::shared::moto().await?;
         let name = format!("test-{}-{}", std::process::id(), crate::unique());
         Self::on(control_plane, moto, &name).await
+    }
+
+    /// A new world on a control plane of its own: for a daemon that serves all namespaces.
+    pub async fn alone() -> Result<Self> {
+        let control_plane = crate::shared::another_control_plane().await?;
+        let name = format!("test-{}-{}", std::process::id(), crate::unique());
+        Self::on(control_plane, crate::shared::moto().await?, &name).await
     }
 
     /// A new world with a name of the caller's, which is its namespace, node group and cluster name.
@@ -154,10 +164,10 @@ impl World {
         let service = service.build();
         let name = service.metadata.name.clone().context("a Service without a name")?;
         let mut body = serde_json::to_value(&service)?;
-        body["apiVersion"] = json!("v1");
-        body["kind"] = json!("Service");
+        crate::set(&mut body, "apiVersion", json!("v1"));
+        crate::set(&mut body, "kind", json!("Service"));
         let parameters = PatchParams::apply("test");
-        Ok(self.services().patch(&name, &parameters, &Patch::Apply(body)).await.context(format!("apply {name}"))?)
+        self.services().patch(&name, &parameters, &Patch::Apply(body)).await.context(format!("apply {name}"))
     }
 
     /// A Service as it is now.
@@ -223,6 +233,17 @@ impl World {
         let records = self.records().await?;
         let found = records.into_iter().find(|record| record.name == name && record.kind == "A");
         Ok(found.map(|record| record.values).unwrap_or_default())
+    }
+
+    /// The groups on the primary interface of a node, sorted.
+    pub async fn groups_on(&self, node: &Node) -> Result<Vec<String>> {
+        self.aws.interface_groups(&node.instance.primary_interface()?.id).await
+    }
+
+    /// The daemon's group for a node; `None` when there is none.
+    pub async fn group_of(&self, node: &Node) -> Result<Option<SecurityGroup>> {
+        let name = format!("external-ips/{}/{}", self.cluster_name, node.instance.id);
+        Ok(self.owned_groups().await?.into_iter().find(|group| group.name == name))
     }
 
     /// The security groups that the daemon owns: those with the tag `external-ips/<cluster>`.

@@ -8,8 +8,9 @@ use slog::{debug, info, warn};
 use super::round::CONCURRENT_PATCHES;
 use super::{Next, Reconciler};
 use crate::cluster::{Class, EventKind};
+use crate::expose::firewall::described_service;
 use crate::expose::plan::desire;
-use crate::expose::{Action, Condition, Plan, Reason, ServiceKey, Snapshot, Step, report};
+use crate::expose::{Action, Condition, Plan, Reason, Rule, ServiceKey, Snapshot, Step, report};
 
 /// What happened in a round, by Service, to be told when it is over.
 #[derive(Debug, Default)]
@@ -43,10 +44,24 @@ impl News {
             | Action::DeleteGroup { .. } => return,
         };
         for service in &step.services {
-            let (reason, message) = (reason.to_owned(), step.reason.clone());
-            let event = Event { kind: EventKind::Normal, reason, action, message };
+            let message = match &step.action {
+                Action::Authorize { instance, rules, .. } => format!("{} opened for {instance}", own(rules, service)),
+                Action::Revoke { instance, group, rules } => {
+                    let place = instance.as_ref().map_or(group.to_string(), ToString::to_string);
+                    format!("{} closed for {place}", own(rules, service))
+                }
+                _ => step.reason.clone(),
+            };
+            let event = Event { kind: EventKind::Normal, reason: reason.to_owned(), action, message };
             self.events.push((service.clone(), event));
         }
+    }
+
+    /// An object of the Service exists in a version that can't be read.
+    fn unreadable(&mut self, service: &ServiceKey, message: &str) {
+        let (reason, message) = ("Unreadable".to_owned(), format!("kept as it was last read: {message}"));
+        let event = Event { kind: EventKind::Warning, reason, action: "Read", message };
+        self.events.push((service.clone(), event));
     }
 
     /// The condition of a Service changes.
@@ -63,11 +78,20 @@ impl News {
     }
 }
 
+/// Those of the rules that are the Service's.
+fn own(rules: &BTreeMap<Rule, String>, service: &ServiceKey) -> String {
+    let own = rules.iter().filter(|(_, description)| described_service(description).as_ref() == Some(service));
+    own.map(|(rule, _)| rule.to_string()).collect::<Vec<_>>().join(", ")
+}
+
 impl Reconciler {
     /// The end of a round with nothing left to do: conditions, Events, metrics, and when to wake.
     pub(super) async fn finish(&mut self, snapshot: &Snapshot, plan: &Plan) -> Next {
         self.parts.cloud.poll_changes().await;
         self.memory.unsynced = self.parts.cloud.unsynced();
+        // What nobody wants any more can't fail any more.
+        self.memory.failures.retain(|target, _| plan.waiting.contains(target));
+        self.note_unreadable();
         let confirm = (!self.memory.unsynced.is_empty()).then(|| self.now().after(self.parts.timing.confirm));
         let mut changes: Vec<(ServiceKey, String, Option<Condition>)> = Vec::new();
         let mut states: BTreeMap<String, u64> = BTreeMap::new();
@@ -141,6 +165,22 @@ impl Reconciler {
             }
         }
         written
+    }
+
+    /// Tells once of each version of an object that can't be read.
+    fn note_unreadable(&mut self) {
+        let found = self.parts.cluster.unreadable();
+        for one in &found {
+            if self.unreadable.contains(one) {
+                continue;
+            }
+            warn!(self.parts.log, "can't read {} {}: {}", one.resource, one.key, one.message);
+            // The namespace of a node is empty.
+            if !one.key.namespace.is_empty() {
+                self.news.unreadable(&one.key, &one.message);
+            }
+        }
+        self.unreadable = found;
     }
 
     /// Sends the Events of this round. One that is lost is not missed: the condition says what is so.

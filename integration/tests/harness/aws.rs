@@ -16,10 +16,11 @@ use integration::{Result, shared};
 async fn send(proxy: &str, service: &str, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
     let client = Client::builder(TokioExecutor::new()).build_http();
     let credential = format!("AKIA-one/20260101/eu-west-1/{service}/aws4_request");
+    let content = if service == "route53" { "text/xml" } else { "application/x-www-form-urlencoded" };
     let request = Request::builder()
         .method(method)
         .uri(format!("{proxy}{path}"))
-        .header("content-type", "application/x-www-form-urlencoded")
+        .header("content-type", content)
         .header("authorization", format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"))
         .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))?;
     let answer = client.request(request).await?;
@@ -215,6 +216,30 @@ async fn a_gate_holds_the_nth_call_before_its_effect() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_gate_holds_every_answer_after_the_effect() -> Result<()> {
+    let (aws, proxy) = proxied().await?;
+    let network = aws.create_network().await?;
+    let create = |name: &str| format!("&GroupName={name}&GroupDescription=d&VpcId={}", network.vpc);
+    let mut gate = proxy.hold_all(When::After, |call| call.is_write());
+    let (one, two) = (create("one"), create("two"));
+    let held =
+        async { tokio::join!(ec2(&proxy, "CreateSecurityGroup", &one), ec2(&proxy, "CreateSecurityGroup", &two)) };
+    let test = async {
+        gate.holds(2).await?;
+        assert_eq!(ec2(&proxy, "DescribeInstances", "").await?.0, 200);
+        let names: Vec<String> = aws.security_groups().await?.into_iter().map(|group| group.name).collect();
+        assert!(["one", "two"].iter().all(|name| names.iter().any(|other| other == name)), "{names:?}");
+        assert!(proxy.calls().iter().filter(|call| call.is_write()).all(|call| call.answered.is_none()));
+        gate.release();
+        Ok::<_, integration::Error>(())
+    };
+    let ((one, two), tested) = tokio::join!(held, test);
+    tested?;
+    assert_eq!((one?.0, two?.0), (200, 200));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_held_call_arrives_after_its_caller_has_gone() -> Result<()> {
     let (aws, proxy) = proxied().await?;
     let network = aws.create_network().await?;
@@ -272,5 +297,88 @@ async fn canned_answers_come_as_they_are_asked_for_and_then_no_more() -> Result<
     let call = proxy.saw(mark, |call| call.answered.is_some()).await?;
     assert!(matches!(call.answered, Some((_, 0, By::CannedAfter))), "{call:?}");
     assert!(aws.security_groups().await?.iter().any(|group| group.name == "unknown"), "it took effect");
+    Ok(())
+}
+
+/// A batch of changes: action, name, type, TTL and values of each.
+fn batch(changes: &[(&str, &str, &str, u32, &[&str])]) -> String {
+    let changes: String = changes
+        .iter()
+        .map(|(action, name, kind, ttl, values)| {
+            let values: String =
+                values.iter().map(|v| format!("<ResourceRecord><Value>{v}</Value></ResourceRecord>")).collect();
+            format!(
+                "<Change><Action>{action}</Action><ResourceRecordSet><Name>{name}</Name><Type>{kind}</Type>\
+                 <TTL>{ttl}</TTL><ResourceRecords>{values}</ResourceRecords></ResourceRecordSet></Change>"
+            )
+        })
+        .collect();
+    format!(
+        "<ChangeResourceRecordSetsRequest xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\"><ChangeBatch>\
+         <Changes>{changes}</Changes></ChangeBatch></ChangeResourceRecordSetsRequest>"
+    )
+}
+
+#[tokio::test]
+async fn change_batches_are_judged_as_aws_judges_them() -> Result<()> {
+    let (aws, proxy) = proxied().await?;
+    let zone = aws.create_zone("my-org.com.").await?;
+    let path = format!("/2013-04-01/hostedzone/{}/rrset/", zone.id);
+    let change = async |changes: &[(&str, &str, &str, u32, &[&str])]| {
+        send(proxy.url(), "route53", "POST", &path, &batch(changes)).await
+    };
+    let a = |ttl: i64, values: &[&str]| Record::new("a.my-org.com.", "A", ttl, values);
+    let z = Record::new("z.my-org.com.", "TXT", 60, &["\"z\""]);
+    let refused = async |changes: &[(&str, &str, &str, u32, &[&str])], why: &str| -> Result<()> {
+        let before = aws.records(&zone).await?;
+        let (status, body) = change(changes).await?;
+        assert_eq!(status, 400, "{body}");
+        assert!(body.contains("<InvalidChangeBatch ") && body.contains(why), "{body}");
+        assert_eq!(aws.records(&zone).await?, before, "nothing of a refused batch takes effect");
+        Ok(())
+    };
+
+    // A record that sorts last: with one, moto would refuse what it has seen before.
+    aws.create_record(&zone, &z).await?;
+    let (status, body) = change(&[("CREATE", "a.my-org.com", "A", 60, &["1.1.1.1", "2.2.2.2"])]).await?;
+    assert_eq!(status, 200, "{body}");
+    refused(&[("CREATE", "A.my-org.com.", "A", 60, &["3.3.3.3"])], "it already exists").await?;
+    refused(&[("DELETE", "b.my-org.com.", "A", 60, &["1.1.1.1"])], "it was not found").await?;
+    let others = "do not match the current values";
+    refused(&[("DELETE", "a.my-org.com.", "A", 61, &["1.1.1.1", "2.2.2.2"])], others).await?;
+    refused(&[("DELETE", "a.my-org.com.", "A", 60, &["1.1.1.1"])], others).await?;
+    refused(
+        &[("CREATE", "b.my-org.com.", "A", 60, &["1.1.1.1"]), ("CREATE", "b.my-org.com.", "A", 60, &["1.1.1.1"])],
+        "it already exists",
+    )
+    .await?;
+    refused(
+        &[("CREATE", "b.my-org.com.", "A", 60, &["1.1.1.1"]), ("DELETE", "c.my-org.com.", "A", 60, &["1.1.1.1"])],
+        "it was not found",
+    )
+    .await?;
+    refused(&[("CREATE", "a.my-org.com.", "CNAME", 60, &["z.my-org.com"])], "conflicts").await?;
+
+    // There and back again, in any order of the values.
+    let swap = |from: &'static [&'static str], to: &'static [&'static str]| {
+        [("DELETE", "a.my-org.com.", "A", 60, from), ("CREATE", "a.my-org.com.", "A", 60, to)]
+    };
+    let (status, body) = change(&swap(&["2.2.2.2", "1.1.1.1"], &["3.3.3.3"])).await?;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(aws.records(&zone).await?, [a(60, &["3.3.3.3"]), z.clone()]);
+    refused(&swap(&["2.2.2.2", "1.1.1.1"], &["4.4.4.4"]), others).await?;
+    assert_eq!(change(&swap(&["3.3.3.3"], &["1.1.1.1", "2.2.2.2"])).await?.0, 200);
+    assert_eq!(change(&swap(&["1.1.1.1", "2.2.2.2"], &["1.1.1.1", "2.2.2.2"])).await?.0, 200);
+    assert_eq!(aws.records(&zone).await?, [a(60, &["1.1.1.1", "2.2.2.2"]), z.clone()]);
+    assert_eq!(change(&[("UPSERT", "a.my-org.com.", "A", 30, &["1.1.1.1"])]).await?.0, 200);
+    let text = "&quot;heritage=x,a=&amp;&quot;";
+    let both: [(&str, &str, &str, u32, &[&str]); 2] =
+        [("DELETE", "a.my-org.com.", "A", 30, &["1.1.1.1"]), ("CREATE", "*.my-org.com.", "TXT", 30, &[text])];
+    assert_eq!(change(&both).await?.0, 200);
+    assert_eq!(aws.records(&zone).await?.len(), 2);
+    // AWS spells the star so.
+    assert_eq!(change(&[("DELETE", "\\052.my-org.com.", "TXT", 30, &[text])]).await?.0, 200);
+    assert_eq!(change(&[("CREATE", "a.my-org.com.", "A", 60, &["1.1.1.1", "2.2.2.2"])]).await?.0, 200);
+    assert_eq!(aws.records(&zone).await?, [a(60, &["1.1.1.1", "2.2.2.2"]), z]);
     Ok(())
 }

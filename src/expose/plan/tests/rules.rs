@@ -459,3 +459,68 @@ fn services_that_share_a_hostname_share_nodes_and_the_name_waits_for_both() {
     assert_eq!(world.listed("turn.example.com").len(), 1, "{steps:?}");
     assert_eq!(world.plan().steps, []);
 }
+
+/// A Service of another namespace, made as the test says.
+fn elsewhere(world: &mut World, name: &str, created: i64, hostname: &str) -> ServiceKey {
+    let here = world.add_service(name, 7000, &[("hostname", hostname)]);
+    let mut service = world.snapshot.services.remove(&here).unwrap();
+    service.key = ServiceKey::new("elsewhere", name);
+    service.created = created;
+    let key = service.key.clone();
+    world.snapshot.services.insert(key.clone(), service);
+    key
+}
+
+#[test]
+fn a_name_that_a_service_of_another_namespace_asks_for_goes_to_the_elder() {
+    let mut world = World::new(3);
+    let younger = world.add_service("younger", 6315, &[("hostname", "a.example.com")]);
+    let elder = elsewhere(&mut world, "elder", -5, "a.example.com");
+    world.settle();
+    assert!(world.service(&younger).external_ips.is_empty());
+    assert!(!world.service(&elder).external_ips.is_empty());
+    let condition = world.condition(&younger).unwrap();
+    assert!(condition.reason == "HostnameTaken" && condition.message.contains("elsewhere/elder"), "{condition:?}");
+}
+
+#[test]
+fn a_name_that_is_held_is_lost_to_no_other_namespace_as_long_as_it_is_asked_for() {
+    let mut world = World::new(3);
+    let holder = world.add_service("holder", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    let elder = elsewhere(&mut world, "elder", -5, "a.example.com");
+    assert_eq!(world.settle(), [""; 0]);
+    assert_eq!(world.condition(&elder).unwrap().reason, "HostnameTaken");
+    world.annotate(&holder, "maxips", Some("none"));
+    assert_eq!(world.settle(), [""; 0], "what can't be read keeps what it has");
+    world.snapshot.services.remove(&holder);
+    world.settle();
+    assert!(!world.service(&elder).external_ips.is_empty(), "given up, it goes to the next");
+    assert_eq!(world.plan().steps, []);
+}
+
+#[test]
+fn a_service_that_exists_but_cannot_be_read_keeps_all_it_has() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.snapshot.services.remove(&key);
+    world.snapshot.unreadable.insert(key.clone());
+    assert_eq!(world.settle(), [""; 0]);
+    world.snapshot.unreadable.clear();
+    world.settle();
+    assert!(world.is_clean());
+}
+
+#[test]
+fn a_node_that_exists_but_cannot_be_read_is_not_gone() {
+    let mut world = World::new(1);
+    world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    let node = world.snapshot.nodes.pop_first().unwrap();
+    world.snapshot.unreadable_nodes = true;
+    assert_eq!(world.settle(), [""; 0]);
+    world.snapshot.nodes.insert(node.0, node.1);
+    world.snapshot.unreadable_nodes = false;
+    assert_eq!(world.settle(), [""; 0]);
+}
