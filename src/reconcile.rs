@@ -8,6 +8,8 @@
 mod once;
 mod report;
 mod round;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -100,12 +102,14 @@ pub struct Reconciler {
     unreadable: Vec<Unreadable>,
     /// What is to be told when the round is over.
     news: report::News,
-    /// What of all that is asked for the last round found to be otherwise, in words for people.
-    unmet: Vec<String>,
-    /// Rounds in a row whose conditions were not all written.
-    untold: u32,
+    /// Who asks and can't be served, as of the last round, in words for people.
+    rejected: Vec<String>,
+    /// Rounds in a row in which some condition could not be written.
+    failed_conditions: u32,
+    /// When those conditions are tried again.
+    conditions_at: Option<Moment>,
     /// The last plan of a dry run, so that it is told once.
-    told: Vec<String>,
+    told: Option<Vec<String>>,
 }
 
 /// What comes after a round.
@@ -132,9 +136,10 @@ impl Reconciler {
             full_at: None,
             unreadable: Vec::new(),
             news: report::News::default(),
-            unmet: Vec::new(),
-            untold: 0,
-            told: Vec::new(),
+            rejected: Vec::new(),
+            failed_conditions: 0,
+            conditions_at: None,
+            told: None,
         }
     }
 
@@ -230,6 +235,8 @@ impl Reconciler {
         self.memory = Memory::default();
         self.nodes.clear();
         self.failed_rounds = 0;
+        // What happened in a former term is old by now.
+        self.news = report::News::default();
     }
 
     fn now(&self) -> Moment {

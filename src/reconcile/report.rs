@@ -5,17 +5,25 @@ use std::collections::BTreeMap;
 use futures::StreamExt;
 use slog::{debug, info, warn};
 
-use super::round::CONCURRENT_PATCHES;
+use super::round::{CONCURRENT_PATCHES, patience_asked};
 use super::{Next, Reconciler};
 use crate::cluster::{Class, EventKind};
 use crate::expose::firewall::described_service;
 use crate::expose::plan::desire;
-use crate::expose::{Action, Condition, Plan, Reason, Rule, ServiceKey, Snapshot, Step, report};
+use crate::expose::{Action, Condition, Plan, Reason, Rejection, Rule, ServiceKey, Snapshot, Step, report};
 
 /// What happened in a round, by Service, to be told when it is over.
 #[derive(Debug, Default)]
 pub(super) struct News {
     events: Vec<(ServiceKey, Event)>,
+}
+
+/// A condition that differs from the one that is wanted.
+struct Change {
+    service: ServiceKey,
+    uid: String,
+    before: Option<Condition>,
+    after: Option<Condition>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,9 +101,9 @@ impl Reconciler {
         self.memory.failures.retain(|target, _| plan.waiting.contains(target));
         self.note_unreadable();
         let confirm = (!self.memory.unsynced.is_empty()).then(|| self.now().after(self.parts.timing.confirm));
-        let mut changes: Vec<(ServiceKey, String, Option<Condition>)> = Vec::new();
+        let wake = [plan.wake_at, confirm, self.parts.cloud.due_at()].into_iter().flatten().min();
+        let mut changes: Vec<Change> = Vec::new();
         let mut states: BTreeMap<String, u64> = BTreeMap::new();
-        self.unmet.clear();
         {
             let observed = self.parts.cloud.observed();
             let desired = desire(snapshot, observed, &self.parts.settings, &self.memory, self.now());
@@ -103,68 +111,64 @@ impl Reconciler {
                 let condition = report::condition(service, &desired, &self.memory);
                 if let Some(condition) = &condition {
                     *states.entry(condition.reason.clone()).or_default() += 1;
-                    self.unmet.extend(unmet(key, condition));
                 }
                 if condition == service.ready || !self.parts.settings.in_scope(key) {
                     continue;
                 }
-                if let Some(condition) = &condition {
-                    self.news.transition(key, service.ready.as_ref(), condition);
-                }
-                changes.push((key.clone(), service.uid.clone(), condition));
+                let (service, uid, before) = (key.clone(), service.uid.clone(), service.ready.clone());
+                changes.push(Change { service, uid, before, after: condition });
             }
+            let told = |rejection: &Rejection| format!("{}: {}", rejection.service, rejection.message);
+            self.rejected = desired.rejections.values().map(told).collect();
             self.parts.metrics.observed(&states, &desired, observed, &self.parts.settings);
         }
         self.parts.metrics.planned(plan);
-        let written = self.write_conditions(&changes).await;
+        let leading = self.write_conditions(&changes).await;
         self.tell(snapshot).await;
-        // What wasn't told is told soon, and not when something else changes.
-        let retell = match written {
-            Written::All => {
-                self.untold = 0;
-                None
-            }
-            Written::Partly => {
-                self.untold = self.untold.saturating_add(1);
-                Some(self.now().after(self.backoff(self.untold)))
-            }
-            Written::NotLeader => return Next::Lost,
-        };
-        Next::Wait([plan.wake_at, confirm, self.parts.cloud.due_at(), retell].into_iter().flatten().min())
+        let wake = [wake, self.conditions_at].into_iter().flatten().min();
+        if leading { Next::Wait(wake) } else { Next::Lost }
     }
 
-    async fn write_conditions(&self, changes: &[(ServiceKey, String, Option<Condition>)]) -> Written {
-        let cluster = self.parts.cluster.as_ref();
-        let writes = changes.iter().map(|(key, uid, condition)| async move {
-            (key, condition, cluster.set_condition(key, uid, condition.as_ref()).await)
+    /// Writes conditions; those that could not be written are tried again soon, since no change may tell of them.
+    async fn write_conditions(&mut self, changes: &[Change]) -> bool {
+        let cluster = self.parts.cluster.clone();
+        let cluster = cluster.as_ref();
+        let writes = changes.iter().map(|change| async move {
+            (change, cluster.set_condition(&change.service, &change.uid, change.after.as_ref()).await)
         });
         let mut results = futures::stream::iter(writes).buffer_unordered(CONCURRENT_PATCHES);
-        let mut written = Written::All;
-        while let Some((key, condition, result)) = results.next().await {
-            let error = match (result, condition) {
+        let mut leading = true;
+        let mut patience = None;
+        let mut problem = None;
+        while let Some((change, result)) = results.next().await {
+            match (result, &change.after) {
                 (Ok(()), Some(condition)) => {
-                    info!(self.parts.log, "{}", condition.message;
-                        "service" => key.to_string(), "ready" => condition.ready, "reason" => &condition.reason);
-                    continue;
+                    info!(self.parts.log, "{}", condition.message; "service" => change.service.to_string(),
+                        "ready" => condition.ready, "reason" => &condition.reason);
+                    // Only what is written is told: else it would be told again with the next try.
+                    self.news.transition(&change.service, change.before.as_ref(), condition);
                 }
-                (Ok(()), None) => continue,
-                (Err(error), _) => error,
-            };
-            match error.class {
-                Class::NotLeader => written = Written::NotLeader,
-                // The Service changed or is gone: the watch will say so.
-                Class::Changed | Class::NotFound => {}
-                _ if written == Written::All => written = Written::Partly,
-                _ => {}
-            }
-            // Without the condition nobody else would ever hear of a permission that is missing.
-            if error.class == Class::Denied {
-                warn!(self.parts.log, "the condition was not written: {}", error; "service" => key.to_string());
-            } else {
-                debug!(self.parts.log, "the condition was not written: {}", error; "service" => key.to_string());
+                (Ok(()), None) => {}
+                (Err(error), _) => {
+                    leading &= error.class != Class::NotLeader;
+                    patience = patience.max(Some(patience_asked(&error)));
+                    debug!(self.parts.log, "the condition was not written: {}", error;
+                        "service" => change.service.to_string());
+                    // The Service may be gone by now, or another one.
+                    if !matches!(error.class, Class::NotLeader | Class::NotFound | Class::Changed) {
+                        problem = Some(error);
+                    }
+                }
             }
         }
-        written
+        // One line a round: all of them tend to fail for the same reason.
+        if let Some(error) = problem {
+            warn!(self.parts.log, "conditions were not written: {}", error);
+        }
+        self.failed_conditions = patience.map_or(0, |_| self.failed_conditions.saturating_add(1));
+        self.conditions_at =
+            patience.map(|patience| self.now().after(self.backoff(self.failed_conditions).max(patience)));
+        leading
     }
 
     /// Tells once of each version of an object that can't be read.
@@ -193,35 +197,15 @@ impl Reconciler {
         });
         let mut results = futures::stream::iter(sends).buffer_unordered(CONCURRENT_PATCHES);
         while let Some(result) = results.next().await {
-            match result {
-                Ok(()) => {}
-                // Nobody else would ever hear of a permission that is missing.
-                Err(error) if error.class == Class::Denied => {
-                    warn!(self.parts.log, "an Event was not written: {}", error);
-                }
-                Err(error) => debug!(self.parts.log, "an Event was not written: {}", error),
+            if let Err(error) = result {
+                debug!(self.parts.log, "an Event was not written: {}", error);
             }
         }
     }
 
-    /// What of all that is asked for is not so as of the last round, in words for people.
+    /// What of all that is asked for is not so, as of the last round, in words for people.
     pub(super) fn failing(&self) -> Vec<String> {
-        let told = |message: &str| self.unmet.iter().any(|unmet| unmet.contains(message));
-        let failures = self.memory.failures.values().map(|failure| failure.message.clone());
-        failures.filter(|message| !told(message)).chain(self.unmet.iter().cloned()).collect()
+        let failed = self.memory.failures.values().map(|failure| failure.message.clone());
+        failed.chain(self.rejected.iter().cloned()).collect()
     }
-}
-
-/// What became of the conditions of a round.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Written {
-    All,
-    Partly,
-    NotLeader,
-}
-
-/// What a condition says that is not as asked for, and that time alone won't mend.
-fn unmet(service: &ServiceKey, condition: &Condition) -> Option<String> {
-    let fine = [Reason::Synced, Reason::Progressing].iter().any(|reason| condition.reason == reason.to_string());
-    (!fine).then(|| format!("{service}: {} ({})", condition.message, condition.reason))
 }

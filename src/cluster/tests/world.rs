@@ -46,7 +46,7 @@ impl slog::Drain for Lines {
     }
 }
 
-/// A Service that asks to be exposed under `<name>.example.com`, UDP port 27960.
+/// A Service that asks to be exposed under `<name>.example.com`.
 pub(crate) fn asking(name: &str) -> Value {
     let mut service = plain(name);
     service["metadata"]["annotations"] =
@@ -54,12 +54,13 @@ pub(crate) fn asking(name: &str) -> Value {
     service
 }
 
-/// A Service that doesn't ask.
+/// A Service that doesn't ask, on an UDP port of its own: 27960 for `quake`.
 pub(crate) fn plain(name: &str) -> Value {
+    let port = 27960 - 535 + name.bytes().map(u64::from).sum::<u64>();
     json!({
         "apiVersion": "v1", "kind": "Service",
         "metadata": {"namespace": "games", "name": name, "creationTimestamp": "2026-01-02T03:04:05Z"},
-        "spec": {"type": "ClusterIP", "clusterIP": "10.96.0.7", "ports": [{"port": 27960, "protocol": "UDP"}]},
+        "spec": {"type": "ClusterIP", "clusterIP": "10.96.0.7", "ports": [{"port": port, "protocol": "UDP"}]},
     })
 }
 
