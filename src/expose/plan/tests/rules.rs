@@ -193,6 +193,21 @@ fn the_last_node_that_is_gone_takes_the_name_with_it_even_if_the_service_asks() 
 }
 
 #[test]
+fn a_frozen_service_leaves_nothing_open_on_an_instance_whose_node_is_gone() {
+    for ttl in [None, Some("soon")] {
+        let mut world = World::new(1);
+        let key = world.add_service("a", 6315, SIMPLE);
+        world.settle();
+        world.annotate(&key, "ttl", ttl);
+        world.snapshot.nodes.remove("n1");
+        world.settle();
+        assert!(!world.condition(&key).unwrap().ready);
+        assert!(world.is_clean(), "{:?}", world.observed.groups);
+        assert_eq!(world.instance(1).groups, [GroupId("sg-nodes".into())]);
+    }
+}
+
+#[test]
 fn a_changed_public_address_replaces_the_old_one_in_one_change() {
     let mut world = World::new(1);
     world.add_service("a", 6315, SIMPLE);
