@@ -9,7 +9,7 @@ use super::super::{
     Drain, Exposure, FieldOwner, InstanceId, Memory, Moment, Observed, Placement, PrivateIp, PublicIp, Reason,
     Rejection, Rule, Service, ServiceKey, Settings, Snapshot, annotations, firewall, placement,
 };
-use super::Publication;
+use super::{Publication, name_claims};
 
 /// For how long the refusal of a dry run is believed, before it is tried again.
 const TRIAL_BELIEVED: std::time::Duration = std::time::Duration::from_secs(300);
@@ -66,6 +66,7 @@ pub fn desire<'a>(
         }
     }
 
+    name_claims::settle(&mut exposures, &mut rejections, &names, settings);
     let mut published: BTreeMap<ServiceKey, BTreeSet<PublicIp>> = BTreeMap::new();
     for name in names.values() {
         published.entry(name.service.clone()).or_default().extend(name.public_ips());

@@ -474,3 +474,67 @@ fn services_that_share_a_hostname_share_nodes_and_the_name_waits_for_both() {
     assert_eq!(world.listed("turn.example.com").len(), 1, "{steps:?}");
     assert_eq!(world.plan().steps, []);
 }
+
+#[test]
+fn a_hostname_of_another_namespace_is_refused_and_who_has_it_keeps_it() {
+    let mut world = World::new(2);
+    let first = world.add_service("a", 6315, SIMPLE);
+    world.settle();
+    // Even an elder one, which begins to ask later.
+    let other = ServiceKey::new("elsewhere", "b");
+    let mut service = world.service(&first).clone();
+    service = Service {
+        key: other.clone(),
+        uid: "uid-b".into(),
+        created: 1,
+        ports: vec![Port { protocol: Protocol::Udp, number: 7000 }],
+        external_ips: Vec::new(),
+        external_ips_owner: FieldOwner::Nobody,
+        owns_fields: false,
+        ..service
+    };
+    world.snapshot.services.insert(other.clone(), service);
+    assert_eq!(world.settle(), Vec::<String>::new());
+    let condition = world.condition(&other).unwrap();
+    assert!(condition.reason == "HostnameTaken" && condition.message.contains("games/a"), "{condition:?}");
+    assert_eq!(world.condition(&first).unwrap().reason, "Synced");
+
+    // With an annotation that turned bad it still has what it has.
+    world.annotate(&first, "ttl", Some("soon"));
+    assert_eq!(world.settle(), Vec::<String>::new());
+    assert_eq!(world.condition(&other).unwrap().reason, "HostnameTaken");
+
+    world.annotate(&first, "hostname", None);
+    world.settle();
+    assert_eq!(world.condition(&other).unwrap().reason, "Synced");
+}
+
+#[test]
+fn of_two_namespaces_that_ask_for_a_new_hostname_the_elder_gets_it() {
+    let mut world = World::new(2);
+    let younger = world.add_service("a", 6315, SIMPLE);
+    let elder = ServiceKey::new("zoo", "b");
+    let service = Service { key: elder.clone(), uid: "uid-b".into(), created: 1, ..world.service(&younger).clone() };
+    world.snapshot.services.insert(elder.clone(), service);
+    world.settle();
+    assert_eq!(world.condition(&elder).unwrap().reason, "Synced");
+    assert_eq!(world.condition(&younger).unwrap().reason, "HostnameTaken");
+}
+
+#[test]
+fn a_hostname_of_a_namespace_that_is_not_served_is_refused() {
+    let mut world = World::new(1);
+    world.add_service("a", 6315, SIMPLE);
+    world.settle();
+    let before = world.observed.records.clone();
+    let key = ServiceKey::new("elsewhere", "b");
+    let service = Service { key: key.clone(), ..world.service(&ServiceKey::new("games", "a")).clone() };
+    world.snapshot.services = BTreeMap::from([(
+        key.clone(),
+        Service { external_ips: Vec::new(), external_ips_owner: FieldOwner::Nobody, owns_fields: false, ..service },
+    )]);
+    world.settings.namespace = Some("elsewhere".into());
+    world.settle();
+    assert_eq!(world.observed.records, before);
+    assert_eq!(world.condition(&key).unwrap().reason, "HostnameTaken");
+}
