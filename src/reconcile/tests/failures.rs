@@ -63,6 +63,9 @@ async fn an_unknown_outcome_at_aws_is_read_again_before_the_next_decision() {
                 journal[lost + 1..].iter().find(|line| !line.starts_with("Describe") && !line.starts_with("List"));
             let until = journal.iter().rposition(|line| Some(line) == then).unwrap();
             assert!(journal[lost..until].iter().any(|line| line == read), "{operation} {fault:?} {journal:#?}");
+            assert!(journal.iter().all(|line| !line.starts_with("Event Failed")), "it is no failure: {journal:#?}");
+            let lost = world.sent_at(operation);
+            assert!(lost.elapsed() <= secs(2), "it is read at once: {operation} {fault:?} {:?}", lost.elapsed());
             let groups = world.aws.state().ec2.groups.len();
             assert_eq!(groups, 2, "{operation} {fault:?}");
         }

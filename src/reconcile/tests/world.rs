@@ -33,7 +33,7 @@ pub(super) struct World {
     pub leases: Leases,
     pub lines: Lines,
     /// AWS calls that have been sent, answered or not.
-    sent: Arc<Mutex<Vec<&'static str>>>,
+    sent: Arc<Mutex<Vec<(&'static str, Instant)>>>,
     slow: Arc<Mutex<BTreeMap<&'static str, Duration>>>,
     /// Whether accepted changes reach Route 53's servers at once.
     pub insync: Arc<Mutex<bool>>,
@@ -73,7 +73,7 @@ impl World {
         Transport::new(tower::service_fn(move |request: http::Request<bytes::Bytes>| {
             let (inner, aws, journal) = (aws.transport(), aws.clone(), journal.clone());
             let operation = request.extensions().get::<Attempt>().unwrap().operation;
-            sent.lock().unwrap().push(operation);
+            sent.lock().unwrap().push((operation, Instant::now()));
             let wait = slow.lock().unwrap().get(operation).copied().unwrap_or_default();
             let insync = insync.clone();
             // What is sent arrives, whether or not somebody waits for the answer.
@@ -108,7 +108,12 @@ impl World {
 
     /// How often AWS was asked to do this.
     pub fn sent(&self, operation: &str) -> usize {
-        self.sent.lock().unwrap().iter().filter(|sent| **sent == operation).count()
+        self.sent.lock().unwrap().iter().filter(|(sent, _)| *sent == operation).count()
+    }
+
+    /// When AWS was first asked to do this.
+    pub fn sent_at(&self, operation: &str) -> Instant {
+        self.sent.lock().unwrap().iter().find(|(sent, _)| *sent == operation).unwrap().1
     }
 
     pub async fn until(&self, what: &str, so: impl Fn() -> bool) {
