@@ -357,6 +357,6 @@ fn set(object: &mut Value, (section, key): &Field, value: Option<Value>) {
     };
     match value {
         Some(value) => map[key] = value,
-        None => _ = map.as_object_mut().unwrap().remove(key),
+        None => _ = map.as_object_mut().and_then(|map| map.remove(key)),
     }
 }
