@@ -46,6 +46,9 @@ pub struct World {
 /// How many AWS calls are under way at once.
 const CONCURRENT_AWS_CALLS: usize = 8;
 
+/// No write to AWS or to the API server is awaited for longer; a successor by expiry waits as long before its first.
+const LONGEST_WRITE: Duration = Duration::from_secs(5);
+
 /// How long the probes go on answering while the last write is waited for and the Lease is released.
 const LINGER: Duration = Duration::from_secs(20);
 
@@ -58,7 +61,8 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
     let World { kube, lease: lease_client, aws, listener, environment, clock, random, log } = world;
     let holder = holder_id(config.pod_name.as_deref().unwrap_or("external-ips"), random.as_ref());
     let namespace = config.lease.namespace.clone().unwrap_or_else(|| lease_client.default_namespace().to_owned());
-    let lease = LeaseSettings::new(&namespace, &config.lease.name, &holder).with_duration(config.lease.duration);
+    let mut lease = LeaseSettings::new(&namespace, &config.lease.name, &holder).with_duration(config.lease.duration);
+    lease.write_timeout = lease.write_timeout.min(LONGEST_WRITE);
     lease.check()?;
     info!(log, "starting"; "version" => env!("CARGO_PKG_VERSION"), "cluster" => &config.settings.cluster,
         "identity" => &holder, "lease" => format!("{namespace}/{}", config.lease.name));

@@ -251,7 +251,7 @@ impl Cage {
             && let Some(claim) = &mut state.claim
         {
             claim.uid.clone_from(&record.uid);
-            let confirmed = Confirmed { sent, first_write: claim.first_write, new_claim: free != Free::Ours };
+            let confirmed = Confirmed { sent, first_write: claim.first_write };
             state.confirmed = Some((confirmed, free));
         }
         self.see(&mut state, record);

@@ -250,7 +250,8 @@ async fn a_leader_that_is_paused_past_its_lease_writes_nothing_more() -> Result<
     two.terminate()?;
     assert_eq!(two.end().await?.code(), Some(0));
     eventually("the first one leads again", terms, |terms| *terms == 2).await?;
-    change_ttl(&world, 60).await?;
+    // (moto refuses a record set that was there before, even in the batch that replaces it.)
+    change_ttl(&world, 180).await?;
     is_well(&one)
 }
 
