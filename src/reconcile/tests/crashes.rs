@@ -67,7 +67,7 @@ fn shrunken(world: &World) -> bool {
 
 async fn run(world: &World, who: &str, done: impl Fn(&World) -> bool) -> Process {
     let process = world.process(who).run();
-    world.until("all is as asked for", || done(world)).await;
+    world.brought(done).await;
     world.pass(secs(1)).await;
     process
 }

@@ -156,6 +156,17 @@ impl World {
         }
     }
 
+    /// Waits until all is as it should be, looking seldom.
+    pub async fn brought(&self, about: impl Fn(&World) -> bool) {
+        for _ in 0..900 {
+            self.pass(secs(1)).await;
+            if about(self) {
+                return;
+            }
+        }
+        panic!("not within 15 minutes\n{:#?}", self.lines.all());
+    }
+
     pub async fn pass(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }
@@ -238,7 +249,7 @@ impl World {
     /// A process that leads and has brought these Services about; the journal is empty.
     pub async fn converged(&self, services: &[&str]) -> Process {
         let process = self.process("a").run();
-        self.until("all is as asked for", || services.iter().all(|name| self.synced(name))).await;
+        self.brought(|world| services.iter().all(|name| world.synced(name))).await;
         self.pass(secs(5)).await;
         self.journal();
         process
