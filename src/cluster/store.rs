@@ -7,11 +7,15 @@ use super::objects::{Identity, Key};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+/// Lists that are older than what was seen before are refused for so long. After that the history itself has been
+/// rewound (etcd restored from a backup): lists are reads of the latest state, and the view is too old to decide on.
+const REWOUND: Duration = Duration::from_secs(180);
+
 /// A list that lost more objects than this, and more than half, is asked for twice.
 const FEW: usize = 5;
 
 /// Whether version `a` is older than version `b`.
-fn older(a: &str, b: &str) -> bool {
+pub(super) fn older(a: &str, b: &str) -> bool {
     match (a.parse::<u64>(), b.parse::<u64>()) {
         (Ok(a), Ok(b)) => a < b,
         _ => false,
@@ -57,13 +61,22 @@ pub(super) struct Store<T> {
     complete: bool,
     highest: Option<u64>,
     alive_at: Option<Duration>,
+    /// Since when all lists have been refused for their age.
+    refused_since: Option<Duration>,
     /// What the last list, not yet believed, said to be gone.
     suspicion: Option<BTreeSet<Key>>,
 }
 
 impl<T> Default for Store<T> {
     fn default() -> Store<T> {
-        Store { items: BTreeMap::new(), complete: false, highest: None, alive_at: None, suspicion: None }
+        Store {
+            items: BTreeMap::new(),
+            complete: false,
+            highest: None,
+            alive_at: None,
+            refused_since: None,
+            suspicion: None,
+        }
     }
 }
 
@@ -160,12 +173,20 @@ impl<T: PartialEq> Store<T> {
         self.items.remove(key).is_some()
     }
 
-    /// Takes a complete list for the view. `floor`: the highest resource version seen when the list was asked for.
-    pub fn replace(&mut self, listing: Listing<T>, floor: Option<u64>) -> Replaced {
+    /// Takes a complete list, read at `now`, for the view. `floor`: the highest resource version seen when the list was
+    /// asked for.
+    pub fn replace(&mut self, listing: Listing<T>, floor: Option<u64>, now: Duration) -> Replaced {
         let version = listing.version.parse::<u64>().ok();
         if version.is_some_and(|v| floor.is_some_and(|f| v < f)) {
-            return Replaced::Older;
+            let since = *self.refused_since.get_or_insert(now);
+            if now.saturating_sub(since) < REWOUND {
+                return Replaced::Older;
+            }
+            // No version from before says anything any more.
+            self.highest = None;
+            self.items.values_mut().for_each(|entry| entry.version.clear());
         }
+        self.refused_since = None;
         let listed: BTreeSet<&Key> = listing.items.iter().map(|(i, _)| &i.key).collect();
         let gone: BTreeSet<Key> = self
             .items

@@ -8,7 +8,7 @@
 use super::call;
 use super::error::{Failure, Status};
 use super::objects::{Line, Page, Resource, bookmark, identity};
-use super::store::{Listing, Replaced, Store};
+use super::store::{Listing, Replaced, Store, older};
 use super::{Cluster, State};
 use crate::clock::{Random, jittered};
 use bytes::{Buf, BytesMut};
@@ -27,6 +27,9 @@ const PERIOD: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A watch that lasted so long did its work, even if nothing happened.
 const USEFUL: Duration = Duration::from_secs(10);
+/// After so many watches in a row that ended in order and said nothing, not even a bookmark, the list is read again:
+/// a server whose history was rewound has nothing to say to a watch from its former future.
+const MUTE: u32 = 12;
 /// After so many useless watches in a row the list is read again.
 const USELESS: u32 = 3;
 /// No object comes near this size: etcd takes 1.5 MB.
@@ -76,6 +79,7 @@ impl Cluster {
         let mut at: Option<String> = None;
         let mut failures = 0;
         let mut silent = 0;
+        let mut mute = 0;
         let mut closed_well = false;
         loop {
             let started = self.clock.monotonic();
@@ -97,6 +101,7 @@ impl Cluster {
             let elapsed = self.clock.monotonic().saturating_sub(started);
             closed_well = matches!(ended.how, End::Closed);
             let mut wait = Duration::ZERO;
+            mute = if ended.heard { 0 } else { mute + 1 };
             if ended.heard || (closed_well && elapsed >= USEFUL) {
                 failures = 0;
                 silent = 0;
@@ -126,8 +131,9 @@ impl Cluster {
                     failures = failures.max(1);
                 }
             }
-            if failures > 0 && failures.is_multiple_of(USELESS) {
+            if (failures > 0 && failures.is_multiple_of(USELESS)) || mute >= MUTE {
                 at = None;
+                mute = 0;
             }
             let pause = pause(failures, elapsed, self.random.as_ref());
             tokio::time::sleep(pause.max(wait)).await;
@@ -172,7 +178,7 @@ impl Cluster {
         let now = self.clock.monotonic();
         let replaced = self.with(|s| {
             let store = T::store(s);
-            let replaced = store.replace(listing, floor);
+            let replaced = store.replace(listing, floor, now);
             if let Replaced::Applied(_) = replaced {
                 store.alive(now);
             }
@@ -259,12 +265,8 @@ impl Cluster {
         let mut heard = false;
         let body = match call::stream(&self.client, &uri).await {
             Ok(body) => body,
-            Err(failure) if failure.is_gone() => {
-                return Ended { how: End::Gone, heard };
-            }
-            Err(failure) => {
-                return Ended { how: End::Failed(failure), heard };
-            }
+            Err(failure) if failure.is_gone() => return Ended { how: End::Gone, heard },
+            Err(failure) => return Ended { how: End::Failed(failure), heard },
         };
         if alive {
             // The one before ended in an orderly way and this one was accepted: nothing was missed so far.
@@ -275,16 +277,10 @@ impl Cluster {
         let mut searched = 0;
         loop {
             let chunk = match tokio::time::timeout(SILENCE, futures::StreamExt::next(&mut body)).await {
-                Err(_) => {
-                    return Ended { how: End::Silent, heard };
-                }
+                Err(_) => return Ended { how: End::Silent, heard },
                 // Half a line at the end is dropped: it comes again with the next watch.
-                Ok(None) => {
-                    return Ended { how: End::Closed, heard };
-                }
-                Ok(Some(Err(e))) => {
-                    return Ended { how: End::Failed(Failure::Transport(e)), heard };
-                }
+                Ok(None) => return Ended { how: End::Closed, heard },
+                Ok(Some(Err(e))) => return Ended { how: End::Failed(Failure::Transport(e)), heard },
                 Ok(Some(Ok(chunk))) => chunk,
             };
             buffer.extend_from_slice(&chunk);
@@ -319,6 +315,11 @@ impl Cluster {
         match line.kind.as_str() {
             "BOOKMARK" => {
                 if let Some(mark) = bookmark(line.object.get()) {
+                    // The server is behind what it has told: a watch from here would wait for it to catch up.
+                    if older(&mark, version) {
+                        self.counters.add(T::NAME, "rewound");
+                        return Err(End::Gone);
+                    }
                     self.with(|s| T::store(s).saw(&mark));
                     *version = mark;
                 }

@@ -7,7 +7,7 @@ use slog::{debug, info, warn};
 
 use super::round::{CONCURRENT_PATCHES, patience_asked};
 use super::{Next, Reconciler};
-use crate::cluster::{Class, EventKind};
+use crate::cluster::{Class, EventKind, Unreadable};
 use crate::expose::firewall::described_service;
 use crate::expose::plan::desire;
 use crate::expose::{Action, Condition, Plan, Reason, Rejection, Rule, ServiceKey, Snapshot, Step, report};
@@ -28,6 +28,8 @@ struct Change {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Event {
+    /// Of the Service, where the snapshot may not tell.
+    uid: Option<String>,
     kind: EventKind,
     reason: String,
     action: &'static str,
@@ -60,16 +62,19 @@ impl News {
                 }
                 _ => step.reason.clone(),
             };
-            let event = Event { kind: EventKind::Normal, reason: reason.to_owned(), action, message };
+            let event = Event { uid: None, kind: EventKind::Normal, reason: reason.to_owned(), action, message };
             self.events.push((service.clone(), event));
         }
     }
 
-    /// An object of the Service exists in a version that can't be read.
-    fn unreadable(&mut self, service: &ServiceKey, message: &str) {
-        let (reason, message) = ("Unreadable".to_owned(), format!("kept as it was last read: {message}"));
-        let event = Event { kind: EventKind::Warning, reason, action: "Read", message };
-        self.events.push((service.clone(), event));
+    /// A Service exists in a version that can't be read.
+    fn unreadable(&mut self, one: &Unreadable) {
+        let message = match one.never_read {
+            true => format!("nothing is done for it: {}", one.message),
+            false => format!("kept as it was last read: {}", one.message),
+        };
+        let (uid, reason) = (Some(one.uid.clone()), "Unreadable".to_owned());
+        self.events.push((one.key.clone(), Event { uid, kind: EventKind::Warning, reason, action: "Read", message }));
     }
 
     /// The condition of a Service changes.
@@ -82,7 +87,7 @@ impl News {
         let all_well = after.reason == Reason::Synced.to_string();
         let kind = if all_well { EventKind::Normal } else { EventKind::Warning };
         let (reason, message) = (after.reason.clone(), after.message.clone());
-        self.events.push((service.clone(), Event { kind, reason, action: "Reconcile", message }));
+        self.events.push((service.clone(), Event { uid: None, kind, reason, action: "Reconcile", message }));
     }
 }
 
@@ -180,9 +185,8 @@ impl Reconciler {
                 continue;
             }
             warn!(self.parts.log, "can't read {} {}: {}", one.resource, one.key, one.message);
-            // The namespace of a node is empty.
-            if !one.key.namespace.is_empty() {
-                self.news.unreadable(&one.key, &one.message);
+            if one.resource == "services" {
+                self.news.unreadable(one);
             }
         }
         self.unreadable = found;
@@ -193,7 +197,7 @@ impl Reconciler {
         let cluster = self.parts.cluster.as_ref();
         let events = std::mem::take(&mut self.news).events;
         let sends = events.iter().filter_map(|(key, event)| {
-            let uid = &snapshot.services.get(key)?.uid;
+            let uid = event.uid.as_ref().or_else(|| Some(&snapshot.services.get(key)?.uid))?;
             Some(cluster.event(key, uid, event.kind, &event.reason, event.action, &event.message))
         });
         let mut results = futures::stream::iter(sends).buffer_unordered(CONCURRENT_PATCHES);

@@ -1,6 +1,7 @@
 //! The loop on a simulated API server, AWS and Lease, on simulated time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod crashes;
 mod dry_run;
 mod failures;
 mod once;

@@ -3,15 +3,15 @@
 //! for the answer. What goes wrong is scripted.
 
 mod objects;
+mod wire;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
-use hyper::body::Frame;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use kube::client::Body;
 use objects::{Objects, Patch};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
@@ -19,6 +19,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tower::{BoxError, Service};
+use wire::{answer, frame, place, whole};
+
+pub(crate) use wire::{error_line, status};
 
 type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
 
@@ -98,6 +101,8 @@ struct State {
     events: Vec<Value>,
     /// Objects per page at most.
     page: usize,
+    /// Watches get a bookmark before they end, as on the real server.
+    bookmarks: bool,
 }
 
 #[derive(Clone)]
@@ -109,13 +114,16 @@ pub(crate) struct Api {
     pub journal: Arc<Mutex<Vec<String>>>,
 }
 
+/// So long before its end a watch gets a bookmark.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// So long every request takes.
 const LATENCY: Duration = Duration::from_millis(5);
 
 impl Api {
     pub fn new() -> Api {
         let (objects, page) = (Objects::default(), usize::MAX);
-        let state = State { objects, rules: Vec::new(), calls: Vec::new(), events: Vec::new(), page };
+        let state = State { objects, rules: Vec::new(), calls: Vec::new(), events: Vec::new(), page, bookmarks: true };
         Api {
             start: Instant::now(),
             state: Arc::new(Mutex::new(state)),
@@ -156,6 +164,10 @@ impl Api {
 
     pub fn pages_of(&self, page: usize) {
         self.state().page = page;
+    }
+
+    pub fn without_bookmarks(&self) {
+        self.state().bookmarks = false;
     }
 
     /// A complete list as it would be answered now.
@@ -263,6 +275,11 @@ impl Api {
                     tokio::select! {
                         biased;
                         _ = news.changed() => {}
+                        () = tokio::time::sleep_until(end - LAST_WORDS), if Instant::now() < end - LAST_WORDS => {
+                            if api.state().bookmarks {
+                                api.edit(|objects| objects.bookmark(&resource));
+                            }
+                        }
                         () = tokio::time::sleep_until(end) => return None,
                     }
                 }
@@ -340,44 +357,6 @@ impl Api {
         let body = serde_json::from_slice(body).unwrap_or_default();
         Call { at: self.start.elapsed(), verb, path, query, content_type, body, status: 0 }
     }
-}
-
-/// Resource, namespace and name that a path names; the latter two may be empty.
-fn place(path: &str) -> (&str, &str, &str) {
-    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let rest = if parts[0] == "api" { &parts[2..] } else { &parts[3..] };
-    match rest {
-        ["namespaces", namespace, resource, rest @ ..] => (resource, namespace, rest.first().unwrap_or(&"")),
-        [resource, rest @ ..] => (resource, "", rest.first().unwrap_or(&"")),
-        [] => panic!("{path}"),
-    }
-}
-
-/// An answer of kind `Status`.
-pub(crate) fn status(code: u16, reason: &str, message: &str) -> Value {
-    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message,
-        "reason": reason, "code": code})
-}
-
-/// The line of a watch that tells of an error.
-pub(crate) fn error_line(code: u16, reason: &str) -> String {
-    json!({"type": "ERROR", "object": status(code, reason, "too old resource version")}).to_string()
-}
-
-fn frame(line: &str) -> Result<Frame<Bytes>, BoxError> {
-    Ok(Frame::data(Bytes::from(format!("{line}\n"))))
-}
-
-fn whole(text: String) -> AnswerBody {
-    Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync()
-}
-
-fn answer(code: u16, retry_after: Option<u32>, value: &Value) -> Result<Response<AnswerBody>, BoxError> {
-    let mut builder = Response::builder().status(StatusCode::from_u16(code)?);
-    if let Some(seconds) = retry_after {
-        builder = builder.header("retry-after", seconds.to_string());
-    }
-    Ok(builder.body(whole(value.to_string()))?)
 }
 
 impl Service<Request<Body>> for Api {

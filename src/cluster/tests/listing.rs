@@ -61,6 +61,24 @@ async fn an_older_list_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_history_that_was_rewound_is_believed_when_the_view_is_useless_anyway() {
+    let world = World::ready(&[asking("quake"), asking("doom")]).await;
+    world.api.edit(|objects| {
+        objects.rewind();
+        objects.delete("services", "games", "doom");
+    });
+    // Watches wait for a version that is far away, and say nothing.
+    world.pass(secs(600)).await;
+    world.until("older lists are refused", || world.counted("services", "older") >= 3).await;
+    assert!(world.cluster.snapshot().is_none_or(|snapshot| snapshot.services.len() == 2));
+    world.until("it goes stale", || world.cluster.snapshot().is_none()).await;
+    world.pass(secs(400)).await;
+    assert_eq!(world.snapshot().services.keys().collect::<Vec<_>>(), [&key("quake")]);
+    world.api.edit(|objects| objects.put("services", asking("hexen")));
+    world.until("the watch goes on", || world.snapshot().services.contains_key(&key("hexen"))).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_older_version_of_an_object_is_ignored() {
     let world = World::ready(&[asking("quake")]).await;
     let past = world.api.service("games", "quake");
@@ -116,10 +134,10 @@ async fn a_shrunken_list_waits_for_a_second_one() {
     let whole = world.api.list_body("services");
     let mut shrunken: Value = serde_json::from_str(&whole).unwrap();
     shrunken["items"].as_array_mut().unwrap().truncate(4);
-    shrunken["metadata"]["resourceVersion"] = json!("1000");
+    shrunken["metadata"]["resourceVersion"] = json!("9000");
     world.api.fault(Verb::List, SERVICES, 1, Fault::Body(shrunken.to_string()));
     let mut later: Value = serde_json::from_str(&whole).unwrap();
-    later["metadata"]["resourceVersion"] = json!("1001");
+    later["metadata"]["resourceVersion"] = json!("9001");
     world.api.fault(Verb::List, SERVICES, 1, Fault::Body(later.to_string()));
     expire(&world);
     world.until("the first was shown", || world.counted("services", "shrunken") == 1).await;
@@ -193,7 +211,7 @@ async fn a_recreated_object_inherits_nothing_from_the_one_before() {
     other["metadata"]["uid"] = json!("uid-other");
     other["spec"]["ports"] = json!("none");
     world.api.edit(|objects| {
-        objects.delete("services", "games", "quake");
+        objects.lose("services", |_| true);
         objects.put("services", other);
     });
     world.until("it is seen", || !world.cluster.unreadable().is_empty()).await;
@@ -206,7 +224,7 @@ async fn an_item_without_a_name_removes_nobody() {
     let world = World::ready(&[asking("quake"), asking("doom")]).await;
     let mut body: Value = serde_json::from_str(&world.api.list_body("services")).unwrap();
     body["items"] = json!([{"metadata": {}}]);
-    body["metadata"]["resourceVersion"] = json!("1000");
+    body["metadata"]["resourceVersion"] = json!("9000");
     world.api.fault(Verb::List, SERVICES, 1, Fault::Body(body.to_string()));
     expire(&world);
     world.until("it is shown", || world.counted("services", "nameless") == 1).await;

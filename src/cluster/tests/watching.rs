@@ -27,7 +27,7 @@ async fn a_watch_that_is_closed_at_once_is_not_reopened_without_a_pause() {
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_says_something_and_is_closed_is_not_reopened_without_a_pause() {
     let world = World::new(&[asking("quake")]);
-    let line = json!({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "9"}}}).to_string();
+    let line = json!({"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "9000"}}}).to_string();
     world.api.fault(Verb::Watch, SERVICES, EVER, Fault::Lines(vec![line]));
     world.pass(secs(60)).await;
     let gaps = gaps(&world, Verb::Watch);
@@ -58,6 +58,7 @@ async fn a_410_as_an_event_lists_again() {
 #[tokio::test(start_paused = true)]
 async fn a_410_at_watch_start_lists_again() {
     let world = World::ready(&[asking("quake")]).await;
+    world.api.without_bookmarks();
     world.api.edit(|objects| {
         objects.lose("services", |name| name == "quake");
         objects.compact();
@@ -83,13 +84,13 @@ async fn a_watch_that_breaks_goes_on_where_it_was() {
     let world = World::new(&[asking("quake")]);
     let mut doom = asking("doom");
     doom["metadata"]["uid"] = json!("uid-doom");
-    doom["metadata"]["resourceVersion"] = json!("77");
+    doom["metadata"]["resourceVersion"] = json!("9077");
     let line = json!({"type": "ADDED", "object": doom}).to_string();
     world.api.fault(Verb::Watch, SERVICES, 1, Fault::Broken(vec![line]));
     let world = world.settled().await;
     world.until("it is opened again", || world.api.calls_of(Verb::Watch, SERVICES).len() == 2).await;
     let watches = world.api.calls_of(Verb::Watch, SERVICES);
-    assert_eq!(watches[1].asked("resourceVersion"), "77");
+    assert_eq!(watches[1].asked("resourceVersion"), "9077");
     assert_eq!(world.api.calls_of(Verb::List, SERVICES).len(), 1, "nothing was missed");
     assert!(world.snapshot().services.contains_key(&key("doom")));
 }
@@ -97,6 +98,7 @@ async fn a_watch_that_breaks_goes_on_where_it_was() {
 #[tokio::test(start_paused = true)]
 async fn a_bookmark_moves_the_watch_on() {
     let world = World::ready(&[asking("quake")]).await;
+    world.api.without_bookmarks();
     world.api.edit(|objects| objects.bookmark("services"));
     let mark = world.api.edit(|objects| objects.version());
     world.until("the next watch", || world.api.calls_of(Verb::Watch, SERVICES).len() == 2).await;
@@ -111,6 +113,19 @@ async fn a_quiet_cluster_stays_usable_without_lists() {
         assert!(world.cluster.snapshot().is_some());
     }
     assert_eq!(world.api.calls_of(Verb::List, "").len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn watches_that_never_say_anything_are_checked_by_a_list_now_and_then() {
+    let world = World::new(&[asking("quake")]);
+    world.api.without_bookmarks();
+    let world = world.settled().await;
+    for _ in 0..180 {
+        world.pass(secs(10)).await;
+        assert!(world.cluster.snapshot().is_some());
+    }
+    let lists = world.api.calls_of(Verb::List, SERVICES).len();
+    assert!((3..=6).contains(&lists), "every nine minutes or so: {lists}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,7 +169,7 @@ async fn a_watch_that_is_reopened_after_a_failure_is_no_sign_of_life() {
 #[tokio::test(start_paused = true)]
 async fn half_a_line_at_the_end_of_a_watch_changes_nothing() {
     let world = World::new(&[asking("quake")]);
-    let whole = json!({"type": "DELETED", "object": {"metadata": {"namespace": "games", "name": "quake", "uid": "uid-2", "resourceVersion": "50"}}});
+    let whole = json!({"type": "DELETED", "object": {"metadata": {"namespace": "games", "name": "quake", "uid": "uid-2", "resourceVersion": "9050"}}});
     let half: String = whole.to_string().chars().take(60).collect();
     world.api.fault(Verb::Watch, SERVICES, 1, Fault::Lines(vec![half]));
     let world = world.settled().await;

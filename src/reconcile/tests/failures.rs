@@ -63,6 +63,9 @@ async fn an_unknown_outcome_at_aws_is_read_again_before_the_next_decision() {
                 journal[lost + 1..].iter().find(|line| !line.starts_with("Describe") && !line.starts_with("List"));
             let until = journal.iter().rposition(|line| Some(line) == then).unwrap();
             assert!(journal[lost..until].iter().any(|line| line == read), "{operation} {fault:?} {journal:#?}");
+            assert!(journal.iter().all(|line| !line.starts_with("Event Failed")), "it is no failure: {journal:#?}");
+            let lost = world.sent_at(operation);
+            assert!(lost.elapsed() <= secs(2), "it is read at once: {operation} {fault:?} {:?}", lost.elapsed());
             let groups = world.aws.state().ec2.groups.len();
             assert_eq!(groups, 2, "{operation} {fault:?}");
         }
@@ -110,4 +113,63 @@ async fn an_aws_that_can_not_be_read_changes_nothing_and_is_asked_ever_more_seld
     assert_eq!(world.aws.vm(&instance(1), |vm| vm.groups.len()), 2, "what was open stays so");
     world.aws.mend();
     world.until("it goes on", || world.synced("doom")).await;
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_list_that_somebody_sets_in_between_is_told_and_never_forced() {
+    let world = World::new(1, &[asking("quake"), asking("doom")]);
+    world.slow_down("ChangeResourceRecordSets", secs(2));
+    let _process = world.process("a").run();
+    world.until("it is nearly there", || world.sent("ChangeResourceRecordSets") == 1).await;
+    world.api.edit(|objects| {
+        objects.change("services", "games", "quake", |service| {
+            service["spec"]["externalIPs"] = serde_json::json!(["198.51.100.1"]);
+        });
+        objects.own("games", "quake", "kubectl-edit", "Update", "externalIPs");
+    });
+    world.until("doom is served", || world.synced("doom")).await;
+    world.until("quake is told", || world.condition("quake")["reason"] == "ExternalIPsTaken").await;
+    assert!(world.condition("quake")["message"].as_str().unwrap().contains("kubectl-edit"));
+    world.pass(secs(300)).await;
+    assert_eq!(world.ips("quake"), serde_json::json!(["198.51.100.1"]));
+    assert!(world.api.calls().iter().all(|call| call.asked("force") != "true"));
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_service_that_is_recreated_in_between_gets_what_it_asks_for_and_not_what_the_old_one_did() {
+    let world = World::new(1, &[asking("quake")]);
+    world.slow_down("ChangeResourceRecordSets", secs(2));
+    let _process = world.process("a").run();
+    world.until("it is nearly there", || world.sent("ChangeResourceRecordSets") == 1).await;
+    let mut other = asking("quake");
+    other["metadata"]["uid"] = "uid-other".into();
+    other["spec"]["ports"][0]["port"] = 666.into();
+    world.api.edit(|objects| {
+        objects.delete("services", "games", "quake");
+        objects.put("services", other);
+    });
+    world.until("it is served", || world.synced("quake")).await;
+    for call in world.api.writes().iter().filter(|call| call.status == 200 && call.verb == Verb::Apply) {
+        assert_eq!(call.body["metadata"]["uid"], "uid-other");
+    }
+    let ports = || -> Vec<String> {
+        let state = world.aws.state();
+        state.ec2.groups.values().flat_map(|group| group.rules.keys().map(|rule| rule.1.clone())).collect()
+    };
+    world.until("the old port is closed", || ports() == ["666"]).await;
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_deleted_service_leaves_nothing_behind() {
+    let world = World::new(2, &[asking("quake"), asking("doom")]);
+    let _process = world.converged(&["quake", "doom"]).await;
+    world.api.edit(|objects| objects.delete("services", "games", "quake"));
+    let twins =
+        || world.aws.state().route53.zones["Z1"].records.keys().filter(|(name, _)| name.contains("quake")).count();
+    let rules = || world.aws.state().ec2.groups.values().map(|group| group.rules.len()).sum::<usize>();
+    world.until("its record and its rules are gone", || twins() == 0 && rules() == 2).await;
+    let events = world.api.events("quake").len();
+    world.pass(secs(1000)).await;
+    assert_eq!(world.api.events("quake").len(), events);
+    assert!(world.synced("doom"));
 }

@@ -75,7 +75,8 @@ async fn a_write_that_is_never_answered_holds_the_lease_until_it_can_not_arrive_
     while !world.leases.holder().is_empty() && !task.is_finished() {
         world.pass(millis(10)).await;
     }
-    assert!(sent.elapsed() >= millis(9900), "{:?}", sent.elapsed());
+    // The longest that a write may take.
+    assert!(sent.elapsed() >= millis(4990), "{:?}", sent.elapsed());
     assert_eq!(task.await.unwrap(), Ok(()));
 }
 

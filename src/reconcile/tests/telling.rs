@@ -102,3 +102,22 @@ async fn a_rejected_service_is_told_why_and_heals_with_its_annotation() {
     world.api.edit(|objects| objects.put("services", asking("quake")));
     world.until("it heals", || world.synced("quake")).await;
 }
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_service_that_can_not_be_read_is_told_once_whether_or_not_it_ever_could() {
+    let mut never = asking("hexen");
+    never["spec"]["ports"] = "none".into();
+    let world = World::new(1, &[never, asking("quake")]);
+    let _process = world.converged(&["quake"]).await;
+    assert_eq!(world.api.events("hexen"), ["Unreadable"]);
+    let odd = |service: &mut serde_json::Value| service["spec"]["ports"] = "none".into();
+    world.api.edit(|objects| objects.change("services", "games", "quake", odd));
+    world.until("it is told", || world.api.events("quake").contains(&"Unreadable".to_owned())).await;
+    assert!(world.api.last_event()["note"].as_str().unwrap().starts_with("kept as it was last read"));
+    assert_eq!(world.api.last_event()["regarding"]["uid"], world.api.service("games", "quake")["metadata"]["uid"]);
+    world.nudge();
+    world.pass(secs(1000)).await;
+    assert_eq!(world.api.events("quake").iter().filter(|reason| *reason == "Unreadable").count(), 1);
+    assert_eq!(world.api.events("hexen").len(), 1);
+    assert_eq!(world.changes(), Vec::<String>::new(), "what it has stays");
+}

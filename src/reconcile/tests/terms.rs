@@ -45,8 +45,9 @@ async fn a_new_term_reads_everything_before_its_first_write() {
     let process = world.converged(&["quake"]).await;
     lease(&world, "somebody else");
     world.until("it is lost", || !process.fence.is_leader()).await;
-    // Meanwhile somebody closes a port, which no memory of this process tells.
+    // Meanwhile somebody closes everything, which no memory of this process tells.
     let group = world.aws.vm(&crate::cluster::tests::world::instance(1), |vm| vm.groups.pop().unwrap());
+    world.aws.sg(&group, |group| group.rules.clear());
     world.api.edit(|objects| objects.put("services", asking("doom")));
     world.pass(secs(60)).await;
     assert_eq!(world.journal(), Vec::<String>::new());
@@ -57,7 +58,9 @@ async fn a_new_term_reads_everything_before_its_first_write() {
     for read in READS {
         assert!(journal[..write].iter().any(|line| line == read), "{read} in {journal:#?}");
     }
+    world.pass(secs(1)).await;
     assert!(world.aws.vm(&crate::cluster::tests::world::instance(1), |vm| vm.groups.contains(&group)));
+    assert_eq!(world.aws.sg(&group, |group| group.rules.len()), 2);
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -83,6 +83,7 @@ async fn route_53_is_asked_until_the_record_is_everywhere() {
     let asked = world.sent("GetChange");
     world.pass(secs(60)).await;
     assert_eq!(world.sent("GetChange"), asked);
+    assert!(!world.api.events("quake").contains(&"Progressing".to_owned()), "the way there is no transition");
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]

@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::reconcile::{CallsAreProgress, Outcome, Parts, Reconciler, Timing};
 use crate::serve::Progress;
 use crate::system::{AwsRandom, AwsTime};
-use aws_api::{Attempt, ClientParts, Config, Credentials, Keys, NoObserver, Transport};
+use aws_api::{Attempt, ClientParts, Config, Credentials, Keys, NoObserver, Transport, TransportError};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -33,8 +33,11 @@ pub(super) struct World {
     pub leases: Leases,
     pub lines: Lines,
     /// AWS calls that have been sent, answered or not.
-    sent: Arc<Mutex<Vec<&'static str>>>,
+    sent: Arc<Mutex<Vec<(&'static str, Instant)>>>,
     slow: Arc<Mutex<BTreeMap<&'static str, Duration>>>,
+    /// AWS calls so far that change something; and whose answer is lost, after or before its effect.
+    writes: Arc<Mutex<usize>>,
+    lose: Arc<Mutex<Option<(usize, bool)>>>,
     /// Whether accepted changes reach Route 53's servers at once.
     pub insync: Arc<Mutex<bool>>,
 }
@@ -56,6 +59,8 @@ impl World {
             lines: Lines::default(),
             sent: Arc::default(),
             slow: Arc::default(),
+            writes: Arc::default(),
+            lose: Arc::default(),
             insync: Arc::new(Mutex::new(true)),
         }
     }
@@ -65,21 +70,43 @@ impl World {
         self.slow.lock().unwrap().insert(operation, time);
     }
 
+    /// The answer to the `n`th write to AWS is lost, after or before its effect.
+    pub fn lose(&self, n: usize, after: bool) {
+        *self.lose.lock().unwrap() = Some((n, after));
+    }
+
+    /// How many writes to AWS have been sent.
+    pub fn aws_writes(&self) -> usize {
+        *self.writes.lock().unwrap()
+    }
+
     /// AWS, with a journal.
     pub fn transport(&self) -> Transport {
         let (aws, journal, sent, slow) =
             (self.aws.clone(), self.api.journal.clone(), self.sent.clone(), self.slow.clone());
-        let insync = self.insync.clone();
+        let (insync, writes, lose) = (self.insync.clone(), self.writes.clone(), self.lose.clone());
         Transport::new(tower::service_fn(move |request: http::Request<bytes::Bytes>| {
             let (inner, aws, journal) = (aws.transport(), aws.clone(), journal.clone());
-            let operation = request.extensions().get::<Attempt>().unwrap().operation;
-            sent.lock().unwrap().push(operation);
+            let Attempt { operation, mutates, .. } = *request.extensions().get::<Attempt>().unwrap();
+            let count = {
+                let mut writes = writes.lock().unwrap();
+                *writes += usize::from(mutates);
+                *writes
+            };
+            let lost = lose.lock().unwrap().filter(|(n, _)| mutates && *n == count).map(|(_, after)| after);
+            sent.lock().unwrap().push((operation, Instant::now()));
             let wait = slow.lock().unwrap().get(operation).copied().unwrap_or_default();
             let insync = insync.clone();
             // What is sent arrives, whether or not somebody waits for the answer.
             let handled = tokio::spawn(async move {
                 tokio::time::sleep(wait).await;
-                let answer = inner.oneshot(request).await;
+                if lost == Some(false) {
+                    return Err(TransportError::Lost("reset".into()));
+                }
+                let mut answer = inner.oneshot(request).await;
+                if lost == Some(true) {
+                    answer = Err(TransportError::Lost("reset".into()));
+                }
                 if *insync.lock().unwrap() {
                     aws.state().route53.changes.values_mut().for_each(|done| *done = true);
                 }
@@ -108,7 +135,12 @@ impl World {
 
     /// How often AWS was asked to do this.
     pub fn sent(&self, operation: &str) -> usize {
-        self.sent.lock().unwrap().iter().filter(|sent| **sent == operation).count()
+        self.sent.lock().unwrap().iter().filter(|(sent, _)| *sent == operation).count()
+    }
+
+    /// When AWS was first asked to do this.
+    pub fn sent_at(&self, operation: &str) -> Instant {
+        self.sent.lock().unwrap().iter().find(|(sent, _)| *sent == operation).unwrap().1
     }
 
     pub async fn until(&self, what: &str, so: impl Fn() -> bool) {
@@ -122,6 +154,17 @@ impl World {
             );
             tokio::time::sleep(millis(10)).await;
         }
+    }
+
+    /// Waits until all is as it should be, looking seldom.
+    pub async fn brought(&self, about: impl Fn(&World) -> bool) {
+        for _ in 0..900 {
+            self.pass(secs(1)).await;
+            if about(self) {
+                return;
+            }
+        }
+        panic!("not within 15 minutes\n{:#?}", self.lines.all());
     }
 
     pub async fn pass(&self, time: Duration) {
@@ -206,7 +249,7 @@ impl World {
     /// A process that leads and has brought these Services about; the journal is empty.
     pub async fn converged(&self, services: &[&str]) -> Process {
         let process = self.process("a").run();
-        self.until("all is as asked for", || services.iter().all(|name| self.synced(name))).await;
+        self.brought(|world| services.iter().all(|name| world.synced(name))).await;
         self.pass(secs(5)).await;
         self.journal();
         process

@@ -64,7 +64,6 @@ pub(super) struct Patch<'a> {
 }
 
 /// All objects.
-#[derive(Default)]
 pub(crate) struct Objects {
     version: u64,
     objects: BTreeMap<Place, Object>,
@@ -72,6 +71,12 @@ pub(crate) struct Objects {
     history: Vec<(u64, String, String, Value)>,
     /// Watches from before this version are refused.
     compacted: u64,
+}
+
+impl Default for Objects {
+    fn default() -> Objects {
+        Objects { version: 1000, objects: BTreeMap::new(), history: Vec::new(), compacted: 0 }
+    }
 }
 
 fn place(resource: &str, namespace: &str, name: &str) -> Place {
@@ -147,6 +152,15 @@ impl Objects {
     pub fn compact(&mut self) {
         self.version += 1;
         self.compacted = self.version;
+    }
+
+    /// etcd is restored from a backup: the same objects, lower versions, no history.
+    pub fn rewind(&mut self) {
+        self.version = 0;
+        self.history.clear();
+        for (place, object) in std::mem::take(&mut self.objects) {
+            self.store(place, object);
+        }
     }
 
     pub fn version(&self) -> u64 {
@@ -343,6 +357,6 @@ fn set(object: &mut Value, (section, key): &Field, value: Option<Value>) {
     };
     match value {
         Some(value) => map[key] = value,
-        None => _ = map.as_object_mut().unwrap().remove(key),
+        None => _ = map.as_object_mut().and_then(|map| map.remove(key)),
     }
 }
