@@ -19,7 +19,7 @@ use crate::cloud::{Cloud, CloudSettings};
 use crate::cluster::Cluster;
 use crate::leader::{Elector, Fence, FenceLayer, LeaseSettings, fence_aws, holder_id};
 use crate::metrics::Metrics;
-use crate::reconcile::{Outcome, Parts, Reconciler, Timing};
+use crate::reconcile::{CallsAreProgress, Outcome, Parts, Reconciler, Timing};
 use crate::serve::{self, Progress, Routes};
 use crate::system::{AwsRandom, AwsTime};
 
@@ -46,6 +46,9 @@ pub struct World {
 /// How many AWS calls are under way at once.
 const CONCURRENT_AWS_CALLS: usize = 8;
 
+/// No write to AWS or to the API server is awaited for longer; a successor by expiry waits as long before its first.
+const LONGEST_WRITE: Duration = Duration::from_secs(5);
+
 /// How long the probes go on answering while the last write is waited for and the Lease is released.
 const LINGER: Duration = Duration::from_secs(20);
 
@@ -58,7 +61,8 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
     let World { kube, lease: lease_client, aws, listener, environment, clock, random, log } = world;
     let holder = holder_id(config.pod_name.as_deref().unwrap_or("external-ips"), random.as_ref());
     let namespace = config.lease.namespace.clone().unwrap_or_else(|| lease_client.default_namespace().to_owned());
-    let lease = LeaseSettings::new(&namespace, &config.lease.name, &holder).with_duration(config.lease.duration);
+    let mut lease = LeaseSettings::new(&namespace, &config.lease.name, &holder).with_duration(config.lease.duration);
+    lease.write_timeout = lease.write_timeout.min(LONGEST_WRITE);
     lease.check()?;
     info!(log, "starting"; "version" => env!("CARGO_PKG_VERSION"), "cluster" => &config.settings.cluster,
         "identity" => &holder, "lease" => format!("{namespace}/{}", config.lease.name));
@@ -102,7 +106,8 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
                     .map_err(|e| e.to_string())?;
             aws_config.write_timeout = write_timeout;
             aws_config.user_agent = concat!("external-ips/", env!("CARGO_PKG_VERSION")).into();
-            let client = aws_client(&environment, aws_config, aws, &fence, time, &random, &metrics)?;
+            let observer = Arc::new(CallsAreProgress { progress: progress.clone(), next: metrics.clone() });
+            let client = aws_client(&environment, aws_config, aws, &fence, time, &random, observer)?;
             let cloud_settings = CloudSettings {
                 cluster: config.settings.cluster.clone(),
                 domains: config.filters.domains.clone(),
@@ -224,7 +229,7 @@ fn aws_client(
     fence: &Fence,
     time: Arc<dyn aws_api::TimeSource>,
     random: &SharedRandom,
-    metrics: &Arc<Metrics>,
+    observer: Arc<dyn aws_api::Observer>,
 ) -> Result<aws_api::Client, String> {
     let random: Arc<dyn aws_api::Random> = Arc::new(AwsRandom(random.clone()));
     // Credentials are fetched by candidates too: they change nothing.
@@ -237,7 +242,7 @@ fn aws_client(
         credentials: Arc::new(credentials),
         time,
         random,
-        observer: metrics.clone(),
+        observer,
     }))
 }
 

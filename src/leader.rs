@@ -3,8 +3,8 @@
 //! is written.
 //!
 //! The crate `kube-leader-election` makes the Lease's requests. On its own it trusts wall clocks, writes without a
-//! resourceVersion and knows no deadline; so its requests pass through [`cage`], which gives them what they lack,
-//! and its answers mean nothing here: leadership is `now < deadline`, kept in [`fence`], and the deadline moves only
+//! resourceVersion and knows no deadline; so its requests pass through `cage`, which gives them what they lack,
+//! and its answers mean nothing here: leadership is `now < deadline`, kept in `fence`, and the deadline moves only
 //! when the API server has confirmed a write that was made on what had been read just before.
 
 mod aws;
@@ -16,7 +16,7 @@ mod lease_watch;
 mod record;
 mod settings;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use aws::fence_aws;
 pub use elector::Elector;

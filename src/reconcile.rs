@@ -5,9 +5,12 @@
 //! a read that failed; a plan that waits for a drain or for the next try wakes it at that moment. Only a leader
 //! runs rounds; a candidate keeps the cluster's caches warm and waits.
 
+mod calls;
 mod once;
 mod report;
 mod round;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -18,12 +21,13 @@ use slog::{Logger, info, warn};
 
 use crate::clock::{SharedClock, SharedRandom, jittered};
 use crate::cloud::Cloud;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Unreadable};
 use crate::expose::{Memory, Moment, Node, Settings, Target};
 use crate::leader::Fence;
 use crate::metrics::Metrics;
 use crate::serve::Progress;
 
+pub use calls::CallsAreProgress;
 pub use once::Outcome;
 
 /// When things happen.
@@ -96,10 +100,18 @@ pub struct Reconciler {
     term: Option<u64>,
     /// When everything is read anew; `None`: at the next round.
     full_at: Option<Moment>,
+    /// Objects that can't be read, as told.
+    unreadable: Vec<Unreadable>,
     /// What is to be told when the round is over.
     news: report::News,
+    /// Who asks and can't be served, as of the last round, in words for people.
+    rejected: Vec<String>,
+    /// Rounds in a row in which some condition could not be written.
+    failed_conditions: u32,
+    /// When those conditions are tried again.
+    conditions_at: Option<Moment>,
     /// The last plan of a dry run, so that it is told once.
-    told: Vec<String>,
+    told: Option<Vec<String>>,
 }
 
 /// What comes after a round.
@@ -124,8 +136,12 @@ impl Reconciler {
             failed_rounds: 0,
             term: None,
             full_at: None,
+            unreadable: Vec::new(),
             news: report::News::default(),
-            told: Vec::new(),
+            rejected: Vec::new(),
+            failed_conditions: 0,
+            conditions_at: None,
+            told: None,
         }
     }
 
@@ -221,6 +237,8 @@ impl Reconciler {
         self.memory = Memory::default();
         self.nodes.clear();
         self.failed_rounds = 0;
+        // What happened in a former term is old by now.
+        self.news = report::News::default();
     }
 
     fn now(&self) -> Moment {

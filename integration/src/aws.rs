@@ -112,9 +112,9 @@ impl Aws {
         for index in 0..new.interfaces.max(1) {
             let mut interface = json!({"DeviceIndex": index, "SubnetId": subnet, "DeleteOnTermination": true});
             if index == 0 {
-                interface["AssociatePublicIpAddress"] = json!(new.public == PublicAddress::Assigned);
+                crate::set(&mut interface, "AssociatePublicIpAddress", json!(new.public == PublicAddress::Assigned));
                 if let Some(private) = &new.private {
-                    interface["PrivateIpAddress"] = json!(private);
+                    crate::set(&mut interface, "PrivateIpAddress", json!(private));
                 }
             }
             interfaces.push(interface);
@@ -200,7 +200,7 @@ impl Aws {
         let mut arguments = json!({"GroupName": name, "Description": name, "VpcId": network.vpc});
         if !tags.is_empty() {
             let tags: Vec<Value> = tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
-            arguments["TagSpecifications"] = json!([{"ResourceType": "security-group", "Tags": tags}]);
+            crate::set(&mut arguments, "TagSpecifications", json!([{"ResourceType": "security-group", "Tags": tags}]));
         }
         read::text(&self.call("ec2", "create_security_group", arguments).await?, "/GroupId")
     }

@@ -69,7 +69,7 @@ impl Cache {
             .open(&path)
             .context(format!("open {}", path.display()))?;
         if file.try_lock().is_err() {
-            eprintln!("integration: another process is building {name}, waiting for it");
+            eprintln!("integration: waiting for another process that holds {}", path.display());
             file.lock().context(format!("lock {}", path.display()))?;
         }
         Ok(file)

@@ -171,6 +171,11 @@ impl ControlPlane {
         answer.status.map(|status| status.token).context("a TokenRequest without a token")
     }
 
+    /// Where the kubectl that belongs to it is.
+    pub fn kubectl_path(&self) -> &Path {
+        &self.kubectl
+    }
+
     /// Runs kubectl as the admin and returns what it printed; its exit code must be 0.
     pub async fn kubectl<S: AsRef<str>>(&self, arguments: &[S]) -> Result<String> {
         let kubeconfig = self.kubeconfig_for(&self.admin_token)?;

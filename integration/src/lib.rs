@@ -3,11 +3,15 @@
 //! It serves the tests and the demo. Everything runs on free ports of the loopback address, and nothing outlives the
 //! process that started it. What is slow to build lives in a cache ([`cache`]).
 
+// Only JSON of our own making is indexed here.
+#![allow(clippy::indexing_slicing)]
+
 pub mod aws;
 pub mod cache;
 pub mod children;
 pub mod control_plane;
 pub mod daemon;
+pub mod demo;
 mod error;
 pub mod eventually;
 pub mod intercept;
@@ -44,4 +48,11 @@ pub fn unique() -> u32 {
 /// Chooses ring for TLS: kube and hyper-rustls leave the choice open. Harmless when done again.
 pub fn install_crypto() {
     let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Sets a member of a JSON object; anything else is left alone.
+pub(crate) fn set(object: &mut serde_json::Value, name: &str, value: serde_json::Value) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.to_owned(), value);
+    }
 }

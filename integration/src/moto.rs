@@ -4,7 +4,7 @@
 //! AWS there.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +16,6 @@ use crate::cache::Cache;
 use crate::children::{Process, find_program, tied_to_us};
 use crate::control_plane::build::run_with_progress;
 use crate::error::{Context, Error, Result, fail};
-use crate::ports::free_ports;
 use crate::run_directory::RunDirectory;
 
 /// A running moto. It holds any number of accounts that see nothing of each other.
@@ -24,7 +23,7 @@ use crate::run_directory::RunDirectory;
 pub struct Moto {
     url: String,
     boto3: Arc<Mutex<Boto3>>,
-    server: Mutex<Process>,
+    _server: Process,
     directory: RunDirectory,
 }
 
@@ -49,47 +48,22 @@ impl Moto {
     /// Makes the Python environment if it isn't there yet, and starts a moto on a free port.
     pub async fn start() -> Result<Self> {
         let python = tokio::task::spawn_blocking(|| python(&Cache::open()?)).await??;
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            match Self::attempt(&python).await {
-                Err(error) if attempts < 5 && error.message().contains("Address already in use") => {}
-                done => return done,
-            }
-        }
-    }
-
-    async fn attempt(python: &PathBuf) -> Result<Self> {
         let directory = RunDirectory::create(&Cache::open()?, "moto")?;
-        let [port] = free_ports()?;
-        let mut command = tied_to_us(python);
-        command.args(["-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", &port.to_string()]);
-        let server = Process::logging_to("moto", command, directory.file("moto.log"))?;
+        // Port 0: the system chooses, and the log says which one it is.
+        let mut command = tied_to_us(&python);
+        command.args(["-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", "0"]);
+        let log = directory.file("moto.log");
+        let mut server = Process::logging_to("moto", command, log.clone())?;
         directory.lists(server.pid())?;
-        let url = format!("http://127.0.0.1:{port}");
+        let url = listening_at(&mut server, &log).await?;
 
-        let mut command = tied_to_us(python);
+        let mut command = tied_to_us(&python);
         command.arg(crate::directory().join("python/aws.py")).arg(&url);
         let errors = std::fs::File::create(directory.file("boto3.log"))?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
         let boto3 = Boto3::start(command)?;
         directory.lists(boto3.process.pid())?;
-
-        let moto = Self { url, boto3: Arc::new(Mutex::new(boto3)), server: Mutex::new(server), directory };
-        moto.until_it_listens(port).await?;
-        Ok(moto)
-    }
-
-    async fn until_it_listens(&self, port: u16) -> Result<()> {
-        let end = Instant::now() + Duration::from_secs(60);
-        loop {
-            self.server.lock().map_err(|_| Error::new("a lock is poisoned"))?.still_running()?;
-            match tokio::net::TcpStream::connect(("127.0.0.1", port)).await {
-                Ok(_) => return Ok(()),
-                Err(error) if Instant::now() >= end => return Err(error).context("moto doesn't listen"),
-                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
+        Ok(Self { url, boto3: Arc::new(Mutex::new(boto3)), _server: server, directory })
     }
 
     /// Where it listens. A call's account is in its header `x-moto-account-id`.
@@ -98,7 +72,7 @@ impl Moto {
     }
 
     /// The directory with its log, `moto.log`.
-    pub fn directory(&self) -> &std::path::Path {
+    pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
@@ -124,6 +98,24 @@ impl Moto {
             return fail(format!("{}.{}: {}: {}", call.service, call.method, text("code"), text("message")));
         }
         answer.get("ok").cloned().context("an answer of python/aws.py without a result")
+    }
+}
+
+/// Waits until moto's log says where it listens.
+async fn listening_at(server: &mut Process, log: &Path) -> Result<String> {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        server.still_running()?;
+        let text = std::fs::read_to_string(log).unwrap_or_default();
+        // A line that isn't whole yet has no end.
+        let mut lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+        if let Some(url) = lines.find_map(|line| line.split_once("Running on ")) {
+            return Ok(url.1.trim().to_owned());
+        }
+        if Instant::now() >= end {
+            return fail(format!("moto doesn't listen: {}", server.last_lines()));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

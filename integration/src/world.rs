@@ -1,6 +1,7 @@
 //! The world of one test: its own namespace, node label, cluster name, Lease, AWS account, VPC and hosted zone, on the
 //! control plane and the moto that all tests share. The daemon in it runs with its own ServiceAccount's rights.
 
+mod lease;
 mod node;
 mod outcome;
 mod rights;
@@ -24,6 +25,7 @@ use crate::kube_gate::KubeGate;
 use crate::moto::Moto;
 use crate::recording_proxy::RecordingProxy;
 
+pub use lease::LEASE;
 pub use node::{NewNode, Node};
 pub use service::{ANNOTATION_PREFIX, READY_CONDITION, ServiceBuilder, annotation, condition, external_ips};
 
@@ -162,10 +164,10 @@ impl World {
         let service = service.build();
         let name = service.metadata.name.clone().context("a Service without a name")?;
         let mut body = serde_json::to_value(&service)?;
-        body["apiVersion"] = json!("v1");
-        body["kind"] = json!("Service");
+        crate::set(&mut body, "apiVersion", json!("v1"));
+        crate::set(&mut body, "kind", json!("Service"));
         let parameters = PatchParams::apply("test");
-        Ok(self.services().patch(&name, &parameters, &Patch::Apply(body)).await.context(format!("apply {name}"))?)
+        self.services().patch(&name, &parameters, &Patch::Apply(body)).await.context(format!("apply {name}"))
     }
 
     /// A Service as it is now.

@@ -14,6 +14,7 @@ mod real {
     mod changes;
     mod command_line;
     mod conflicts;
+    mod kit;
     mod leadership;
     mod lifecycle;
     mod nodes;

@@ -15,7 +15,7 @@ mod journal;
 mod refresh;
 mod sync;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod zones;
 
 use aws_api::Client;

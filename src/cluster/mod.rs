@@ -15,7 +15,7 @@ mod store;
 mod watch;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use error::{Class, Error};
 pub use events::EventKind;

@@ -119,5 +119,10 @@ fn take(state: &State) -> Snapshot {
         let node = entry.good.as_ref()?;
         Some((key.name.clone(), node.clone()))
     });
-    Snapshot { services: services.collect(), nodes: nodes.collect() }
+    Snapshot {
+        services: services.collect(),
+        nodes: nodes.collect(),
+        unreadable: unreadable(&state.services).filter(|one| one.never_read).map(|one| one.key).collect(),
+        unreadable_nodes: unreadable(&state.nodes).any(|one| one.never_read),
+    }
 }

@@ -161,6 +161,10 @@ pub struct Snapshot {
     pub services: BTreeMap<ServiceKey, Service>,
     /// All nodes, by name.
     pub nodes: BTreeMap<String, Node>,
+    /// Services that exist but could never be read: what they have is kept.
+    pub unreadable: std::collections::BTreeSet<ServiceKey>,
+    /// There is a node that exists but could never be read: an address that belongs to no known one may be its.
+    pub unreadable_nodes: bool,
 }
 
 /// Everything known of AWS at one instant: what was read, brought up to date by the confirmed answers to our own

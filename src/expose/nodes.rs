@@ -143,7 +143,7 @@ pub struct Joined<'a> {
     pub alive: BTreeMap<InstanceId, Alive<'a>>,
     /// Nodes that can't serve, by node name, with the reason in words for people.
     pub skipped: BTreeMap<String, String>,
-    /// Some node's instance is [`Lookup::Unknown`]: an address that belongs to no known node may be its.
+    /// Some node can't be read, or its instance is [`Lookup::Unknown`]: an address that belongs to no known node may be its.
     pub doubt: bool,
 }
 
@@ -151,7 +151,7 @@ pub struct Joined<'a> {
 /// run or has no public or private address are skipped with a reason, and so is a second node of one instance: the
 /// older keeps it.
 pub fn join<'a>(snapshot: &'a Snapshot, observed: &'a Observed) -> Joined<'a> {
-    let mut joined = Joined::default();
+    let mut joined = Joined { doubt: snapshot.unreadable_nodes, ..Joined::default() };
     let mut nodes: Vec<&Node> = snapshot.nodes.values().collect();
     nodes.sort_by_key(|node| (node.created, &node.name));
     for node in nodes {

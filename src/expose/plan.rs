@@ -14,7 +14,7 @@ mod publication_steps;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::firewall::{GroupId, Rule};
@@ -170,6 +170,8 @@ pub struct RecordChange {
 pub struct Plan {
     /// The steps.
     pub steps: Vec<Step>,
+    /// What wants a step that failed lately and isn't due again.
+    pub waiting: BTreeSet<Target>,
     /// When time alone may bring new steps: the end of a drain, the next try of what failed.
     pub wake_at: Option<Moment>,
 }
@@ -223,6 +225,7 @@ pub fn plan(
         if let Some(failure) = memory.failures.get(&step.action.target()) {
             plan.wake(failure.retry_at);
         }
+        plan.waiting.insert(step.action.target());
     }
     plan
 }

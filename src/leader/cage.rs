@@ -124,10 +124,11 @@ impl Cage {
         self.see(&mut state, record.clone());
         let now = self.clock.monotonic();
         let expired = state.seen.as_ref().is_some_and(|seen| seen.expires(self.settings.duration) <= now);
+        let mut goes_on = false;
         let free = if record.holder == self.settings.holder {
-            let known = state.claim.as_ref().is_some_and(|claim| claim.uid.is_empty() || claim.uid == record.uid);
-            if !known {
-                // Ours by name only: somebody restored or wrote it.
+            goes_on = state.claim.as_ref().is_some_and(|claim| claim.uid.is_empty() || claim.uid == record.uid);
+            if !goes_on {
+                // Ours by name only: somebody restored or wrote it, and others may have led meanwhile.
                 state.claim = Some(Claim { uid: String::new(), first_write: now + self.wait(Free::Blanked) });
             }
             if let Some(claim) = &mut state.claim {
@@ -145,7 +146,7 @@ impl Cage {
         };
         state.granted = Some((record.clone(), free));
         drop(state);
-        if free != Some(Free::Ours) {
+        if !goes_on {
             self.fence.drop_leadership();
         }
         free
@@ -250,7 +251,7 @@ impl Cage {
             && let Some(claim) = &mut state.claim
         {
             claim.uid.clone_from(&record.uid);
-            let confirmed = Confirmed { sent, first_write: claim.first_write, new_claim: free != Free::Ours };
+            let confirmed = Confirmed { sent, first_write: claim.first_write };
             state.confirmed = Some((confirmed, free));
         }
         self.see(&mut state, record);

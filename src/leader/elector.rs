@@ -189,7 +189,7 @@ impl Elector {
                 biased;
                 _ = stopping.wait_for(|stop| *stop) => return,
                 what = heard.next(&self.cage) => match what {
-                    Heard::Free => return,
+                    Heard::Look => return,
                     Heard::Held | Heard::Nothing => look = quiet(heard),
                 },
                 () = tokio::time::sleep(expires) => return,
@@ -207,7 +207,7 @@ impl Elector {
             (_, Some((confirmed, free))) => {
                 let wait = confirmed.first_write.saturating_sub(self.clock.monotonic());
                 if let Some(term) = self.fence.confirm(confirmed) {
-                    info!(self.log, "leader"; "term" => term, "lease" => reason(free),
+                    info!(self.log, "leads now"; "term" => term, "lease" => reason(free),
                         "first_write_in_ms" => u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
                 }
                 Outcome::Leads

@@ -55,8 +55,6 @@ pub(super) struct Confirmed {
     pub sent: Moment,
     /// No write before this (monotonic).
     pub first_write: Duration,
-    /// The Lease was made anew: whatever we held before is over.
-    pub new_claim: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -260,7 +258,7 @@ impl Fence {
     /// The API server has confirmed a write of the Lease. Returns the term if it begins with this.
     pub(super) fn confirm(&self, confirmed: Confirmed) -> Option<u64> {
         let mut state = self.state();
-        let before = self.held(&mut state).filter(|_| !confirmed.new_claim);
+        let before = self.held(&mut state);
         let term = before.map_or(state.term + 1, |held| held.term);
         state.held = Some(Held {
             term,

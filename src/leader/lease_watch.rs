@@ -30,8 +30,8 @@ const LONGEST_LINE: usize = 4 << 20;
 pub(super) enum Heard {
     /// The Lease changed, and somebody holds it.
     Held,
-    /// It is free, or gone: look at once.
-    Free,
+    /// It is free, or gone, or the watch has ended in good order: look at once.
+    Look,
     /// The watch is over: look from time to time, until there is another.
     Nothing,
 }
@@ -39,6 +39,8 @@ pub(super) enum Heard {
 struct Open {
     body: Body,
     buffer: BytesMut,
+    /// It has told of a change.
+    useful: bool,
 }
 
 /// The watch on the Lease, open or not.
@@ -91,7 +93,7 @@ impl LeaseWatch {
         };
         match tokio::time::timeout(self.settings.call_timeout, answer).await {
             Ok(Ok(response)) if response.status().is_success() => {
-                self.open = Some(Open { body: response.into_body(), buffer: BytesMut::new() });
+                self.open = Some(Open { body: response.into_body(), buffer: BytesMut::new(), useful: false });
             }
             Ok(Ok(response)) => {
                 let status = response.status();
@@ -121,6 +123,7 @@ impl LeaseWatch {
             if let Some(end) = open.buffer.iter().position(|byte| *byte == b'\n') {
                 let line = open.buffer.split_to(end);
                 open.buffer.advance(1);
+                open.useful = true;
                 if let Some(heard) = self.line(&line, cage) {
                     return heard;
                 }
@@ -128,6 +131,10 @@ impl LeaseWatch {
             }
             let data = match open.body.frame().await {
                 Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                None if open.useful => {
+                    self.open = None;
+                    return Heard::Look;
+                }
                 _ => {
                     self.failed();
                     return Heard::Nothing;
@@ -143,15 +150,20 @@ impl LeaseWatch {
 
     fn line(&mut self, line: &[u8], cage: &Cage) -> Option<Heard> {
         let event: Value = serde_json::from_slice(line).unwrap_or_default();
+        let name = event.pointer("/object/metadata/name").and_then(Value::as_str);
+        if name.is_some_and(|name| name != self.settings.name) {
+            // Not what was asked for.
+            return None;
+        }
         let record = event.get("object").and_then(Record::read);
         match (event.get("type").and_then(Value::as_str), record) {
             (Some("ADDED" | "MODIFIED"), Some(record)) => {
                 self.failures = 0;
-                Some(if cage.hear(record) { Heard::Free } else { Heard::Held })
+                Some(if cage.hear(record) { Heard::Look } else { Heard::Held })
             }
             (Some("DELETED"), _) => {
                 self.failures = 0;
-                Some(Heard::Free)
+                Some(Heard::Look)
             }
             (Some("BOOKMARK"), _) => None,
             _ => {

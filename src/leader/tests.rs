@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod api;
+pub(crate) mod api;
 mod chaos;
 mod clocks;
 mod handover;
@@ -9,4 +9,4 @@ mod odd;
 mod outcomes;
 mod racing;
 mod settings;
-mod world;
+pub(crate) mod world;

@@ -133,7 +133,7 @@ fn everything() -> Metrics {
     metrics.reconciled(0, Duration::from_secs(1), at(100));
     metrics.changed(&Action::DeleteGroup { group: GroupId("sg-1".into()) }, true);
     metrics.watch_errors(&[("services", "gone", 1)]);
-    metrics.planned(&Plan { steps: vec![step(Action::Publish(publication()))], wake_at: None });
+    metrics.planned(&Plan { steps: vec![step(Action::Publish(publication()))], ..Plan::default() });
     observe(&metrics, &[("Synced", 1)]);
     metrics
 }
@@ -307,7 +307,7 @@ fn a_standby_tells_that_it_does_not_lead_and_nothing_of_the_world() {
     assert_eq!(sample(&metrics, master), Some(1.0));
     metrics.reconciled(0, Duration::from_secs(1), at(100));
     observe(&metrics, &[("Synced", 1)]);
-    metrics.planned(&Plan { steps: vec![step(Action::Publish(publication()))], wake_at: None });
+    metrics.planned(&Plan { steps: vec![step(Action::Publish(publication()))], ..Plan::default() });
     metrics.leading(false);
     // The round that was cut short by the loss.
     metrics.reconciled(0, Duration::from_secs(1), at(101));
@@ -379,7 +379,7 @@ fn steps_are_counted_by_what_they_change_and_a_dry_run_changes_nothing() {
 fn the_plan_shows_the_steps_that_are_due() {
     let metrics = Metrics::default();
     let release = Action::Release { service: ServiceKey::new("ns", "web"), uid: "u".into() };
-    metrics.planned(&Plan { steps: vec![step(release.clone()), step(release)], wake_at: None });
+    metrics.planned(&Plan { steps: vec![step(release.clone()), step(release)], ..Plan::default() });
     let series = "external_ips_plan_changes{resource=\"service\",action=\"release\"}";
     assert_eq!(sample(&metrics, series), Some(2.0));
     metrics.planned(&Plan::default());
@@ -394,4 +394,13 @@ fn counts_that_are_told_as_totals_never_go_back() {
         metrics.watch_errors(&[("nodes", "gone", told)]);
         assert_eq!(sample(&metrics, series), Some(served));
     }
+}
+
+#[test]
+fn the_readme_tells_of_every_metric_and_of_no_other() {
+    let readme = include_str!("../../README.md");
+    let section = readme.split("## Probes and metrics").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let told: BTreeSet<&str> = rows.map(|(name, _)| name).collect();
+    assert_eq!(told, METRICS.iter().map(|row| row.name).collect());
 }

@@ -3,18 +3,27 @@
 use std::collections::BTreeMap;
 
 use futures::StreamExt;
-use slog::{debug, info};
+use slog::{debug, info, warn};
 
-use super::round::CONCURRENT_PATCHES;
+use super::round::{CONCURRENT_PATCHES, patience_asked};
 use super::{Next, Reconciler};
 use crate::cluster::{Class, EventKind};
+use crate::expose::firewall::described_service;
 use crate::expose::plan::desire;
-use crate::expose::{Action, Condition, Plan, Reason, ServiceKey, Snapshot, Step, report};
+use crate::expose::{Action, Condition, Plan, Reason, Rejection, Rule, ServiceKey, Snapshot, Step, report};
 
 /// What happened in a round, by Service, to be told when it is over.
 #[derive(Debug, Default)]
 pub(super) struct News {
     events: Vec<(ServiceKey, Event)>,
+}
+
+/// A condition that differs from the one that is wanted.
+struct Change {
+    service: ServiceKey,
+    uid: String,
+    before: Option<Condition>,
+    after: Option<Condition>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +52,24 @@ impl News {
             | Action::DeleteGroup { .. } => return,
         };
         for service in &step.services {
-            let (reason, message) = (reason.to_owned(), step.reason.clone());
-            let event = Event { kind: EventKind::Normal, reason, action, message };
+            let message = match &step.action {
+                Action::Authorize { instance, rules, .. } => format!("{} opened for {instance}", own(rules, service)),
+                Action::Revoke { instance, group, rules } => {
+                    let place = instance.as_ref().map_or(group.to_string(), ToString::to_string);
+                    format!("{} closed for {place}", own(rules, service))
+                }
+                _ => step.reason.clone(),
+            };
+            let event = Event { kind: EventKind::Normal, reason: reason.to_owned(), action, message };
             self.events.push((service.clone(), event));
         }
+    }
+
+    /// An object of the Service exists in a version that can't be read.
+    fn unreadable(&mut self, service: &ServiceKey, message: &str) {
+        let (reason, message) = ("Unreadable".to_owned(), format!("kept as it was last read: {message}"));
+        let event = Event { kind: EventKind::Warning, reason, action: "Read", message };
+        self.events.push((service.clone(), event));
     }
 
     /// The condition of a Service changes.
@@ -63,14 +86,23 @@ impl News {
     }
 }
 
+/// Those of the rules that are the Service's.
+fn own(rules: &BTreeMap<Rule, String>, service: &ServiceKey) -> String {
+    let own = rules.iter().filter(|(_, description)| described_service(description).as_ref() == Some(service));
+    own.map(|(rule, _)| rule.to_string()).collect::<Vec<_>>().join(", ")
+}
+
 impl Reconciler {
     /// The end of a round with nothing left to do: conditions, Events, metrics, and when to wake.
     pub(super) async fn finish(&mut self, snapshot: &Snapshot, plan: &Plan) -> Next {
         self.parts.cloud.poll_changes().await;
         self.memory.unsynced = self.parts.cloud.unsynced();
+        // What nobody wants any more can't fail any more.
+        self.memory.failures.retain(|target, _| plan.waiting.contains(target));
+        self.note_unreadable();
         let confirm = (!self.memory.unsynced.is_empty()).then(|| self.now().after(self.parts.timing.confirm));
         let wake = [plan.wake_at, confirm, self.parts.cloud.due_at()].into_iter().flatten().min();
-        let mut changes: Vec<(ServiceKey, String, Option<Condition>)> = Vec::new();
+        let mut changes: Vec<Change> = Vec::new();
         let mut states: BTreeMap<String, u64> = BTreeMap::new();
         {
             let observed = self.parts.cloud.observed();
@@ -83,39 +115,77 @@ impl Reconciler {
                 if condition == service.ready || !self.parts.settings.in_scope(key) {
                     continue;
                 }
-                if let Some(condition) = &condition {
-                    self.news.transition(key, service.ready.as_ref(), condition);
-                }
-                changes.push((key.clone(), service.uid.clone(), condition));
+                let (service, uid, before) = (key.clone(), service.uid.clone(), service.ready.clone());
+                changes.push(Change { service, uid, before, after: condition });
             }
+            let told = |rejection: &Rejection| format!("{}: {}", rejection.service, rejection.message);
+            self.rejected = desired.rejections.values().map(told).collect();
             self.parts.metrics.observed(&states, &desired, observed, &self.parts.settings);
         }
         self.parts.metrics.planned(plan);
         let leading = self.write_conditions(&changes).await;
         self.tell(snapshot).await;
+        let wake = [wake, self.conditions_at].into_iter().flatten().min();
         if leading { Next::Wait(wake) } else { Next::Lost }
     }
 
-    async fn write_conditions(&self, changes: &[(ServiceKey, String, Option<Condition>)]) -> bool {
-        let cluster = self.parts.cluster.as_ref();
-        let writes = changes.iter().map(|(key, uid, condition)| async move {
-            (key, condition, cluster.set_condition(key, uid, condition.as_ref()).await)
+    /// Writes conditions; those that could not be written are tried again soon, since no change may tell of them.
+    async fn write_conditions(&mut self, changes: &[Change]) -> bool {
+        let cluster = self.parts.cluster.clone();
+        let cluster = cluster.as_ref();
+        let writes = changes.iter().map(|change| async move {
+            (change, cluster.set_condition(&change.service, &change.uid, change.after.as_ref()).await)
         });
         let mut results = futures::stream::iter(writes).buffer_unordered(CONCURRENT_PATCHES);
         let mut leading = true;
-        while let Some((key, condition, result)) = results.next().await {
-            match (result, condition) {
-                (Ok(()), Some(condition)) => info!(self.parts.log, "{}", condition.message;
-                    "service" => key.to_string(), "ready" => condition.ready, "reason" => &condition.reason),
+        let mut patience = None;
+        let mut problem = None;
+        while let Some((change, result)) = results.next().await {
+            self.parts.progress.tick();
+            match (result, &change.after) {
+                (Ok(()), Some(condition)) => {
+                    info!(self.parts.log, "{}", condition.message; "service" => change.service.to_string(),
+                        "ready" => condition.ready, "reason" => &condition.reason);
+                    // Only what is written is told: else it would be told again with the next try.
+                    self.news.transition(&change.service, change.before.as_ref(), condition);
+                }
                 (Ok(()), None) => {}
                 (Err(error), _) => {
                     leading &= error.class != Class::NotLeader;
-                    // The Service may be gone by now; and the next round compares again.
-                    debug!(self.parts.log, "the condition was not written: {}", error; "service" => key.to_string());
+                    patience = patience.max(Some(patience_asked(&error)));
+                    debug!(self.parts.log, "the condition was not written: {}", error;
+                        "service" => change.service.to_string());
+                    // The Service may be gone by now, or another one.
+                    if !matches!(error.class, Class::NotLeader | Class::NotFound | Class::Changed) {
+                        problem = Some(error);
+                    }
                 }
             }
         }
+        // One line a round: all of them tend to fail for the same reason.
+        if let Some(error) = problem {
+            warn!(self.parts.log, "conditions were not written: {}", error);
+        }
+        self.failed_conditions = patience.map_or(0, |_| self.failed_conditions.saturating_add(1));
+        self.conditions_at =
+            patience.map(|patience| self.now().after(self.backoff(self.failed_conditions).max(patience)));
         leading
+    }
+
+    /// Tells once of each version of an object that can't be read.
+    fn note_unreadable(&mut self) {
+        let found = self.parts.cluster.unreadable();
+        for one in &found {
+            if self.unreadable.contains(one) {
+                continue;
+            }
+            warn!(self.parts.log, "can't read {} {}: {}", one.resource, one.key, one.message);
+            // The namespace of a node is empty.
+            if !one.key.namespace.is_empty() {
+                self.news.unreadable(&one.key, &one.message);
+            }
+        }
+        self.unreadable = found;
     }
 
     /// Sends the Events of this round. One that is lost is not missed: the condition says what is so.
@@ -128,14 +198,16 @@ impl Reconciler {
         });
         let mut results = futures::stream::iter(sends).buffer_unordered(CONCURRENT_PATCHES);
         while let Some(result) = results.next().await {
+            self.parts.progress.tick();
             if let Err(error) = result {
                 debug!(self.parts.log, "an Event was not written: {}", error);
             }
         }
     }
 
-    /// Whether everything that is asked for is so, as of the last round.
+    /// What of all that is asked for is not so, as of the last round, in words for people.
     pub(super) fn failing(&self) -> Vec<String> {
-        self.memory.failures.values().map(|failure| failure.message.clone()).collect()
+        let failed = self.memory.failures.values().map(|failure| failure.message.clone());
+        failed.chain(self.rejected.iter().cloned()).collect()
     }
 }

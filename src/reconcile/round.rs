@@ -1,6 +1,7 @@
 //! One round: read what is needed, then plan and take steps until none is left.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures::StreamExt;
 use slog::{debug, error, info, warn};
@@ -107,8 +108,10 @@ impl Reconciler {
             matches!(step.action, Action::TryPublication(_) | Action::Publish(_) | Action::Release { .. })
         });
         let cluster = self.parts.cluster.as_ref();
+        let progress = &self.parts.progress;
         let publish = futures::stream::iter(cluster_steps.iter().map(|step| publish(cluster, step)))
             .buffered(CONCURRENT_PATCHES)
+            .inspect(|_| progress.tick())
             .collect::<Vec<_>>();
         let (published, applied) = tokio::join!(publish, self.parts.cloud.apply(&cloud_steps));
         let mut leading = true;
@@ -116,7 +119,7 @@ impl Reconciler {
             leading &= self.published(step, result);
         }
         for (step, result) in cloud_steps.iter().zip(applied) {
-            leading &= self.settle(step, result);
+            leading &= self.settle(step, result, Duration::ZERO);
         }
         leading
     }
@@ -127,7 +130,7 @@ impl Reconciler {
             let refused = match &result {
                 Ok(()) => None,
                 Err(error) if error.class == Class::Refused => Some(error.to_string()),
-                Err(_) => return self.settle(step, result.map_err(|error| explain(&error))),
+                Err(error) => return self.settle(step, Err(explain(error)), patience_asked(error)),
             };
             if let Some(why) = &refused {
                 info!(self.parts.log, "the API server refuses the addresses: {}", why;
@@ -142,11 +145,13 @@ impl Reconciler {
         if result.is_ok() {
             info!(self.parts.log, "{}", step.action; "reason" => &step.reason);
         }
-        self.settle(step, result.map_err(|error| explain(&error)))
+        let patience = result.as_ref().err().map_or(Duration::ZERO, patience_asked);
+        self.settle(step, result.map_err(|error| explain(&error)), patience)
     }
 
-    /// Takes down what became of a step. False when it was refused because this process doesn't lead any more.
-    fn settle(&mut self, step: &Step, result: Result<(), StepError>) -> bool {
+    /// Takes down what became of a step. One that failed is not tried again for as long as `patience`, at least. False
+    /// when it was refused because this process doesn't lead any more.
+    fn settle(&mut self, step: &Step, result: Result<(), StepError>, patience: Duration) -> bool {
         let target = step.action.target();
         let ok = result.is_ok();
         self.parts.metrics.changed(&step.action, ok);
@@ -170,7 +175,7 @@ impl Reconciler {
         }
         let attempts = self.memory.failures.get(&target).map_or(0, |failure| failure.attempts).saturating_add(1);
         let reason = if error.next == After::Replan { Reason::Failed } else { error.reason };
-        let retry_at = self.now().after(self.backoff(attempts));
+        let retry_at = self.now().after(self.backoff(attempts).max(patience));
         self.memory.failures.insert(target, Failure { reason, message: error.message, attempts, retry_at });
         true
     }
@@ -196,14 +201,14 @@ impl Reconciler {
                 effect(step, &mut snapshot, &mut observed, &mut memory, now);
             }
         }
-        if told != self.told {
+        if self.told.as_ref() != Some(&told) {
             for line in &told {
                 info!(self.parts.log, "{}", line; "dry-run" => true);
             }
             if told.is_empty() {
                 info!(self.parts.log, "nothing would be done"; "dry-run" => true);
             }
-            self.told = told;
+            self.told = Some(told);
         }
         Next::Wait(None)
     }
@@ -216,6 +221,14 @@ async fn publish(cluster: &Cluster, step: &Step) -> Result<(), ClusterError> {
         Action::Release { service, uid } => cluster.release(service, uid).await,
         // The caller's partition sends every other action to AWS.
         _ => Ok(()),
+    }
+}
+
+/// How long the API server asks to wait.
+pub(super) fn patience_asked(error: &ClusterError) -> Duration {
+    match error.class {
+        Class::Throttled { retry_after } => retry_after,
+        _ => Duration::ZERO,
     }
 }
 

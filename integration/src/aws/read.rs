@@ -160,12 +160,12 @@ impl Rule {
             _ => ("IpRanges", "CidrIp"),
         };
         let mut source = json!({});
-        source[member] = json!(self.source);
+        crate::set(&mut source, member, json!(self.source));
         if !self.description.is_empty() {
-            source["Description"] = json!(self.description);
+            crate::set(&mut source, "Description", json!(self.description));
         }
         let mut permission = json!({"IpProtocol": self.protocol, "FromPort": self.ports.0, "ToPort": self.ports.1});
-        permission[list] = json!([source]);
+        crate::set(&mut permission, list, json!([source]));
         permission
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn write(directory: &Path, server: &str, certificate: &Path, token: &
 fn content(server: &str, certificate: &Path, token: Option<&str>) -> Value {
     let mut cluster = json!({"server": server});
     if server.starts_with("https:") {
-        cluster["certificate-authority"] = json!(certificate);
+        crate::set(&mut cluster, "certificate-authority", json!(certificate));
     }
     let user = match token {
         Some(token) => json!({"token": token}),

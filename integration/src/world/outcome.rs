@@ -1,31 +1,13 @@
 //! Waiting for what the daemon brings about.
 
-use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Service;
-use kube::api::{Api, PostParams};
-use serde_json::json;
 
 use crate::daemon::Daemon;
-use crate::error::{Context, Result};
+use crate::error::Result;
 use crate::eventually::eventually;
 use crate::world::{World, condition};
 
 impl World {
-    /// Creates the daemon's Lease as one that was given up: the first daemon takes it at once, without the waiting
-    /// time of a Lease's creator.
-    pub async fn released_lease(&self) -> Result<()> {
-        let leases: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
-        let released = serde_json::from_value(json!({
-            "metadata": {"name": "external-ips"},
-            // The time is nobody's to judge by: clocks differ.
-            "spec": {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": "2026-01-01T00:00:00.000000Z"}
-        }))?;
-        match leases.create(&PostParams::default(), &released).await {
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
-            created => created.map(drop).context("create the Lease"),
-        }
-    }
-
     /// Starts a daemon that leads at once, unless another one holds the Lease.
     pub async fn start(&self, name: &str) -> Result<Daemon> {
         self.released_lease().await?;

@@ -26,14 +26,17 @@ pub(super) async fn grant_lease(client: &Client, namespace: &str) -> Result<()> 
     let parameters = PatchParams::apply("test").force();
     let mut granted = 0;
     for mut object in serde_saphyr::from_multiple::<Value>(&text)? {
-        object["metadata"]["namespace"] = json!(namespace);
-        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        if let Some(metadata) = object.get_mut("metadata") {
+            crate::set(metadata, "namespace", json!(namespace));
+        }
+        let text = |pointer| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (kind, name) = (text("/kind"), text("/metadata/name"));
         let patch = Patch::Apply(&object);
-        match object["kind"].as_str() {
-            Some("Role") => {
+        match kind.as_str() {
+            "Role" => {
                 Api::<Role>::namespaced(client.clone(), namespace).patch(&name, &parameters, &patch).await?;
             }
-            Some("RoleBinding") => {
+            "RoleBinding" => {
                 Api::<RoleBinding>::namespaced(client.clone(), namespace).patch(&name, &parameters, &patch).await?;
             }
             _ => continue,

@@ -16,10 +16,11 @@ use integration::{Result, shared};
 async fn send(proxy: &str, service: &str, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
     let client = Client::builder(TokioExecutor::new()).build_http();
     let credential = format!("AKIA-one/20260101/eu-west-1/{service}/aws4_request");
+    let content = if service == "route53" { "text/xml" } else { "application/x-www-form-urlencoded" };
     let request = Request::builder()
         .method(method)
         .uri(format!("{proxy}{path}"))
-        .header("content-type", if service == "route53" { "text/xml" } else { "application/x-www-form-urlencoded" })
+        .header("content-type", content)
         .header("authorization", format!("AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature=0"))
         .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))?;
     let answer = client.request(request).await?;
@@ -211,6 +212,30 @@ async fn a_gate_holds_the_nth_call_before_its_effect() -> Result<()> {
     tested?;
     assert_eq!(answered?.0, 200);
     assert!(aws.security_groups().await?.iter().any(|group| group.name == "second"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_gate_holds_every_answer_after_the_effect() -> Result<()> {
+    let (aws, proxy) = proxied().await?;
+    let network = aws.create_network().await?;
+    let create = |name: &str| format!("&GroupName={name}&GroupDescription=d&VpcId={}", network.vpc);
+    let mut gate = proxy.hold_all(When::After, |call| call.is_write());
+    let (one, two) = (create("one"), create("two"));
+    let held =
+        async { tokio::join!(ec2(&proxy, "CreateSecurityGroup", &one), ec2(&proxy, "CreateSecurityGroup", &two)) };
+    let test = async {
+        gate.holds(2).await?;
+        assert_eq!(ec2(&proxy, "DescribeInstances", "").await?.0, 200);
+        let names: Vec<String> = aws.security_groups().await?.into_iter().map(|group| group.name).collect();
+        assert!(["one", "two"].iter().all(|name| names.iter().any(|other| other == name)), "{names:?}");
+        assert!(proxy.calls().iter().filter(|call| call.is_write()).all(|call| call.answered.is_none()));
+        gate.release();
+        Ok::<_, integration::Error>(())
+    };
+    let ((one, two), tested) = tokio::join!(held, test);
+    tested?;
+    assert_eq!((one?.0, two?.0), (200, 200));
     Ok(())
 }
 

@@ -125,3 +125,30 @@ async fn waiting_says_what_was_last_seen() -> Result<()> {
     assert!(throughout(short, "it stays", || async { Ok(1) }, |seen| *seen == 2).await.is_err());
     Ok(())
 }
+
+#[tokio::test]
+async fn the_daemon_runs_in_its_world_and_every_call_of_it_is_seen() -> Result<()> {
+    let world = World::new().await?;
+    let node = world.node("a", NewNode::default()).await?;
+    world.apply(world.example()?).await?;
+    let (daemon, gate) = world.daemon_behind_gate("replica-1").await?;
+    let daemon = daemon.start().await?;
+    assert_eq!(daemon.get("/livez").await?.0, 200);
+
+    let published = || async { Ok(external_ips(&world.service("udp-server").await?)) };
+    let published = eventually("published", published, |addresses| !addresses.is_empty()).await;
+    let published = published.map_err(|error| error.and(daemon.output().unwrap_or_default()))?;
+    assert_eq!(published, [node.private()?]);
+    assert_eq!(world.addresses_of("udp-server.external-ips-test.my-org.com.").await?, [node.public()?]);
+    assert_eq!(world.owned_groups().await?.len(), 1);
+
+    assert!(world.proxy.calls().iter().all(|call| call.access_key.as_deref() == Some("AKIA-replica-1")));
+    assert!(gate.calls().iter().any(|call| call.is_lease() && call.is_write()));
+    assert!(gate.writes_since(0).iter().any(|call| call.path.ends_with("/services/udp-server")));
+    let refused: Vec<_> =
+        gate.calls().into_iter().filter(|call| matches!(call.answered, Some((_, 401 | 403)))).collect();
+    assert!(refused.is_empty(), "deploy/base lacks a permission: {refused:#?}");
+    daemon.terminate()?;
+    assert_eq!(daemon.end().await?.code(), Some(0));
+    Ok(())
+}

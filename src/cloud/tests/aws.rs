@@ -15,7 +15,7 @@ use super::{ec2::Ec2, route53::Route53};
 
 /// What goes wrong with a call.
 #[derive(Clone, Debug)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// An error answer, without effect.
     Answer(u16, &'static str, &'static str),
     /// It takes effect and the answer is lost.
@@ -30,7 +30,7 @@ pub(super) enum Fault {
 type Meddling = Box<dyn FnOnce(&mut State) + Send>;
 
 #[derive(Default)]
-pub(super) struct State {
+pub(crate) struct State {
     pub ec2: Ec2,
     pub route53: Route53,
     /// What reads show instead, while it is set.
@@ -46,7 +46,7 @@ pub(super) struct State {
 
 /// A call as it was sent.
 #[derive(Clone, Debug)]
-pub(super) struct Call {
+pub(crate) struct Call {
     pub operation: &'static str,
     pub mutates: bool,
     pub path: String,
@@ -54,7 +54,7 @@ pub(super) struct Call {
 }
 
 #[derive(Clone, Default)]
-pub(super) struct Aws(Arc<Mutex<State>>);
+pub(crate) struct Aws(Arc<Mutex<State>>);
 
 struct Epoch;
 
@@ -87,7 +87,7 @@ impl Aws {
         })
     }
 
-    fn transport(&self) -> Transport {
+    pub fn transport(&self) -> Transport {
         let aws = self.clone();
         Transport::new(tower::service_fn(move |request: Request<Bytes>| {
             let aws = aws.clone();

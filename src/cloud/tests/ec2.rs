@@ -6,10 +6,10 @@ use super::aws::{Aws, Call};
 
 type Answer = Result<String, (&'static str, String)>;
 /// Protocol, first and last port, range.
-pub(super) type Permission = (String, String, String, String);
+pub(crate) type Permission = (String, String, String, String);
 
 #[derive(Clone, Debug)]
-pub(super) struct Vm {
+pub(crate) struct Vm {
     pub state: &'static str,
     pub private_ip: String,
     pub public_ip: Option<String>,
@@ -18,7 +18,7 @@ pub(super) struct Vm {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct SecurityGroup {
+pub(crate) struct SecurityGroup {
     pub name: String,
     pub vpc: String,
     pub tags: BTreeMap<String, String>,
@@ -28,7 +28,7 @@ pub(super) struct SecurityGroup {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ec2 {
+pub(crate) struct Ec2 {
     pub instances: BTreeMap<String, Vm>,
     pub groups: BTreeMap<String, SecurityGroup>,
     made: usize,
@@ -70,7 +70,7 @@ impl Aws {
 }
 
 /// `udp`, one port, everybody.
-pub(super) fn permission(port: u16) -> Permission {
+pub(crate) fn permission(port: u16) -> Permission {
     ("udp".into(), port.to_string(), port.to_string(), "0.0.0.0/0".into())
 }
 

@@ -3,6 +3,8 @@ use std::sync::Mutex;
 use super::aws::{Aws, Fault};
 use super::*;
 use crate::cloud::Next;
+use crate::expose::Moment;
+use crate::expose::plan::effect;
 use slog::Drain;
 
 fn world(instances: u8) -> Aws {
@@ -115,6 +117,35 @@ async fn a_step_that_links_two_targets_makes_them_one_after_another() {
     assert_eq!(aws.state().most_in_flight, 1);
     for (name, group) in [("i-1", "sg-1"), ("i-2", "sg-2")] {
         assert_eq!(aws.vm(name, |vm| vm.groups.clone()), ["sg-nodes", group]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirmed_step_has_the_effect_that_the_core_expects() {
+    let aws = world(1);
+    aws.zone("Z1", "example.com.");
+    let mut cloud = read(&aws, &["i-1"]).await;
+    let steps = [
+        authorize("i-1", "sg-1", &[53, 54]),
+        attach("i-1", "sg-1"),
+        change("Z1", "a.example.com", &[], &["203.0.113.1"]),
+        change("Z1", "a.example.com", &["203.0.113.1"], &["203.0.113.2"]),
+        change("Z1", "a.example.com", &["203.0.113.2"], &[]),
+        revoke("i-1", "sg-1", &[54]),
+        detach("i-1", "sg-1"),
+        delete("sg-1"),
+    ];
+    let (mut snapshot, mut memory) = Default::default();
+    for step in steps {
+        let mut expected = cloud.observed().clone();
+        effect(&step, &mut snapshot, &mut expected, &mut memory, Moment::default());
+        assert_ne!(*cloud.observed(), expected);
+        cloud.apply(std::slice::from_ref(&step)).await.remove(0).unwrap();
+        assert_eq!(*cloud.observed(), expected, "{}", step.action);
+        // And so AWS says.
+        cloud.start_over();
+        cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+        assert_eq!(*cloud.observed(), expected, "{}", step.action);
     }
 }
 

@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod aws;
-mod ec2;
+pub(crate) mod aws;
+pub(crate) mod ec2;
 mod firewall;
 mod lanes;
 mod reading;
 mod records;
-mod route53;
+pub(crate) mod route53;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use super::aws::{Aws, Call};
 type Answer = Result<String, (&'static str, String)>;
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct HostedZone {
+pub(crate) struct HostedZone {
     pub name: String,
     pub private: bool,
     /// By name (as Route 53 spells it) and type: TTL and values.
@@ -16,7 +16,7 @@ pub(super) struct HostedZone {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Route53 {
+pub(crate) struct Route53 {
     pub zones: BTreeMap<String, HostedZone>,
     /// Batches that were accepted, and whether they have reached all servers.
     pub changes: BTreeMap<String, bool>,

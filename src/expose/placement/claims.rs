@@ -18,9 +18,9 @@ impl<'a> Claims<'a> {
         self.services.entry(node).or_default().insert(service);
     }
 
-    /// Who has the port of the node.
-    pub(super) fn holder(&self, node: &InstanceId, port: Port) -> Option<&'a ServiceKey> {
-        self.holders.get(node)?.get(&port).copied()
+    /// The ports of the node that somebody has, and who.
+    pub(super) fn holders(&self, node: &InstanceId) -> Option<&BTreeMap<Port, &'a ServiceKey>> {
+        self.holders.get(node)
     }
 
     /// How many Services use the node.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::nodes::{Alive, Joined};
 use super::super::quote::quoted;
-use super::super::{Exposure, Port, Reason, Rule, ServiceKey, Snapshot, firewall};
+use super::super::{Exposure, InstanceId, Port, Reason, Rule, ServiceKey, Snapshot, firewall};
 use super::Scheduler;
 
 /// Exposures that are placed on the same nodes.
@@ -96,14 +96,18 @@ impl<'a> Scheduler<'a> {
     /// Looks at every node for a unit.
     pub(super) fn survey(&self, unit: &Unit<'a>) -> Survey<'a> {
         let mut survey = Survey::default();
+        let serving: BTreeSet<&InstanceId> =
+            unit.members.iter().filter_map(|member| self.serving.nodes.get(&member.service)).flatten().collect();
         for (id, alive) in &self.joined.alive {
             if !unit.matches(&alive.node.labels) {
                 continue;
             }
-            let serves = unit.any(|key| self.serving.has(key, id));
-            let taken = unit.members.iter().flat_map(|member| &member.ports).find_map(|port| {
-                let holder = self.claims.holder(id, *port)?;
-                (!unit.any(|key| key == holder)).then_some((*port, holder))
+            let serves = serving.contains(id);
+            let taken = self.claims.holders(id).and_then(|holders| {
+                unit.members.iter().flat_map(|member| &member.ports).find_map(|port| {
+                    let holder = *holders.get(port)?;
+                    (!unit.any(|key| key == holder)).then_some((*port, holder))
+                })
             });
             let why = if let Some(why) = self.unfit_for(unit, alive) {
                 if serves && taken.is_none() {

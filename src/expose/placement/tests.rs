@@ -383,3 +383,27 @@ fn what_serves_is_told_by_our_addresses_on_the_service_and_by_our_records() {
     assert_eq!(nodes, [(&gone, vec![4]), (&old, vec![2]), (&ours, vec![1, 3])]);
     assert_eq!(serving.listed[&ours], [id(3)].into());
 }
+
+#[test]
+fn a_younger_one_with_the_same_hostname_does_not_drag_its_elder_to_a_node_that_is_unfit() {
+    let mut cluster = Cluster::new(2);
+    let (a, b) = (cluster.expose("a", 53), cluster.expose("b", 54));
+    cluster.share(&["a", "b"]);
+    cluster.exposure("b").selector = "odd=1".parse().unwrap();
+    cluster.node(1).ready = false;
+    cluster.serve("b", &[1]);
+    assert_eq!(cluster.chosen(&a), ["n2"]);
+    assert_eq!(cluster.rejection(&b).0, Reason::NoEligibleNodes);
+}
+
+#[test]
+fn a_group_that_is_not_attached_yet_needs_a_slot_like_a_new_one() {
+    let mut cluster = Cluster::new(1);
+    let a = cluster.expose("a", 53);
+    cluster.own_group(1, 60);
+    cluster.instance(1).groups.pop();
+    cluster.settings.groups_per_interface = 2;
+    assert_eq!(cluster.rejection(&a).0, Reason::SecurityGroupLimit, "the full group takes the only slot");
+    cluster.settings.groups_per_interface = 3;
+    assert_eq!(cluster.chosen(&a), ["n1"]);
+}

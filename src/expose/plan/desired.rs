@@ -21,6 +21,8 @@ pub struct Desired<'a> {
     pub exposures: BTreeMap<ServiceKey, Exposure>,
     /// Services that ask and can't be served. What they already have stays as it is.
     pub rejections: BTreeMap<ServiceKey, Rejection>,
+    /// Services that exist but could never be read. What they have stays as it is, too.
+    pub unreadable: &'a BTreeSet<ServiceKey>,
     /// Who is served where.
     pub placement: Placement,
     /// The nodes.
@@ -52,21 +54,21 @@ pub fn desire<'a>(
     let mut exposures = Vec::new();
     let mut rejections = Vec::new();
     for service in snapshot.services.values() {
-        let wish = annotations::read(service, settings).map(|wish| {
-            let exposure = wish?;
+        let Some(wish) = annotations::read(service, settings) else { continue };
+        let wish = wish.and_then(|exposure| {
             let refused = refused_list(service, &by_private)
                 .or_else(|| refused_trial(service, memory, now))
                 .or_else(|| dns::refusal(&exposure, &names, observed, settings));
             refused.map_or(Ok(exposure), Err)
         });
         match wish {
-            None => {}
-            Some(Ok(exposure)) => exposures.push(exposure),
-            Some(Err(rejection)) => rejections.push(rejection),
+            Ok(exposure) => exposures.push(exposure),
+            Err(rejection) => rejections.push(rejection),
         }
     }
 
-    name_claims::settle(&mut exposures, &mut rejections, &names, settings);
+    name_claims::settle(&mut exposures, &mut rejections, &snapshot.unreadable, &names, settings);
+
     let mut published: BTreeMap<ServiceKey, BTreeSet<PublicIp>> = BTreeMap::new();
     for name in names.values() {
         published.entry(name.service.clone()).or_default().extend(name.public_ips());
@@ -80,6 +82,7 @@ pub fn desire<'a>(
     Desired {
         exposures: exposures.into_iter().map(|e| (e.service.clone(), e)).collect(),
         rejections: rejections.into_iter().map(|r| (r.service.clone(), r)).collect(),
+        unreadable: &snapshot.unreadable,
         placement: placed,
         joined,
         names,
@@ -197,9 +200,9 @@ impl<'a> Desired<'a> {
         own_addresses(service).contains(&node.private_ip) || self.is_listed(&service.key, node.public_ip)
     }
 
-    /// Whether the Service asks, so that what it has is kept though it can't be served.
+    /// Whether what the Service has is kept though it can't be served: it asks, or may ask.
     pub fn is_frozen(&self, service: &ServiceKey) -> bool {
-        self.rejections.contains_key(service)
+        self.rejections.contains_key(service) || self.unreadable.contains(service)
     }
 
     /// The publication that would hold the chosen nodes and those that are published already: what a dry run tries.

@@ -206,7 +206,8 @@ fn remove_legacy(view: &View<'_>, plan: &mut Plan, needed: &BTreeMap<InstanceId,
     for group in view.observed.groups.values().filter(|group| !group.foreign_rules) {
         let Some(owner) = firewall::legacy_owner(group, view.settings) else { continue };
         let is_of = |key: &ServiceKey| owner == key.name || owner == format!("{}.{}", key.name, key.namespace);
-        if view.settings.namespace.is_some() || view.desired.rejections.keys().any(is_of) {
+        if view.settings.namespace.is_some() || view.desired.rejections.keys().chain(view.desired.unreadable).any(is_of)
+        {
             continue;
         }
         remove(view, plan, group, &format!("the group {} of an earlier version is replaced", group.name));

@@ -1,24 +1,27 @@
 //! Whose a hostname is: Services of one namespace may share it, Services of others may not have it. Who has it keeps
 //! it for as long as it asks, else the eldest gets it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::dns::OwnedName;
-use super::super::{Exposure, Reason, Rejection, ServiceKey, Settings};
+use super::super::{Exposure, Policy, Reason, Rejection, ServiceKey, Settings};
 
 /// Takes out of `exposures` those that ask for a name which is a Service's of another namespace, and adds them to
 /// `rejections`.
 pub(super) fn settle(
     exposures: &mut Vec<Exposure>,
     rejections: &mut Vec<Rejection>,
+    unreadable: &BTreeSet<ServiceKey>,
     names: &BTreeMap<String, OwnedName>,
     settings: &Settings,
 ) {
     let mut holders: BTreeMap<String, ServiceKey> = BTreeMap::new();
     for (name, owned) in names {
         let key = &owned.service;
-        // Whether a Service out of scope still asks can't be seen: it may.
+        // Whether a Service out of scope still asks can't be seen: it may. So may one that can't be read.
         let holds = !settings.in_scope(key)
+            || unreadable.contains(key)
+            || settings.policy == Policy::UpsertOnly
             || rejections.iter().any(|rejection| rejection.service == *key)
             || exposures.iter().any(|e| e.service == *key && e.hostnames.iter().any(|h| h.as_str() == name));
         if holds {

@@ -2,6 +2,7 @@
 //! a client sends is handled even if the client no longer waits for the answer.
 
 use bytes::Bytes;
+use futures::StreamExt;
 use futures::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
@@ -40,6 +41,8 @@ pub struct Fault {
     pub after: Duration,
     /// The answer is lost: an error at once.
     pub lose: bool,
+    /// A watch is closed after so many events.
+    pub close_after: Option<usize>,
     /// It never arrives.
     pub cut: bool,
 }
@@ -121,10 +124,6 @@ impl Api {
         self.lease().pointer("/spec/holderIdentity").and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 
-    pub fn version(&self) -> String {
-        self.lease().pointer("/metadata/resourceVersion").and_then(Value::as_str).unwrap_or_default().to_owned()
-    }
-
     /// A person writes the Lease's spec.
     pub fn write_spec(&self, spec: Value) {
         let mut state = self.state.lock().unwrap();
@@ -203,20 +202,27 @@ impl Api {
         (status, value)
     }
 
-    fn watch_from(&self, version: u64) -> AnswerBody {
+    fn watch_from(&self, version: u64, events: usize) -> AnswerBody {
         let stream =
             futures::stream::unfold((self.clone(), version, self.news.subscribe()), |(api, at, mut news)| async move {
                 loop {
                     news.mark_unchanged();
                     let next = api.state.lock().unwrap().history.iter().find(|(v, _)| *v > at).cloned();
                     if let Some((version, event)) = next {
-                        let line = Bytes::from(format!("{event}\n"));
-                        return Some((Ok::<_, BoxError>(Frame::data(line)), (api, version, news)));
+                        let other = json!({"metadata": {"name": "other", "resourceVersion": version.to_string()}});
+                        let noise = json!({"type": "DELETED", "object": other});
+                        let line = Bytes::from(format!("{noise}\n{event}\n"));
+                        return Some((line, (api, version, news)));
                     }
                     let _ = news.changed().await;
                 }
             });
-        StreamBody::new(stream).boxed_unsync()
+        // A piece of the body is no line.
+        let pieces = stream.take(events).flat_map(|mut line: Bytes| {
+            let first = line.split_to(line.len() / 3);
+            futures::stream::iter([first, line].map(|piece| Ok::<_, BoxError>(Frame::data(piece))))
+        });
+        StreamBody::new(pieces).boxed_unsync()
     }
 }
 
@@ -309,7 +315,7 @@ impl Endpoint {
         let body = if kind == Kind::Watch && status == 200 {
             assert!(query.contains(&format!("fieldSelector=metadata.name%3D{NAME}")), "{query}");
             let version = query.split("resourceVersion=").nth(1).unwrap().split('&').next().unwrap();
-            self.api.watch_from(version.parse().unwrap())
+            self.api.watch_from(version.parse().unwrap(), fault.close_after.unwrap_or(usize::MAX))
         } else {
             Full::new(Bytes::from(value.to_string())).map_err(|never| match never {}).boxed_unsync()
         };

@@ -1,5 +1,8 @@
 use super::world::{TestRandom, millis, secs};
-use crate::leader::{LeaseSettings, holder_id};
+use crate::leader::{LeaseSettings, holder_id, lease_service};
+use kube::client::Body;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn usual() -> LeaseSettings {
     LeaseSettings::new("kube-system", "external-ips", "pod_1")
@@ -52,4 +55,35 @@ fn times_that_cannot_work_are_refused_with_what_to_change() {
         let message = settings.check().unwrap_err();
         assert!(message.contains(says), "{message}");
     }
+}
+
+/// Answers every request with 503.
+async fn overloaded(listener: tokio::net::TcpListener, requests: Arc<AtomicUsize>) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let requests = requests.clone();
+        let answer = hyper::service::service_fn(move |_| {
+            requests.fetch_add(1, Ordering::SeqCst);
+            async {
+                let answer = http::Response::builder().status(503).header("retry-after", "1");
+                Ok::<_, std::convert::Infallible>(answer.body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap())
+            }
+        });
+        let stream = hyper_util::rt::TokioIo::new(stream);
+        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(stream, answer));
+    }
+}
+
+#[tokio::test]
+async fn the_client_of_the_lease_repeats_nothing() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let requests = Arc::new(AtomicUsize::new(0));
+    let server = tokio::spawn(overloaded(listener, requests.clone()));
+    let client = lease_service(kube::Config::new(uri)).unwrap();
+    let answer = client.send(http::Request::get("/x").body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(answer.status(), 503);
+    assert_eq!(requests.load(Ordering::SeqCst), 1);
+    server.abort();
 }

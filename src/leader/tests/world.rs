@@ -3,7 +3,7 @@
 
 use super::api::{Api, NAME, NAMESPACE};
 use crate::clock::{Clock, Random};
-use crate::leader::{Elector, Fence, LeaseSettings};
+use crate::leader::{Elector, Fence, Leadership, LeaseSettings};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -154,27 +154,28 @@ impl Process {
     /// Time from now until it leads.
     pub async fn leads_within(&self, limit: Duration) -> Duration {
         let start = Instant::now();
-        while !self.fence.is_leader() {
-            assert!(start.elapsed() < limit, "{} doesn't lead within {limit:?}", self.holder);
-            tokio::time::sleep(millis(5)).await;
-        }
+        assert!(self.comes_to_lead(limit).await, "{} doesn't lead within {limit:?}", self.holder);
+        assert!(self.fence.is_leader());
         start.elapsed()
     }
 
     pub async fn never_leads_for(&self, time: Duration) {
         let start = Instant::now();
-        while start.elapsed() < time {
-            assert!(!self.fence.is_leader(), "{} leads after {:?}", self.holder, start.elapsed());
-            tokio::time::sleep(millis(1)).await;
-        }
+        assert!(!self.fence.is_leader());
+        assert!(!self.comes_to_lead(time).await, "{} leads after {:?}", self.holder, start.elapsed());
+    }
+
+    async fn comes_to_lead(&self, limit: Duration) -> bool {
+        let mut leadership = self.fence.subscribe();
+        let leads = leadership.wait_for(|leadership| *leadership != Leadership::Candidate);
+        tokio::time::timeout(limit, leads).await.is_ok()
     }
 
     pub async fn leads_on_for(&self, time: Duration) {
         let start = Instant::now();
-        while start.elapsed() < time {
-            assert!(self.fence.is_leader(), "{} doesn't lead after {:?}", self.holder, start.elapsed());
-            tokio::time::sleep(millis(1)).await;
-        }
+        let lost = tokio::time::timeout(time, self.fence.lost()).await.is_ok();
+        assert!(!lost, "{} doesn't lead after {:?}", self.holder, start.elapsed());
+        assert!(self.fence.is_leader());
     }
 }
 

@@ -102,7 +102,7 @@ fn carried_out(cluster: &Cluster, placement: &Placement) -> Serving {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_exposure_is_placed_on_at_least_one_node_or_rejected_once(cluster in cluster()) {

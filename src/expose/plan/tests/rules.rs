@@ -540,3 +540,29 @@ fn a_hostname_of_a_namespace_that_is_not_served_is_refused() {
     assert_eq!(world.observed.records, before);
     assert_eq!(world.condition(&key).unwrap().reason, "HostnameTaken");
 }
+
+#[test]
+fn a_service_that_exists_but_cannot_be_read_keeps_all_it_has() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.snapshot.services.remove(&key);
+    world.snapshot.unreadable.insert(key.clone());
+    assert_eq!(world.settle(), [""; 0]);
+    world.snapshot.unreadable.clear();
+    world.settle();
+    assert!(world.is_clean());
+}
+
+#[test]
+fn a_node_that_exists_but_cannot_be_read_is_not_gone() {
+    let mut world = World::new(1);
+    world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    let node = world.snapshot.nodes.pop_first().unwrap();
+    world.snapshot.unreadable_nodes = true;
+    assert_eq!(world.settle(), [""; 0]);
+    world.snapshot.nodes.insert(node.0, node.1);
+    world.snapshot.unreadable_nodes = false;
+    assert_eq!(world.settle(), [""; 0]);
+}

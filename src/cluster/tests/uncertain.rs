@@ -1,0 +1,102 @@
+//! Writes whose outcome is unknown (K13).
+
+use super::api::{Fault, Verb, status};
+use super::publishing::publication;
+use super::world::{World, asking, key, millis, secs};
+use crate::cluster::Class;
+
+const EVER: usize = usize::MAX;
+
+/// A world whose watches have fallen silent, so that only reads tell.
+async fn quiet() -> World {
+    let world = World::new(&[asking("quake")]);
+    world.api.fault(Verb::Watch, "", EVER, Fault::Silent);
+    world.settled().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_uncertain_write_is_read_again_before_it_returns() {
+    for (fault, there) in [(Fault::LostAfter, 1), (Fault::LostBefore, 0)] {
+        let world = quiet().await;
+        world.api.fault(Verb::Apply, "", 1, fault);
+        let error = world.cluster.publish(&publication(&world, "quake", 1)).await.unwrap_err();
+        assert_eq!(error.class, Class::UnknownOutcome);
+        assert_eq!(world.service("quake").external_ips.len(), there);
+        assert_eq!(world.api.calls_of(Verb::Apply, "").len(), 1, "it isn't blindly repeated");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_without_an_answer_is_given_up_and_read() {
+    let world = quiet().await;
+    world.api.fault(Verb::Apply, "", 1, Fault::Hang);
+    let error = world.cluster.publish(&publication(&world, "quake", 1)).await.unwrap_err();
+    assert_eq!(error.class, Class::UnknownOutcome);
+    assert_eq!(world.service("quake").external_ips, ["10.0.0.1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_uncertain_write_holds_the_snapshot_back_until_it_is_read() {
+    let world = quiet().await;
+    world.api.fault(Verb::Apply, "", 1, Fault::LostAfter);
+    world.api.fault(Verb::Get, "", 3, Fault::LostBefore);
+    let publication = publication(&world, "quake", 1);
+    world.cluster.publish(&publication).await.unwrap_err();
+    assert_eq!(world.api.calls_of(Verb::Get, "").len(), 3, "it was tried to read it");
+    assert!(world.cluster.snapshot().is_none(), "what is there is unknown");
+    // The answer to another write of the same Service tells.
+    world.cluster.publish(&publication).await.unwrap();
+    assert_eq!(world.service("quake").external_ips, ["10.0.0.1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_uncertain_write_holds_the_snapshot_back_for_a_minute_at_most() {
+    let world = World::ready(&[asking("quake")]).await;
+    world.api.fault(Verb::Apply, "", 1, Fault::LostBefore);
+    world.api.fault(Verb::Get, "", EVER, Fault::LostBefore);
+    world.cluster.publish(&publication(&world, "quake", 1)).await.unwrap_err();
+    world.pass(secs(59)).await;
+    assert!(world.cluster.snapshot().is_none());
+    world.pass(secs(2)).await;
+    assert!(world.cluster.snapshot().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_abandoned_half_way_is_uncertain() {
+    let world = quiet().await;
+    world.api.fault(Verb::Apply, "", 1, Fault::Slow(secs(1)));
+    let publication = publication(&world, "quake", 1);
+    let abandoned = tokio::time::timeout(millis(500), world.cluster.publish(&publication)).await;
+    assert!(abandoned.is_err());
+    assert!(world.cluster.snapshot().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_was_refused_leaves_no_doubt() {
+    let world = quiet().await;
+    world.api.fault(Verb::Get, "", EVER, Fault::LostBefore);
+    for (code, reason) in [(403, "Forbidden"), (422, "Invalid"), (409, "Conflict"), (429, "TooManyRequests")] {
+        world.api.fault(Verb::Apply, "", 1, Fault::Answer(code, status(code, reason, "no")));
+        world.cluster.publish(&publication(&world, "quake", 1)).await.unwrap_err();
+        assert!(world.cluster.snapshot().is_some(), "{code}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_gone_when_it_is_read_again_is_gone_from_the_view() {
+    let world = quiet().await;
+    let publication = publication(&world, "quake", 1);
+    world.api.edit(|objects| objects.delete("services", "games", "quake"));
+    world.api.fault(Verb::Apply, "", 1, Fault::LostBefore);
+    world.cluster.publish(&publication).await.unwrap_err();
+    assert!(!world.snapshot().services.contains_key(&key("quake")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_no_service_is_an_unknown_outcome() {
+    let world = quiet().await;
+    world.api.fault(Verb::Apply, "", 1, Fault::Body("<html>".into()));
+    let error = world.cluster.publish(&publication(&world, "quake", 1)).await.unwrap_err();
+    assert_eq!(error.class, Class::UnknownOutcome);
+    assert!(world.cluster.snapshot().is_some(), "it was read");
+}

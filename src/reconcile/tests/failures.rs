@@ -1,0 +1,113 @@
+//! What goes wrong and for whom.
+
+use super::world::World;
+use crate::cloud::tests::aws::Fault as AwsFault;
+use crate::cluster::tests::api::{Fault, Verb, status};
+use crate::cluster::tests::world::{asking, instance, secs};
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_failed_step_backs_off_and_others_go_on() {
+    let world = World::new(1, &[asking("quake"), asking("doom")]);
+    let denied = AwsFault::Answer(403, "AccessDenied", "not authorized to change quake");
+    world.aws.break_down("ChangeResourceRecordSets", "quake", denied);
+    let _process = world.process("a").run();
+    world.until("doom is served", || world.synced("doom")).await;
+    world.until("quake is told", || world.condition("quake")["reason"] == "AccessDenied").await;
+    world.pass(secs(600)).await;
+    let tried = world.sent("ChangeResourceRecordSets");
+    // 1, 2, 4 ... 60 s, each varied by a fifth: about 15 tries in ten minutes.
+    assert!((8..=26).contains(&tried), "{tried}");
+    assert_eq!(world.condition("quake")["reason"], "AccessDenied");
+    world.aws.mend();
+    world.until("it heals", || world.synced("quake")).await;
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_refused_publication_backs_off_and_others_go_on() {
+    let world = World::new(1, &[asking("quake"), asking("doom")]);
+    world.api.fault(Verb::Apply, "quake", usize::MAX, Fault::Answer(422, status(422, "Invalid", "no")));
+    let _process = world.process("a").run();
+    world.until("doom is served", || world.synced("doom")).await;
+    world.pass(secs(600)).await;
+    let tried = world.api.calls_of(Verb::Apply, "quake").len();
+    assert!((8..=26).contains(&tried), "{tried}");
+    assert_eq!(world.condition("quake")["reason"], "ExternalIPsForbidden");
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn patience_that_the_api_server_asks_for_is_given() {
+    let world = World::new(1, &[asking("quake")]);
+    world.api.fault(Verb::Apply, "quake", 1, Fault::Later(429, 40));
+    let _process = world.process("a").run();
+    world.until("it is served", || world.synced("quake")).await;
+    let tries = world.api.calls_of(Verb::Apply, "quake");
+    assert!(tries[1].at - tries[0].at >= secs(40), "{:?}", tries[1].at - tries[0].at);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn an_unknown_outcome_at_aws_is_read_again_before_the_next_decision() {
+    for fault in [AwsFault::LostAfter, AwsFault::LostBefore] {
+        for (operation, read) in [
+            ("CreateSecurityGroup", "DescribeSecurityGroups"),
+            ("AuthorizeSecurityGroupIngress", "DescribeSecurityGroups"),
+            ("ModifyInstanceAttribute", "DescribeInstances"),
+            ("ChangeResourceRecordSets", "ListResourceRecordSets"),
+        ] {
+            let world = World::new(1, &[asking("quake")]);
+            world.aws.fail(operation, fault.clone());
+            let _process = world.process("a").run();
+            world.until("it is served", || world.synced("quake")).await;
+            let journal = world.journal();
+            let lost = journal.iter().position(|line| line == operation).unwrap();
+            let then =
+                journal[lost + 1..].iter().find(|line| !line.starts_with("Describe") && !line.starts_with("List"));
+            let until = journal.iter().rposition(|line| Some(line) == then).unwrap();
+            assert!(journal[lost..until].iter().any(|line| line == read), "{operation} {fault:?} {journal:#?}");
+            let groups = world.aws.state().ec2.groups.len();
+            assert_eq!(groups, 2, "{operation} {fault:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn an_unknown_outcome_at_the_api_server_is_read_again_before_the_next_decision() {
+    for (fault, tries) in [(Fault::LostAfter, 1), (Fault::LostBefore, 2)] {
+        let world = World::new(1, &[asking("quake")]);
+        world.api.fault(Verb::Apply, "quake", 1, fault);
+        let _process = world.process("a").run();
+        world.until("it is served", || world.synced("quake")).await;
+        let calls = world.api.calls();
+        let verbs: Vec<Verb> = calls.iter().map(|c| c.verb).filter(|v| matches!(v, Verb::Apply | Verb::Get)).collect();
+        assert_eq!(verbs[..2], [Verb::Apply, Verb::Get]);
+        assert_eq!(world.api.calls_of(Verb::Apply, "quake").len(), tries);
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_zone_that_can_not_be_read_keeps_nobody_else_waiting() {
+    let mut other = asking("doom");
+    other["metadata"]["annotations"] =
+        serde_json::json!({"external-ips.alpha.openfresh.github.io/hostname": "doom.example.org"});
+    let world = World::new(1, &[asking("quake"), other]);
+    world.aws.zone("Z2", "example.org.");
+    world.aws.break_down("ListResourceRecordSets", "Z2", AwsFault::Answer(403, "AccessDenied", "no"));
+    let _process = world.process("a").run();
+    world.until("quake is served", || world.synced("quake")).await;
+    assert!(world.ips("doom").is_null());
+    world.aws.mend();
+    world.until("doom is served", || world.synced("doom")).await;
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn an_aws_that_can_not_be_read_changes_nothing_and_is_asked_ever_more_seldom() {
+    let world = World::new(1, &[asking("quake")]);
+    let _process = world.converged(&["quake"]).await;
+    world.aws.break_down("DescribeSecurityGroups", "", AwsFault::Answer(403, "UnauthorizedOperation", "no"));
+    world.api.edit(|objects| objects.put("services", asking("doom")));
+    world.pass(secs(1800)).await;
+    let tried = world.sent("DescribeSecurityGroups");
+    assert!(tried < 60, "{tried}");
+    assert_eq!(world.aws.vm(&instance(1), |vm| vm.groups.len()), 2, "what was open stays so");
+    world.aws.mend();
+    world.until("it goes on", || world.synced("doom")).await;
+}

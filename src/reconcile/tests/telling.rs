@@ -1,0 +1,104 @@
+//! Conditions and Events.
+
+use super::world::World;
+use crate::cloud::tests::aws::Fault as AwsFault;
+use crate::cluster::tests::api::{Fault, Verb, status};
+use crate::cluster::tests::world::{asking, secs};
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn events_only_on_transitions() {
+    let world = World::new(1, &[asking("quake")]);
+    let _process = world.converged(&["quake"]).await;
+    let mut events = world.api.events("quake");
+    events.sort();
+    assert_eq!(events, ["FirewallOpened", "NodesAssigned", "RecordSynced", "Synced"]);
+    for _ in 0..5 {
+        world.nudge();
+        world.pass(secs(200)).await;
+    }
+    assert_eq!(world.api.events("quake").len(), 4);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_failure_that_lasts_is_told_once() {
+    let world = World::new(1, &[asking("quake")]);
+    world.aws.break_down("ChangeResourceRecordSets", "", AwsFault::Answer(403, "AccessDenied", "no"));
+    let _process = world.process("a").run();
+    world.until("it is told", || !world.api.events("quake").is_empty()).await;
+    world.pass(secs(1800)).await;
+    let told = world.api.events("quake").iter().filter(|reason| *reason == "AccessDenied").count();
+    assert_eq!(told, 1);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn the_condition_is_written_only_when_it_differs() {
+    let world = World::new(1, &[asking("quake")]);
+    let _process = world.converged(&["quake"]).await;
+    let writes = world.api.calls_of(Verb::Status, "quake").len();
+    world.nudge();
+    world.pass(secs(2000)).await;
+    assert_eq!(world.api.calls_of(Verb::Status, "quake").len(), writes);
+    // Somebody takes it away: it differs.
+    world.api.edit(|objects| {
+        objects.change("services", "games", "quake", |service| service["status"] = serde_json::json!({}));
+    });
+    world.until("it is back", || world.synced("quake")).await;
+    assert_eq!(world.api.calls_of(Verb::Status, "quake").len(), writes + 1);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_condition_that_could_not_be_written_is_tried_again_soon() {
+    for fault in [
+        Fault::Answer(500, status(500, "InternalError", "no")),
+        Fault::Later(429, 1),
+        Fault::LostBefore,
+        Fault::Answer(403, status(403, "Forbidden", "User \"x\" cannot patch resource \"services/status\"")),
+    ] {
+        let world = World::new(1, &[asking("quake")]);
+        world.api.fault(Verb::Status, "", 2, fault.clone());
+        let _process = world.process("a").run();
+        world.until("it was tried", || !world.api.calls_of(Verb::Status, "").is_empty()).await;
+        world.pass(secs(30)).await;
+        assert!(world.synced("quake"), "{fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_condition_that_can_not_be_written_is_no_reason_for_events_without_end() {
+    let world = World::new(1, &[asking("quake")]);
+    let denied = status(403, "Forbidden", "User \"x\" cannot patch resource \"services/status\"");
+    world.api.fault(Verb::Status, "", usize::MAX, Fault::Answer(403, denied));
+    let _process = world.process("a").run();
+    world.until("it was tried", || !world.api.calls_of(Verb::Status, "").is_empty()).await;
+    for _ in 0..20 {
+        world.nudge();
+        world.pass(secs(60)).await;
+    }
+    let told = world.api.events("quake").iter().filter(|reason| *reason == "Synced").count();
+    assert!(told <= 1, "{told}");
+    let tried = world.api.calls_of(Verb::Status, "").len();
+    assert!(tried < 80, "{tried}");
+    assert!(world.lines.all().iter().any(|line| line.starts_with("WARN") && line.contains("condition")));
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn an_event_that_is_lost_disturbs_nobody() {
+    let world = World::new(1, &[asking("quake")]);
+    world.api.fault(Verb::Event, "", usize::MAX, Fault::LostBefore);
+    let _process = world.converged(&["quake"]).await;
+    world.nudge();
+    world.pass(secs(10)).await;
+    assert_eq!(world.changes(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_rejected_service_is_told_why_and_heals_with_its_annotation() {
+    let mut odd = asking("quake");
+    odd["metadata"]["annotations"]["external-ips.alpha.openfresh.github.io/ttl"] = "soon".into();
+    let world = World::new(1, &[odd, asking("doom")]);
+    let _process = world.converged(&["doom"]).await;
+    assert_eq!(world.condition("quake")["reason"], "InvalidAnnotation");
+    assert_eq!(world.api.events("quake"), ["InvalidAnnotation"]);
+    world.api.edit(|objects| objects.put("services", asking("quake")));
+    world.until("it heals", || world.synced("quake")).await;
+}
