@@ -177,7 +177,14 @@ impl Aws {
         read::group_ids(interface)
     }
 
-    /// Sets the groups on an interface, as another controller or a person would.
+    /// Sets the groups of an instance with one interface, as another controller or a person would.
+    pub async fn set_instance_groups(&self, instance: &str, groups: &[String]) -> Result<()> {
+        let arguments = json!({"InstanceId": instance, "Groups": groups});
+        self.call("ec2", "modify_instance_attribute", arguments).await.map(drop)
+    }
+
+    /// Sets the groups on an interface, as another controller or a person would. moto keeps these apart from those
+    /// that are set on the instance, and shows both: what was set here is only taken off here.
     pub async fn set_interface_groups(&self, interface: &str, groups: &[String]) -> Result<()> {
         let arguments = json!({"NetworkInterfaceId": interface, "Groups": groups});
         self.call("ec2", "modify_network_interface_attribute", arguments).await.map(drop)

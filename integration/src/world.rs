@@ -212,13 +212,15 @@ impl World {
         Ok(())
     }
 
-    /// The Events about a Service: reason and note, in the order of their names.
+    /// The daemon's Events about a Service: reason and note, in the order of their names. The API server has some to
+    /// tell, too.
     pub async fn events(&self, service: &str) -> Result<Vec<(String, String)>> {
         let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
         let events = events.list(&ListParams::default()).await?;
         Ok(events
             .into_iter()
             .filter(|event| event.regarding.as_ref().and_then(|object| object.name.as_deref()) == Some(service))
+            .filter(|event| event.reporting_controller.as_ref().is_some_and(|name| name.starts_with(ANNOTATION_PREFIX)))
             .map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default()))
             .collect())
     }

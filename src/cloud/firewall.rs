@@ -12,7 +12,7 @@ use super::apply::{Effect, Failure, Taken};
 use super::doubts::Doubt;
 use super::error::{Next, StepError};
 use super::inventory::{self, permissions};
-use crate::expose::firewall::{parse_group_name, tag_key};
+use crate::expose::firewall::{described_service, parse_group_name, tag_key};
 use crate::expose::{Group, GroupId, Instance, InstanceId, Lookup, Reason, Rule, Step};
 
 /// No interface can have more groups, however far its limit is raised (EC2).
@@ -107,7 +107,7 @@ impl Cloud {
 
     /// Deletes a group; one that is gone already is as good as deleted.
     pub(super) async fn delete_group(&self, step: &Step, group: &GroupId) -> Taken {
-        self.owned(step, group)?;
+        self.nobody_works_in(step, self.owned(step, group)?).await?;
         let request = ec2::DeleteSecurityGroup { group_id: Some(group.0.clone()), ..Default::default() };
         match self.ec2.send(&request).await {
             Ok(_) => Ok(vec![Effect::GroupDeleted(group.clone())]),
@@ -124,6 +124,9 @@ impl Cloud {
         let made_for = parse_group_name(&self.settings.cluster, &owned.name).map(|(instance, _)| instance);
         if attach && made_for.as_ref() != Some(id) {
             return Err(self.refuse(step, Reason::Failed, format!("{group} ({}) was not made for {id}", owned.name)));
+        }
+        if !attach {
+            self.nobody_works_in(step, owned).await?;
         }
         let read = self.read_interface(step, id).await?;
         let mut before = read.clone();
@@ -210,6 +213,23 @@ impl Cloud {
                 Err(Failure::doubtful(step, StepError::new(Reason::Failed, Next::Replan, message)))
             }
         }
+    }
+
+    /// Whether somebody put rules of his own into a group of ours since it was read: it must not be taken away then.
+    async fn nobody_works_in(&self, step: &Step, known: &Group) -> Result<(), Failure> {
+        let read = inventory::group_named(&self.ec2, &self.settings.cluster, &known.name, &known.vpc).await;
+        let Some((found, _)) = read.map_err(|error| Failure::of(step, &error))? else { return Ok(()) };
+        // A rule with our description may be one of the past that the read still shows.
+        let is_new = |rule: &Rule, description: &str| {
+            !known.rules.contains_key(rule) && described_service(description).is_none()
+        };
+        if found.id == known.id
+            && (found.foreign_rules && !known.foreign_rules || found.rules.iter().any(|(r, d)| is_new(r, d)))
+        {
+            let message = format!("could not {}: somebody put rules into {}", step.action, known.id);
+            return Err(Failure::doubtful(step, StepError::new(Reason::Progressing, Next::Replan, message)));
+        }
+        Ok(())
     }
 
     /// The group, if it is known to be ours: nothing else is ever written to.

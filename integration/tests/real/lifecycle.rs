@@ -195,3 +195,57 @@ async fn a_service_that_is_recreated_with_the_same_name_is_served_anew() -> Resu
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn several_names_and_a_wildcard_are_published_and_withdrawn_together() -> Result<()> {
+    let world = World::new().await?;
+    let nodes = two_nodes(&world).await?;
+    let _daemon = world.start("one").await?;
+    let names = ["*.games.external-ips-test.my-org.com", "Other.external-ips-test.my-org.com."];
+    world.apply(world.example()?.hostname(&names.join(", "))).await?;
+    world.synced("udp-server").await?;
+    let records = world.records().await?;
+    assert_eq!(records.len(), 4, "two names and their twins: {records:?}");
+    let values = ["203.0.113.11", "203.0.113.12"];
+    assert_eq!(world.addresses_of("other.external-ips-test.my-org.com.").await?, values);
+    // moto spells the star as it is, AWS as \\052.
+    let wildcard = records
+        .iter()
+        .find(|record| record.kind == "A" && record.name.ends_with(".games.external-ips-test.my-org.com."));
+    assert_eq!(wildcard.unwrap().values, values);
+    world.delete_service("udp-server").await?;
+    nothing_is_left(&world, &nodes).await
+}
+
+#[tokio::test]
+async fn what_somebody_took_away_is_put_back_in_the_safe_order_by_the_next_who_looks() -> Result<()> {
+    let world = World::new().await?;
+    let node = world.node("one", NewNode::default().private("10.0.0.11").public("203.0.113.11")).await?;
+    let daemon = world.start("one").await?;
+    world.apply(world.example()?).await?;
+    world.synced("udp-server").await?;
+    daemon.terminate()?;
+    assert!(daemon.end().await?.success());
+
+    let group = world.group_of(&node).await?.unwrap();
+    world.aws.revoke(&group.id, &Rule { description: String::new(), ..group.rules[0].clone() }).await?;
+    world.aws.set_instance_groups(&node.instance.id, std::slice::from_ref(&world.network.default_group)).await?;
+    let before = world.records().await?;
+    for record in &before {
+        world.aws.delete_record(&world.zone, record).await?;
+    }
+    let mark = world.proxy.mark();
+    let _daemon = world.start("two").await?;
+    eventually("the records are back", || world.records(), |records| *records == before).await?;
+    assert_eq!(world.group_of(&node).await?.unwrap().rules, group.rules);
+    assert!(world.groups_on(&node).await?.contains(&group.id));
+    let expected = [
+        "AuthorizeSecurityGroupIngress udp/6315 from 0.0.0.0/0".to_owned(),
+        format!("ModifyInstanceAttribute {}", node.instance.id),
+        format!("ChangeResourceRecordSets CREATE A {NAME} 60 [203.0.113.11], CREATE TXT a-{NAME} 60"),
+    ];
+    assert_eq!(world.proxy.summaries_since(mark), expected);
+    let service = world.synced("udp-server").await?;
+    assert_eq!(external_ips(&service), ["10.0.0.11"]);
+    Ok(())
+}

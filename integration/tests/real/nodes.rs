@@ -200,3 +200,26 @@ async fn a_node_that_is_about_to_be_removed_hands_over_while_it_still_serves() -
     assert_eq!(lists(&world, mark), [["203.0.113.12"]], "in one change, from the one to the other");
     Ok(())
 }
+
+#[tokio::test]
+async fn with_local_traffic_only_nodes_with_a_ready_endpoint_serve() -> Result<()> {
+    let world = World::new().await?;
+    let (one, two) = (node(&world, 11).await?, node(&world, 12).await?);
+    let _daemon = world.start("one").await?;
+    world.endpoints("udp-server", &[(&one, true), (&two, false)]).await?;
+    world.apply(world.example()?.local_traffic().annotation("ttl", "1")).await?;
+    world.synced("udp-server").await?;
+    served_on(&world, &one).await?;
+    let mark = world.proxy.mark();
+    world.endpoints("udp-server", &[(&one, false), (&two, true)]).await?;
+    served_on(&world, &two).await?;
+    assert_eq!(lists(&world, mark), [["203.0.113.12"]]);
+
+    // To none only by the owner's own wish: it stays where it is.
+    let mark = world.proxy.mark();
+    world.endpoints("udp-server", &[(&one, false), (&two, false)]).await?;
+    let service = world.told("udp-server", "Degraded").await?;
+    assert!(condition(&service).unwrap().message.contains("without a ready endpoint"), "{service:?}");
+    assert!(world.proxy.summaries_since(mark).is_empty(), "{:?}", world.proxy.summaries_since(mark));
+    Ok(())
+}

@@ -46,7 +46,7 @@ async fn what_is_not_ours_stays_as_it_was_through_a_whole_life() -> Result<()> {
     }
     for node in &nodes {
         let groups = [neighbours.clone(), persons.clone(), world.network.default_group.clone()];
-        aws.set_interface_groups(&node.instance.primary_interface()?.id, &groups).await?;
+        aws.set_instance_groups(&node.instance.id, &groups).await?;
     }
     // Records around ours: an ExternalDNS of another owner, a TXT of a person, other types of our own name.
     let twin = |owner: &str, name: &str| {
@@ -179,7 +179,6 @@ async fn external_ips_set_by_a_person_are_never_touched_and_told() -> Result<()>
 async fn a_foreign_group_on_the_interface_survives_attach_and_detach() -> Result<()> {
     let world = World::new().await?;
     let node = node(&world, 11).await?;
-    let interface = node.instance.primary_interface()?.id.clone();
     let default = world.network.default_group.clone();
     let first = world.aws.create_security_group(&world.network, "first", &BTreeMap::new()).await?;
     let second = world.aws.create_security_group(&world.network, "second", &BTreeMap::new()).await?;
@@ -195,13 +194,13 @@ async fn a_foreign_group_on_the_interface_survives_attach_and_detach() -> Result
     world.nothing_left().await?;
 
     // Somebody attaches groups of his own after our last look, before we attach and before we detach.
-    world.aws.set_interface_groups(&interface, &[default.clone(), first.clone()]).await?;
+    world.aws.set_instance_groups(&node.instance.id, &[default.clone(), first.clone()]).await?;
     world.apply(world.example()?).await?;
     world.synced("udp-server").await?;
     let ours = world.group_of(&node).await?.unwrap().id;
     assert_eq!(world.groups_on(&node).await?, sorted(&[&default, &first, &ours]));
     let groups = [default.clone(), first.clone(), second.clone(), ours];
-    world.aws.set_interface_groups(&interface, &groups).await?;
+    world.aws.set_instance_groups(&node.instance.id, &groups).await?;
     world.delete_service("udp-server").await?;
     world.nothing_left().await?;
     assert_eq!(world.groups_on(&node).await?, sorted(&[&default, &first, &second]));
@@ -216,12 +215,9 @@ async fn a_rule_that_a_person_put_into_our_group_stays_and_the_group_with_it() -
     world.apply(world.example()?).await?;
     world.synced("udp-server").await?;
     let group = world.group_of(&node).await?.unwrap();
+    // After our last look at it.
     let rule = Rule { description: "a person's".to_owned(), ..Rule::new("tcp", 8080, "198.51.100.0/24") };
     world.aws.authorize(&group.id, &rule).await?;
-    daemon.terminate()?;
-    assert!(daemon.end().await?.success());
-
-    let daemon = world.start("two").await?;
     world.delete_service("udp-server").await?;
     let rules = || async { Ok(world.group_of(&node).await?.map(|group| group.rules)) };
     eventually("our rule is gone", rules, |rules| *rules == Some(vec![rule.clone()])).await?;
@@ -244,7 +240,7 @@ async fn leftovers_of_the_2018_version_are_taken_over() -> Result<()> {
     let old = world.aws.create_security_group(&world.network, &name, &tags).await?;
     world.aws.authorize(&old, &Rule::new("udp", 6315, "0.0.0.0/0")).await?;
     let groups = [world.network.default_group.clone(), old.clone()];
-    world.aws.set_interface_groups(&node.instance.primary_interface()?.id, &groups).await?;
+    world.aws.set_instance_groups(&node.instance.id, &groups).await?;
     world.apply(world.example()?).await?;
     patch_as(&world, "external-ips", "udp-server", json!({"spec": {"externalIPs": ["10.0.0.11"]}})).await?;
 

@@ -362,3 +362,18 @@ async fn each_trouble_says_what_to_do_next() {
         assert!(cloud.observed().groups[&sg("sg-1")].rules.is_empty());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_group_into_which_somebody_put_a_rule_is_not_taken_away() {
+    for step in [detach("i-1", "sg-1"), delete("sg-1")] {
+        let aws = world();
+        aws.vm("i-1", |vm| vm.groups.push("sg-1".into()));
+        let mut cloud = read(&aws, &["i-1"]).await;
+        aws.sg("sg-1", |group| _ = group.rules.insert(permission(8080), "a person's".into()));
+        aws.calls();
+        assert_eq!(one(&mut cloud, step).await.unwrap_err().next, Next::Replan);
+        assert!(aws.writes().is_empty() && cloud.due());
+        cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+        assert_eq!(cloud.observed().groups[&sg("sg-1")].rules.len(), 1);
+    }
+}

@@ -35,7 +35,7 @@ pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
             }
         }
     }
-    remove_legacy(view, plan);
+    remove_legacy(view, plan, &needed);
 }
 
 fn needed(view: &View<'_>) -> BTreeMap<InstanceId, Needed> {
@@ -191,9 +191,14 @@ fn remove(view: &View<'_>, plan: &mut Plan, group: &Group, why: &str) {
 }
 
 /// Removes the groups that the 2018 version left, once everything that should be open is open without them.
-fn remove_legacy(view: &View<'_>, plan: &mut Plan) {
-    let settled = view.desired.exposures.iter().all(|(key, exposure)| {
-        view.desired.placed(key).all(|alive| view.desired.is_open(exposure, &alive.instance.id))
+fn remove_legacy(view: &View<'_>, plan: &mut Plan, needed: &BTreeMap<InstanceId, Needed>) {
+    let settled = needed.iter().all(|(id, needed)| {
+        let Some(alive) = view.desired.joined.alive.get(id) else { return true };
+        let attached = firewall::groups_of(id, view.observed, view.settings)
+            .into_values()
+            .filter(|group| alive.instance.groups.contains(&group.id));
+        let open: BTreeSet<&Rule> = attached.flat_map(|group| group.rules.keys()).collect();
+        needed.rules.keys().all(|rule| open.contains(rule))
     });
     if !settled || view.settings.policy == Policy::UpsertOnly {
         return;

@@ -354,11 +354,13 @@ fn the_list_of_the_2018_version_is_taken_over_when_all_of_it_is_nodes() {
 fn groups_of_the_2018_version_go_once_the_new_ones_serve() {
     let mut world = World::new(1);
     let old = GroupId("old".into());
+    // What it lets in is not to be missed for a moment.
+    let rule = Rule { protocol: Protocol::Udp, from: 6315, to: 6315, source: Cidr::ANY_V4 };
     let group = Group {
         id: old.clone(),
         name: "a.games.test".into(),
         vpc: "vpc-1".into(),
-        rules: BTreeMap::new(),
+        rules: BTreeMap::from([(rule, String::new())]),
         foreign_rules: false,
     };
     world.observed.groups.insert(old.clone(), group);
