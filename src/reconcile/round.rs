@@ -87,9 +87,9 @@ impl Reconciler {
         // One zone that can't be read keeps nobody else from being served.
         let usable = error.only_records();
         warn!(self.parts.log, "{}", error; "others" => if usable { "go on" } else { "wait for it" });
-        if full {
-            let soon = self.backoff(self.failed_rounds.saturating_add(1));
-            self.full_at = usable.then(|| self.now().after(soon));
+        // The records of that zone alone are in doubt, and read again when that is due.
+        if full && !usable {
+            self.full_at = None;
         }
         usable
     }

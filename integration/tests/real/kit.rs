@@ -53,7 +53,7 @@ pub(super) async fn leader(world: &World) -> Result<Daemon> {
 
 /// Waits until a daemon has taken the Lease.
 pub(super) async fn leads(daemon: &Daemon) -> Result<LogLine> {
-    daemon.wait_for_log("that it leads", |line| line.message() == "leader").await
+    daemon.wait_for_log("that it leads", |line| line.message() == "leads now").await
 }
 
 /// Whether a daemon says in its metrics that it leads.

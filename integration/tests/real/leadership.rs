@@ -245,7 +245,7 @@ async fn a_leader_that_is_paused_past_its_lease_writes_nothing_more() -> Result<
     take_turns(&world.proxy.calls(), "one", "two");
 
     // It waits warm, and leads again when it is its turn.
-    let terms = || async { Ok(one.logs()?.iter().filter(|line| line.message() == "leader").count()) };
+    let terms = || async { Ok(one.logs()?.iter().filter(|line| line.message() == "leads now").count()) };
     assert_eq!(terms().await?, 1);
     two.terminate()?;
     assert_eq!(two.end().await?.code(), Some(0));
@@ -351,7 +351,7 @@ async fn the_lease_is_deleted(held: bool) -> Result<()> {
     // There is work all the time, for whoever thinks that he may do it.
     let made_anew = || {
         let logs = [one.logs()?, two.logs()?].concat();
-        Ok::<_, Error>(logs.iter().any(|line| line.message() == "leader" && line.text("lease") == "created"))
+        Ok::<_, Error>(logs.iter().any(|line| line.message() == "leads now" && line.text("lease") == "created"))
     };
     let mut seconds = 60;
     loop {

@@ -132,7 +132,9 @@ async fn a_read_that_takes_minutes_is_progress_while_aws_answers() {
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn writes_that_take_minutes_are_progress_while_the_api_server_answers() {
     use crate::cluster::tests::api::Fault;
-    let services: Vec<_> = (0..200).map(|n| crate::cluster::tests::world::asking(&format!("s{}", "x".repeat(n / 2) + &"y".repeat(n % 2)))).collect();
+    let services: Vec<_> = (0..200)
+        .map(|n| crate::cluster::tests::world::asking(&format!("s{}", "x".repeat(n / 2) + &"y".repeat(n % 2))))
+        .collect();
     let world = World::new(1, &services);
     for verb in [Verb::DryRun, Verb::Apply, Verb::Status, Verb::Event] {
         world.api.fault(verb, "", usize::MAX, Fault::Slow(secs(8)));
