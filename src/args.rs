@@ -92,7 +92,7 @@ pub struct RunArgs {
     )]
     kubeconfig: Option<values::Maybe>,
 
-    /// AWS region of the nodes, such as eu-west-1 [default: AWS_REGION, the AWS profile, the node's metadata]
+    /// AWS region of the nodes, such as eu-west-1 [default: AWS_REGION, AWS_DEFAULT_REGION, the node's metadata]
     #[arg(
         long, env = "EXTERNAL_IPS_REGION", value_name = "REGION",
         value_parser = values::optional(values::region), help_heading = "Scope"

@@ -19,7 +19,7 @@ use crate::cloud::{Cloud, CloudSettings};
 use crate::cluster::Cluster;
 use crate::leader::{Elector, Fence, FenceLayer, LeaseSettings, fence_aws, holder_id};
 use crate::metrics::Metrics;
-use crate::reconcile::{Outcome, Parts, Reconciler, Timing};
+use crate::reconcile::{CallsAreProgress, Outcome, Parts, Reconciler, Timing};
 use crate::serve::{self, Progress, Routes};
 use crate::system::{AwsRandom, AwsTime};
 
@@ -106,7 +106,8 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
                     .map_err(|e| e.to_string())?;
             aws_config.write_timeout = write_timeout;
             aws_config.user_agent = concat!("external-ips/", env!("CARGO_PKG_VERSION")).into();
-            let client = aws_client(&environment, aws_config, aws, &fence, time, &random, &metrics)?;
+            let observer = Arc::new(CallsAreProgress { progress: progress.clone(), next: metrics.clone() });
+            let client = aws_client(&environment, aws_config, aws, &fence, time, &random, observer)?;
             let cloud_settings = CloudSettings {
                 cluster: config.settings.cluster.clone(),
                 domains: config.filters.domains.clone(),
@@ -228,7 +229,7 @@ fn aws_client(
     fence: &Fence,
     time: Arc<dyn aws_api::TimeSource>,
     random: &SharedRandom,
-    metrics: &Arc<Metrics>,
+    observer: Arc<dyn aws_api::Observer>,
 ) -> Result<aws_api::Client, String> {
     let random: Arc<dyn aws_api::Random> = Arc::new(AwsRandom(random.clone()));
     // Credentials are fetched by candidates too: they change nothing.
@@ -241,7 +242,7 @@ fn aws_client(
         credentials: Arc::new(credentials),
         time,
         random,
-        observer: metrics.clone(),
+        observer,
     }))
 }
 

@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::args::Config;
 use crate::clock::SharedClock;
 use crate::daemon::{self, World};
+use crate::leader::lease_service;
 use crate::system::SystemRandom;
 
 /// Time-out for a connection to the API server.
@@ -57,13 +58,10 @@ async fn try_run(config: Config, clock: SharedClock, log: &Logger) -> Result<(),
         None => None,
     };
     let kube_config = kube_config(&config).await?;
-    let client = || {
-        kube::Client::try_from(kube_config.clone())
-            .map_err(|e| format!("can't set up the connection to the API server: {e}"))
-    };
+    let unusable = |e: kube::Error| format!("can't set up the connection to the API server: {e}");
     let world = World {
-        kube: client()?,
-        lease: client()?,
+        lease: lease_service(kube_config.clone()).map_err(unusable)?,
+        kube: kube::Client::try_from(kube_config).map_err(unusable)?,
         aws: aws_api::http_transport(aws_api::HttpOptions::default())?,
         listener,
         environment: std::env::vars_os()

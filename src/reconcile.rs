@@ -5,6 +5,7 @@
 //! a read that failed; a plan that waits for a drain or for the next try wakes it at that moment. Only a leader
 //! runs rounds; a candidate keeps the cluster's caches warm and waits.
 
+mod calls;
 mod once;
 mod report;
 mod round;
@@ -26,6 +27,7 @@ use crate::leader::Fence;
 use crate::metrics::Metrics;
 use crate::serve::Progress;
 
+pub use calls::CallsAreProgress;
 pub use once::Outcome;
 
 /// When things happen.

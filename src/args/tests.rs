@@ -299,3 +299,21 @@ fn the_examples_of_the_help_are_accepted() {
     }
     assert_eq!(seen, 2);
 }
+
+#[test]
+fn the_readme_tells_of_every_flag_and_of_no_other() {
+    let readme = include_str!("../../README.md");
+    let rows = readme.lines().filter_map(|line| line.strip_prefix("| `--")?.split_once('`'));
+    let told: std::collections::BTreeSet<&str> = rows.map(|(flag, _)| flag).collect();
+    let command = Cli::command();
+    let run = command.find_subcommand("run").unwrap();
+    let flags = run.get_arguments().filter_map(clap::Arg::get_long);
+    assert_eq!(told, flags.filter(|flag| *flag != "help").collect());
+}
+
+#[test]
+fn the_placeholder_of_the_manifests_is_no_name_of_a_cluster() {
+    let manifest = include_str!("../../deploy/base/deployment.yaml");
+    assert!(manifest.contains("--cluster-name=REPLACE_ME"));
+    assert!(parse(&["--cluster-name=REPLACE_ME"]).unwrap_err().contains("placeholder"));
+}

@@ -32,10 +32,16 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
 
 /// A name that may stand in a tag's key, a security group's name and a TXT record.
 pub(super) fn name(text: &str) -> Result<String, String> {
+    if text == PLACEHOLDER {
+        return Err("that is the manifests' placeholder: put the name of your cluster there".into());
+    }
     let fits = (1..=100).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
     if fits { Ok(text.to_owned()) } else { Err("1 to 100 letters, digits, `.`, `_` and `-` are allowed".into()) }
 }
+
+/// What stands in deploy/base in the place of the cluster's name.
+const PLACEHOLDER: &str = "REPLACE_ME";
 
 /// A namespace.
 pub(super) fn label(text: &str) -> Result<String, String> {

@@ -395,3 +395,12 @@ fn counts_that_are_told_as_totals_never_go_back() {
         assert_eq!(sample(&metrics, series), Some(served));
     }
 }
+
+#[test]
+fn the_readme_tells_of_every_metric_and_of_no_other() {
+    let readme = include_str!("../../README.md");
+    let section = readme.split("## Probes and metrics").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let told: BTreeSet<&str> = rows.map(|(name, _)| name).collect();
+    assert_eq!(told, METRICS.iter().map(|row| row.name).collect());
+}

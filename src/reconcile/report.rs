@@ -141,6 +141,7 @@ impl Reconciler {
         let mut patience = None;
         let mut problem = None;
         while let Some((change, result)) = results.next().await {
+            self.parts.progress.tick();
             match (result, &change.after) {
                 (Ok(()), Some(condition)) => {
                     info!(self.parts.log, "{}", condition.message; "service" => change.service.to_string(),
@@ -197,6 +198,7 @@ impl Reconciler {
         });
         let mut results = futures::stream::iter(sends).buffer_unordered(CONCURRENT_PATCHES);
         while let Some(result) = results.next().await {
+            self.parts.progress.tick();
             if let Err(error) = result {
                 debug!(self.parts.log, "an Event was not written: {}", error);
             }

@@ -108,8 +108,10 @@ impl Reconciler {
             matches!(step.action, Action::TryPublication(_) | Action::Publish(_) | Action::Release { .. })
         });
         let cluster = self.parts.cluster.as_ref();
+        let progress = &self.parts.progress;
         let publish = futures::stream::iter(cluster_steps.iter().map(|step| publish(cluster, step)))
             .buffered(CONCURRENT_PATCHES)
+            .inspect(|_| progress.tick())
             .collect::<Vec<_>>();
         let (published, applied) = tokio::join!(publish, self.parts.cloud.apply(&cloud_steps));
         let mut leading = true;

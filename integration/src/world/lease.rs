@@ -1,8 +1,7 @@
 //! The Lease of a world.
 
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::jiff::Timestamp;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, PostParams};
 use serde_json::json;
 
 use crate::error::{Context, Result};
@@ -17,21 +16,18 @@ impl World {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Leaves a Lease as a replica does that ended in peace: the next one takes it at once, while the creator of a
-    /// Lease has to wait for a leader that it might not know of.
+    /// Creates the daemon's Lease as one that was given up, unless there is one: the first daemon takes it at once,
+    /// while the creator of a Lease has to wait for a leader that it might not know of.
     pub async fn released_lease(&self) -> Result<()> {
-        let now = format!("{:.6}", Timestamp::now());
-        let lease = json!({
-            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": LEASE},
-            "spec": {"holderIdentity": "", "leaseDurationSeconds": 1, "leaseTransitions": 0,
-                     "acquireTime": now, "renewTime": now}
-        });
-        let patch = Patch::Apply(lease);
-        self.leases()
-            .patch(LEASE, &PatchParams::apply("test"), &patch)
-            .await
-            .map(drop)
-            .context("leave a released Lease")
+        let released = serde_json::from_value(json!({
+            "metadata": {"name": LEASE},
+            // The time is nobody's to judge by: clocks differ.
+            "spec": {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": "2026-01-01T00:00:00.000000Z"}
+        }))?;
+        match self.leases().create(&PostParams::default(), &released).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+            created => created.map(drop).context("create the Lease"),
+        }
     }
 
     /// The holder that the Lease names; empty when nobody holds it.

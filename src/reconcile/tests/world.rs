@@ -11,7 +11,7 @@ use crate::leader::tests::api::{Api as Leases, NAME, NAMESPACE};
 use crate::leader::tests::world::{TestClock, TestRandom};
 use crate::leader::{Elector, Fence, FenceLayer, LeaseSettings, fence_aws};
 use crate::metrics::Metrics;
-use crate::reconcile::{Outcome, Parts, Reconciler, Timing};
+use crate::reconcile::{CallsAreProgress, Outcome, Parts, Reconciler, Timing};
 use crate::serve::Progress;
 use crate::system::{AwsRandom, AwsTime};
 use aws_api::{Attempt, ClientParts, Config, Credentials, Keys, NoObserver, Transport};
@@ -167,6 +167,7 @@ impl World {
         let transport = tower::Layer::layer(&FenceLayer::new(fence.clone(), write_timeout), self.api.clone());
         let client = kube::Client::new(transport, "default");
         let cluster = Cluster::new(client, None, who, clock.clone(), random.clone(), log.clone());
+        let progress = Progress::new(clock.clone());
         let time = Arc::new(AwsTime(clock.clone()));
         let aws_random = Arc::new(AwsRandom(random.clone()));
         let keys = Keys::new("AKID", "secret", None, None).unwrap();
@@ -176,7 +177,7 @@ impl World {
             credentials: Arc::new(Credentials::fixed(keys, time.clone(), aws_random.clone())),
             time,
             random: aws_random,
-            observer: Arc::new(NoObserver),
+            observer: Arc::new(CallsAreProgress { progress: progress.clone(), next: Arc::new(NoObserver) }),
         });
         let cloud_settings = CloudSettings {
             cluster: "c1".into(),
@@ -185,7 +186,6 @@ impl World {
             zone_type: ZoneType::Public,
             concurrency: 4,
         };
-        let progress = Progress::new(clock.clone());
         let parts = change(Parts {
             cluster: cluster.clone(),
             cloud: Cloud::new(aws.clone(), aws, cloud_settings, clock.clone(), log.clone()),
