@@ -83,13 +83,18 @@ impl Reconciler {
         if full {
             self.schedule_full_sync();
         }
-        let Err(error) = result else { return true };
+        let Err(error) = result else {
+            if full {
+                self.unread = 0;
+            }
+            return true;
+        };
         // One zone that can't be read keeps nobody else from being served.
         let usable = error.only_records();
         warn!(self.parts.log, "{}", error; "others" => if usable { "go on" } else { "wait for it" });
-        // The records of that zone alone are in doubt, and read again when that is due.
-        if full && !usable {
-            self.full_at = None;
+        if full {
+            self.unread = self.unread.saturating_add(1);
+            self.full_at = usable.then(|| self.now().after(self.backoff(self.unread)));
         }
         usable
     }
