@@ -55,6 +55,7 @@ impl Reconciler {
                 return self.again();
             }
             let plan = self.plan(&snapshot);
+            self.parts.metrics.planned(&plan);
             if plan.steps.is_empty() {
                 return self.finish(&snapshot, &plan).await;
             }
@@ -191,6 +192,7 @@ impl Reconciler {
         let mut observed = self.parts.cloud.observed().clone();
         let mut memory = self.memory.clone();
         let mut told = Vec::new();
+        let mut all = Plan::default();
         for _ in 0..PLANS_PER_ROUND {
             let desired = desire(&snapshot, &observed, &self.parts.settings, &memory, now);
             remember(&desired, &snapshot, &self.parts.settings, &mut memory, now);
@@ -205,7 +207,9 @@ impl Reconciler {
                 told.push(format!("would {}: {}", step.action, step.reason));
                 effect(step, &mut snapshot, &mut observed, &mut memory, now);
             }
+            all.steps.extend(plan.steps);
         }
+        self.parts.metrics.planned(&all);
         if self.told.as_ref() != Some(&told) {
             for line in &told {
                 info!(self.parts.log, "{}", line; "dry-run" => true);
