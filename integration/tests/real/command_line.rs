@@ -40,6 +40,9 @@ async fn dry_run_changes_nothing_and_tells_what_it_would_do() -> Result<()> {
     world.apply(world.example()?.port("udp", 6316)).await?;
     daemon.wait_for_log("the new port", |line| line.message().starts_with("would add 6316/UDP")).await?;
     assert!(!says_it_leads(&daemon).await?);
+    let metrics = daemon.get("/metrics").await?.1;
+    let planned = "external_ips_plan_changes{resource=\"security_group\",action=\"create\"} 1";
+    assert!(metrics.lines().any(|line| line == planned), "{metrics}");
     daemon.terminate()?;
     assert_eq!(daemon.end().await?.code(), Some(0));
     assert_eq!(world.proxy.writes_since(0), []);
@@ -155,6 +158,8 @@ async fn probes_tell_the_truth_on_leader_and_candidate() -> Result<()> {
     let (status, text) = one.get("/readyz").await?;
     assert_eq!((status, text.contains("not complete yet")), (503, true), "{text}");
     assert_eq!(one.get("/livez").await?.0, 200);
+    // One list fails: an error to count.
+    gate.answer(1, When::After, Canned::Reset, |call| call.path == "/api/v1/nodes");
     held.release();
     is_ready(&one).await?;
     leads(&one).await?;
