@@ -26,7 +26,9 @@ pub fn tied_to_us(program: impl AsRef<OsStr>) -> Command {
     let mut command = match setpriv() {
         Some(setpriv) => {
             let mut command = Command::new(setpriv);
-            command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+            // Who dies before setpriv has run is missed by the signal: the child then finds another parent and ends.
+            command.args(["--pdeathsig", "KILL", "--", "sh", "-c", "[ \"$PPID\" = \"$0\" ] && exec \"$@\""]);
+            command.arg(std::process::id().to_string()).arg(program);
             command
         }
         None => Command::new(program),

@@ -249,6 +249,16 @@ struct RawPort {
 struct RawStatus {
     #[serde(default)]
     conditions: Option<Vec<RawCondition>>,
+    #[serde(default)]
+    addresses: Option<Vec<RawAddress>>,
+}
+
+#[derive(Deserialize)]
+struct RawAddress {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    address: String,
 }
 
 #[derive(Deserialize)]
@@ -379,7 +389,9 @@ impl Resource for Node {
 
     fn decode(raw: &str) -> Result<Node, String> {
         let RawNode { metadata, spec, status } = parse(raw)?;
-        let conditions = status.and_then(|s| s.conditions).unwrap_or_default();
+        let RawStatus { conditions, addresses } = status.unwrap_or_default();
+        let conditions = conditions.unwrap_or_default();
+        let is_ip = |address: &RawAddress| matches!(address.kind.as_str(), "InternalIP" | "ExternalIP");
         let taints = spec.taints.unwrap_or_default();
         Ok(Node {
             name: metadata.name,
@@ -390,6 +402,7 @@ impl Resource for Node {
             cordoned: spec.unschedulable.unwrap_or_default(),
             deleting: metadata.deletion_timestamp.is_some(),
             taints: taints.into_iter().map(|t| t.key).collect(),
+            addresses: addresses.unwrap_or_default().into_iter().filter(is_ip).map(|a| a.address).collect(),
         })
     }
 }

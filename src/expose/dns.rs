@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 pub use super::hostname::Hostname;
-use super::{Exposure, Observed, Policy, PublicIp, Reason, Rejection, ServiceKey, Settings};
+use super::{Exposure, Observed, PublicIp, Reason, Rejection, ServiceKey, Settings};
 
 /// A Route 53 hosted zone id, without `/hostedzone/`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -211,61 +211,9 @@ pub fn owned_names(observed: &Observed, settings: &Settings) -> BTreeMap<String,
     names
 }
 
-/// Who asks for which name.
-#[derive(Clone, Debug, Default)]
-pub struct Askers {
-    /// By name: those whose annotations are valid, the eldest first.
-    by_name: BTreeMap<Hostname, BTreeSet<(i64, ServiceKey)>>,
-    /// Those whose annotations are not, or can't be read: they keep what they have.
-    frozen: BTreeSet<ServiceKey>,
-}
-
-impl Askers {
-    /// The Services of a snapshot as far as they ask, and those that can't be read.
-    pub fn of<'a>(
-        wishes: impl Iterator<Item = &'a Result<Exposure, Rejection>>,
-        unreadable: &BTreeSet<ServiceKey>,
-    ) -> Askers {
-        let mut askers = Askers { frozen: unreadable.clone(), ..Askers::default() };
-        for wish in wishes {
-            match wish {
-                Ok(exposure) => {
-                    for hostname in &exposure.hostnames {
-                        let claim = (exposure.created, exposure.service.clone());
-                        askers.by_name.entry(hostname.clone()).or_default().insert(claim);
-                    }
-                }
-                Err(rejection) => {
-                    askers.frozen.insert(rejection.service.clone());
-                }
-            }
-        }
-        askers
-    }
-
-    /// Whose the name is: the Service's that holds it and doesn't give it up, else the eldest's that asks for it.
-    fn owner_of<'a>(
-        &'a self,
-        hostname: &Hostname,
-        holder: Option<&'a ServiceKey>,
-        settings: &Settings,
-    ) -> Option<&'a ServiceKey> {
-        let asking = self.by_name.get(hostname);
-        let keeps = |holder: &&ServiceKey| {
-            !settings.in_scope(holder)
-                || settings.policy == Policy::UpsertOnly
-                || self.frozen.contains(*holder)
-                || asking.is_some_and(|asking| asking.iter().any(|(_, service)| service == *holder))
-        };
-        holder.filter(keeps).or_else(|| asking?.first().map(|(_, service)| service))
-    }
-}
-
-/// Why an exposure can't have its names: no zone, a zone that can't be read, someone else's record, a Service of
-/// another namespace; `None` when it can.
+/// Why an exposure can't have its names: no zone, a zone that can't be read, someone else's record; `None` when it can.
 pub fn refusal(
     exposure: &Exposure,
-    askers: &Askers,
     owned: &BTreeMap<String, OwnedName>,
     observed: &Observed,
     settings: &Settings,
@@ -296,15 +244,7 @@ pub fn refusal(
                 format!("the records of hosted zone {} ({}) can't be read at the moment", zone.name, zone.id),
             ));
         };
-        let holder = owned.get(name).map(|owned| &owned.service);
-        let owner = askers.owner_of(hostname, holder, settings);
-        if let Some(other) = owner.filter(|other| other.namespace != exposure.service.namespace) {
-            let message = format!(
-                "`{name}` belongs to the Service {other}, and Services of different namespaces can't share a name; choose another"
-            );
-            return Some(reject(Reason::HostnameTaken, message));
-        }
-        if holder.is_some() {
+        if owned.contains_key(name) {
             continue;
         }
         let taken = |what: String| {

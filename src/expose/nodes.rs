@@ -49,6 +49,9 @@ pub struct Node {
     pub deleting: bool,
     /// Keys of `spec.taints`.
     pub taints: BTreeSet<String>,
+    /// `status.addresses`, names left out. Nobody is sent there by it, EC2 alone says which addresses an instance
+    /// has; but when they change here, EC2 is asked anew.
+    pub addresses: BTreeSet<String>,
 }
 
 impl Node {

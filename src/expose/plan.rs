@@ -8,6 +8,7 @@
 mod desired;
 mod effect;
 mod firewall_steps;
+mod name_claims;
 mod name_steps;
 mod publication_steps;
 #[cfg(test)]

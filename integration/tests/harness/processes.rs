@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use integration::children::{Process, started_at, tied_to_us};
@@ -102,8 +102,10 @@ async fn a_child_dies_with_us_however_we_end() -> Result<()> {
     let status = Command::new(std::env::current_exe()?)
         .args(["--ignored", "--exact", "harness::processes::one_who_abandons_a_child"])
         .env("PID_FILE", &file)
-        .output()?
-        .status;
+        // A child that stays would keep a pipe open.
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
     assert!(!status.success());
     let pid: u32 = std::fs::read_to_string(&file)?.parse()?;
     std::fs::remove_file(file)?;

@@ -9,7 +9,7 @@ use super::super::{
     Drain, Exposure, FieldOwner, InstanceId, Memory, Moment, Observed, Placement, PrivateIp, PublicIp, Reason,
     Rejection, Rule, Service, ServiceKey, Settings, Snapshot, annotations, firewall, placement,
 };
-use super::Publication;
+use super::{Publication, name_claims};
 
 /// For how long the refusal of a dry run is believed, before it is tried again.
 const TRIAL_BELIEVED: std::time::Duration = std::time::Duration::from_secs(300);
@@ -51,16 +51,14 @@ pub fn desire<'a>(
     let open =
         joined.alive.iter().map(|(id, alive)| (id.clone(), firewall::open_rules(alive.instance, observed))).collect();
 
-    let read = |service: &'a Service| Some((service, annotations::read(service, settings)?));
-    let wishes: Vec<_> = snapshot.services.values().filter_map(read).collect();
-    let askers = dns::Askers::of(wishes.iter().map(|(_, wish)| wish), &snapshot.unreadable);
     let mut exposures = Vec::new();
     let mut rejections = Vec::new();
-    for (service, wish) in wishes {
+    for service in snapshot.services.values() {
+        let Some(wish) = annotations::read(service, settings) else { continue };
         let wish = wish.and_then(|exposure| {
             let refused = refused_list(service, &by_private)
                 .or_else(|| refused_trial(service, memory, now))
-                .or_else(|| dns::refusal(&exposure, &askers, &names, observed, settings));
+                .or_else(|| dns::refusal(&exposure, &names, observed, settings));
             refused.map_or(Ok(exposure), Err)
         });
         match wish {
@@ -68,6 +66,8 @@ pub fn desire<'a>(
             Err(rejection) => rejections.push(rejection),
         }
     }
+
+    name_claims::settle(&mut exposures, &mut rejections, &snapshot.unreadable, &names, settings);
 
     let mut published: BTreeMap<ServiceKey, BTreeSet<PublicIp>> = BTreeMap::new();
     for name in names.values() {

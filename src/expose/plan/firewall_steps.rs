@@ -145,10 +145,11 @@ fn close(view: &View<'_>, plan: &mut Plan, id: &InstanceId, group: &Group, neede
 fn is_held(view: &View<'_>, id: &InstanceId, description: &str) -> bool {
     // A rule without our description is a person's, in whatever group it stands.
     let Some(key) = firewall::described_service(description) else { return true };
-    if !view.settings.in_scope(&key) || view.desired.is_frozen(&key) {
+    let alive = view.desired.joined.alive.contains_key(id);
+    // Who can't be served as he asks keeps what he has, but not on a node that isn't there any more.
+    if !view.settings.in_scope(&key) || (view.desired.is_frozen(&key) && alive) {
         return true;
     }
-    let alive = view.desired.joined.alive.contains_key(id);
     if view.desired.exposures.contains_key(&key) && alive {
         return false;
     }

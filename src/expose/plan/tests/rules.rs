@@ -193,6 +193,21 @@ fn the_last_node_that_is_gone_takes_the_name_with_it_even_if_the_service_asks() 
 }
 
 #[test]
+fn a_frozen_service_leaves_nothing_open_on_an_instance_whose_node_is_gone() {
+    for ttl in [None, Some("soon")] {
+        let mut world = World::new(1);
+        let key = world.add_service("a", 6315, SIMPLE);
+        world.settle();
+        world.annotate(&key, "ttl", ttl);
+        world.snapshot.nodes.remove("n1");
+        world.settle();
+        assert!(!world.condition(&key).unwrap().ready);
+        assert!(world.is_clean(), "{:?}", world.observed.groups);
+        assert_eq!(world.instance(1).groups, [GroupId("sg-nodes".into())]);
+    }
+}
+
+#[test]
 fn a_changed_public_address_replaces_the_old_one_in_one_change() {
     let mut world = World::new(1);
     world.add_service("a", 6315, SIMPLE);
@@ -460,43 +475,68 @@ fn services_that_share_a_hostname_share_nodes_and_the_name_waits_for_both() {
     assert_eq!(world.plan().steps, []);
 }
 
-/// A Service of another namespace, made as the test says.
-fn elsewhere(world: &mut World, name: &str, created: i64, hostname: &str) -> ServiceKey {
-    let here = world.add_service(name, 7000, &[("hostname", hostname)]);
-    let mut service = world.snapshot.services.remove(&here).unwrap();
-    service.key = ServiceKey::new("elsewhere", name);
-    service.created = created;
-    let key = service.key.clone();
-    world.snapshot.services.insert(key.clone(), service);
-    key
+#[test]
+fn a_hostname_of_another_namespace_is_refused_and_who_has_it_keeps_it() {
+    let mut world = World::new(2);
+    let first = world.add_service("a", 6315, SIMPLE);
+    world.settle();
+    // Even an elder one, which begins to ask later.
+    let other = ServiceKey::new("elsewhere", "b");
+    let mut service = world.service(&first).clone();
+    service = Service {
+        key: other.clone(),
+        uid: "uid-b".into(),
+        created: 1,
+        ports: vec![Port { protocol: Protocol::Udp, number: 7000 }],
+        external_ips: Vec::new(),
+        external_ips_owner: FieldOwner::Nobody,
+        owns_fields: false,
+        ..service
+    };
+    world.snapshot.services.insert(other.clone(), service);
+    assert_eq!(world.settle(), Vec::<String>::new());
+    let condition = world.condition(&other).unwrap();
+    assert!(condition.reason == "HostnameTaken" && condition.message.contains("games/a"), "{condition:?}");
+    assert_eq!(world.condition(&first).unwrap().reason, "Synced");
+
+    // With an annotation that turned bad it still has what it has.
+    world.annotate(&first, "ttl", Some("soon"));
+    assert_eq!(world.settle(), Vec::<String>::new());
+    assert_eq!(world.condition(&other).unwrap().reason, "HostnameTaken");
+
+    world.annotate(&first, "hostname", None);
+    world.settle();
+    assert_eq!(world.condition(&other).unwrap().reason, "Synced");
 }
 
 #[test]
-fn a_name_that_a_service_of_another_namespace_asks_for_goes_to_the_elder() {
-    let mut world = World::new(3);
-    let younger = world.add_service("younger", 6315, &[("hostname", "a.example.com")]);
-    let elder = elsewhere(&mut world, "elder", -5, "a.example.com");
+fn of_two_namespaces_that_ask_for_a_new_hostname_the_elder_gets_it() {
+    let mut world = World::new(2);
+    let younger = world.add_service("a", 6315, SIMPLE);
+    let elder = ServiceKey::new("zoo", "b");
+    let service = Service { key: elder.clone(), uid: "uid-b".into(), created: 1, ..world.service(&younger).clone() };
+    world.snapshot.services.insert(elder.clone(), service);
     world.settle();
-    assert!(world.service(&younger).external_ips.is_empty());
-    assert!(!world.service(&elder).external_ips.is_empty());
-    let condition = world.condition(&younger).unwrap();
-    assert!(condition.reason == "HostnameTaken" && condition.message.contains("elsewhere/elder"), "{condition:?}");
+    assert_eq!(world.condition(&elder).unwrap().reason, "Synced");
+    assert_eq!(world.condition(&younger).unwrap().reason, "HostnameTaken");
 }
 
 #[test]
-fn a_name_that_is_held_is_lost_to_no_other_namespace_as_long_as_it_is_asked_for() {
-    let mut world = World::new(3);
-    let holder = world.add_service("holder", 6315, &[("hostname", "a.example.com")]);
+fn a_hostname_of_a_namespace_that_is_not_served_is_refused() {
+    let mut world = World::new(1);
+    world.add_service("a", 6315, SIMPLE);
     world.settle();
-    let elder = elsewhere(&mut world, "elder", -5, "a.example.com");
-    assert_eq!(world.settle(), [""; 0]);
-    assert_eq!(world.condition(&elder).unwrap().reason, "HostnameTaken");
-    world.annotate(&holder, "maxips", Some("none"));
-    assert_eq!(world.settle(), [""; 0], "what can't be read keeps what it has");
-    world.snapshot.services.remove(&holder);
+    let before = world.observed.records.clone();
+    let key = ServiceKey::new("elsewhere", "b");
+    let service = Service { key: key.clone(), ..world.service(&ServiceKey::new("games", "a")).clone() };
+    world.snapshot.services = BTreeMap::from([(
+        key.clone(),
+        Service { external_ips: Vec::new(), external_ips_owner: FieldOwner::Nobody, owns_fields: false, ..service },
+    )]);
+    world.settings.namespace = Some("elsewhere".into());
     world.settle();
-    assert!(!world.service(&elder).external_ips.is_empty(), "given up, it goes to the next");
-    assert_eq!(world.plan().steps, []);
+    assert_eq!(world.observed.records, before);
+    assert_eq!(world.condition(&key).unwrap().reason, "HostnameTaken");
 }
 
 #[test]
