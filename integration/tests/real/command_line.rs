@@ -48,7 +48,7 @@ async fn dry_run_changes_nothing_and_tells_what_it_would_do() -> Result<()> {
     assert_eq!(world.proxy.writes_since(0), []);
     let writes: Vec<KubeCall> = gate.calls().into_iter().filter(|call| call.method != "GET").collect();
     assert_eq!(writes, [], "no Lease, no condition, no Event, no trial");
-    assert!(leases(&world).get_opt("external-ips").await?.is_none());
+    assert!(world.leases().get_opt("external-ips").await?.is_none());
     Ok(())
 }
 
@@ -57,7 +57,7 @@ async fn once_exits_0_when_all_is_done_and_1_with_the_reason_when_not() -> Resul
     let world = World::new().await?;
     let node = world.node("a", NewNode::default()).await?;
     world.apply(world.example()?).await?;
-    lease_given_up(&world).await?;
+    world.released_lease().await?;
     let once = || async { Ok::<_, integration::Error>(world.daemon("one").await?.arg("--once")) };
     let first = once().await?.start().await?;
     assert_eq!(first.end().await?.code(), Some(0), "{}", first.output()?);
@@ -150,7 +150,7 @@ async fn probes_tell_the_truth_on_leader_and_candidate() -> Result<()> {
     let world = World::new().await?;
     world.node("a", NewNode::default()).await?;
     let (one, gate) = world.daemon_behind_gate("one").await?;
-    lease_given_up(&world).await?;
+    world.released_lease().await?;
     // Without the lists nobody could take over.
     let mut held = gate.hold_all(When::Before, |call| call.path == "/api/v1/nodes");
     let one = one.start().await?;
@@ -209,7 +209,7 @@ async fn probes_tell_the_truth_on_leader_and_candidate() -> Result<()> {
 async fn no_secret_shows_up_anywhere() -> Result<()> {
     let world = World::new().await?;
     world.node("a", NewNode::default()).await?;
-    lease_given_up(&world).await?;
+    world.released_lease().await?;
     let session = format!("session-{}", "t".repeat(40));
     let new = world.daemon("one").await?.env("AWS_SESSION_TOKEN", &session).flag("log-level", "trace");
     let kubeconfig = new
@@ -254,7 +254,7 @@ fn without_aws_files(daemon: NewDaemon) -> NewDaemon {
 async fn missing_region_and_missing_credentials_are_told() -> Result<()> {
     let world = World::new().await?;
     world.node("a", NewNode::default()).await?;
-    lease_given_up(&world).await?;
+    world.released_lease().await?;
     let homeless = without_aws_files(world.daemon("one").await?).without_env("AWS_REGION").start().await?;
     assert_eq!(homeless.end().await?.code(), Some(1), "{}", homeless.output()?);
     last_words(&homeless, "region")?;
@@ -277,7 +277,7 @@ async fn missing_region_and_missing_credentials_are_told() -> Result<()> {
 async fn an_unreachable_api_server_is_told_and_retried() -> Result<()> {
     let world = World::new().await?;
     let node = world.node("a", NewNode::default()).await?;
-    lease_given_up(&world).await?;
+    world.released_lease().await?;
     world.apply(world.example()?).await?;
     let (daemon, gate) = world.daemon_behind_gate("one").await?;
     gate.answer(usize::MAX, When::Before, Canned::Reset, |_| true);
