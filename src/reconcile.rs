@@ -96,6 +96,8 @@ pub struct Reconciler {
     conflicts: BTreeMap<Target, u32>,
     /// Rounds in a row that failed as a whole.
     failed_rounds: u32,
+    /// Full reads in a row that missed something.
+    unread: u32,
     /// The term of leadership that all this belongs to.
     term: Option<u64>,
     /// When everything is read anew; `None`: at the next round.
@@ -134,6 +136,7 @@ impl Reconciler {
             nodes: BTreeMap::new(),
             conflicts: BTreeMap::new(),
             failed_rounds: 0,
+            unread: 0,
             term: None,
             full_at: None,
             unreadable: Vec::new(),

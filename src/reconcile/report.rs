@@ -127,7 +127,6 @@ impl Reconciler {
             self.rejected = desired.rejections.values().map(told).collect();
             self.parts.metrics.observed(&states, &desired, observed, &self.parts.settings);
         }
-        self.parts.metrics.planned(plan);
         let leading = self.write_conditions(&changes).await;
         self.tell(snapshot).await;
         let wake = [wake, self.conditions_at].into_iter().flatten().min();
@@ -201,11 +200,19 @@ impl Reconciler {
             Some(cluster.event(key, uid, event.kind, &event.reason, event.action, &event.message))
         });
         let mut results = futures::stream::iter(sends).buffer_unordered(CONCURRENT_PATCHES);
+        let mut denied = None;
         while let Some(result) = results.next().await {
             self.parts.progress.tick();
             if let Err(error) = result {
                 debug!(self.parts.log, "an Event was not written: {}", error);
+                if error.class == Class::Denied {
+                    denied = Some(error);
+                }
             }
+        }
+        // Nobody would ever hear of a permission that is missing; one line a round.
+        if let Some(error) = denied {
+            warn!(self.parts.log, "Events were not written: {}", error);
         }
     }
 

@@ -55,6 +55,7 @@ impl Reconciler {
                 return self.again();
             }
             let plan = self.plan(&snapshot);
+            self.parts.metrics.planned(&plan);
             if plan.steps.is_empty() {
                 return self.finish(&snapshot, &plan).await;
             }
@@ -83,13 +84,18 @@ impl Reconciler {
         if full {
             self.schedule_full_sync();
         }
-        let Err(error) = result else { return true };
+        let Err(error) = result else {
+            if full {
+                self.unread = 0;
+            }
+            return true;
+        };
         // One zone that can't be read keeps nobody else from being served.
         let usable = error.only_records();
         warn!(self.parts.log, "{}", error; "others" => if usable { "go on" } else { "wait for it" });
         if full {
-            let soon = self.backoff(self.failed_rounds.saturating_add(1));
-            self.full_at = usable.then(|| self.now().after(soon));
+            self.unread = self.unread.saturating_add(1);
+            self.full_at = usable.then(|| self.now().after(self.backoff(self.unread)));
         }
         usable
     }
@@ -186,6 +192,7 @@ impl Reconciler {
         let mut observed = self.parts.cloud.observed().clone();
         let mut memory = self.memory.clone();
         let mut told = Vec::new();
+        let mut all = Plan::default();
         for _ in 0..PLANS_PER_ROUND {
             let desired = desire(&snapshot, &observed, &self.parts.settings, &memory, now);
             remember(&desired, &snapshot, &self.parts.settings, &mut memory, now);
@@ -200,7 +207,9 @@ impl Reconciler {
                 told.push(format!("would {}: {}", step.action, step.reason));
                 effect(step, &mut snapshot, &mut observed, &mut memory, now);
             }
+            all.steps.extend(plan.steps);
         }
+        self.parts.metrics.planned(&all);
         if self.told.as_ref() != Some(&told) {
             for line in &told {
                 info!(self.parts.log, "{}", line; "dry-run" => true);

@@ -62,7 +62,7 @@ async fn every_read_is_bad(name: &str, answer: Canned) -> Result<()> {
 /// What is served goes on being served while nothing can be read, and changes are made when it can be again.
 async fn every_read_is_bad_while_serving(name: &str, answer: Canned) -> Result<()> {
     let (world, node) = world_and_node().await?;
-    lease_given_up(&world).await?;
+    world.released_lease().await?;
     let daemon = world.daemon("one").await?.flag("full-sync-interval", "10s").start().await?;
     world.apply(world.example()?).await?;
     synced(&world, EXAMPLE).await?;

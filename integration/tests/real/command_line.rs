@@ -40,12 +40,15 @@ async fn dry_run_changes_nothing_and_tells_what_it_would_do() -> Result<()> {
     world.apply(world.example()?.port("udp", 6316)).await?;
     daemon.wait_for_log("the new port", |line| line.message().starts_with("would add 6316/UDP")).await?;
     assert!(!says_it_leads(&daemon).await?);
+    let metrics = daemon.get("/metrics").await?.1;
+    let planned = "external_ips_plan_changes{resource=\"security_group\",action=\"create\"} 1";
+    assert!(metrics.lines().any(|line| line == planned), "{metrics}");
     daemon.terminate()?;
     assert_eq!(daemon.end().await?.code(), Some(0));
     assert_eq!(world.proxy.writes_since(0), []);
     let writes: Vec<KubeCall> = gate.calls().into_iter().filter(|call| call.method != "GET").collect();
     assert_eq!(writes, [], "no Lease, no condition, no Event, no trial");
-    assert!(leases(&world).get_opt("external-ips").await?.is_none());
+    assert!(world.leases().get_opt("external-ips").await?.is_none());
     Ok(())
 }
 
@@ -54,7 +57,7 @@ async fn once_exits_0_when_all_is_done_and_1_with_the_reason_when_not() -> Resul
     let world = World::new().await?;
     let node = world.node("a", NewNode::default()).await?;
     world.apply(world.example()?).await?;
-    lease_given_up(&world).await?;
+    world.released_lease().await?;
     let once = || async { Ok::<_, integration::Error>(world.daemon("one").await?.arg("--once")) };
     let first = once().await?.start().await?;
     assert_eq!(first.end().await?.code(), Some(0), "{}", first.output()?);
@@ -147,7 +150,7 @@ async fn probes_tell_the_truth_on_leader_and_candidate() -> Result<()> {
     let world = World::new().await?;
     world.node("a", NewNode::default()).await?;
     let (one, gate) = world.daemon_behind_gate("one").await?;
-    lease_given_up(&world).await?;
+    world.released_lease().await?;
     // Without the lists nobody could take over.
     let mut held = gate.hold_all(When::Before, |call| call.path == "/api/v1/nodes");
     let one = one.start().await?;
@@ -155,6 +158,8 @@ async fn probes_tell_the_truth_on_leader_and_candidate() -> Result<()> {
     let (status, text) = one.get("/readyz").await?;
     assert_eq!((status, text.contains("not complete yet")), (503, true), "{text}");
     assert_eq!(one.get("/livez").await?.0, 200);
+    // One list fails: an error to count.
+    gate.answer(1, When::After, Canned::Reset, |call| call.path == "/api/v1/nodes");
     held.release();
     is_ready(&one).await?;
     leads(&one).await?;
@@ -204,7 +209,7 @@ async fn probes_tell_the_truth_on_leader_and_candidate() -> Result<()> {
 async fn no_secret_shows_up_anywhere() -> Result<()> {
     let world = World::new().await?;
     world.node("a", NewNode::default()).await?;
-    lease_given_up(&world).await?;
+    world.released_lease().await?;
     let session = format!("session-{}", "t".repeat(40));
     let new = world.daemon("one").await?.env("AWS_SESSION_TOKEN", &session).flag("log-level", "trace");
     let kubeconfig = new
@@ -249,7 +254,7 @@ fn without_aws_files(daemon: NewDaemon) -> NewDaemon {
 async fn missing_region_and_missing_credentials_are_told() -> Result<()> {
     let world = World::new().await?;
     world.node("a", NewNode::default()).await?;
-    lease_given_up(&world).await?;
+    world.released_lease().await?;
     let homeless = without_aws_files(world.daemon("one").await?).without_env("AWS_REGION").start().await?;
     assert_eq!(homeless.end().await?.code(), Some(1), "{}", homeless.output()?);
     last_words(&homeless, "region")?;
@@ -272,7 +277,7 @@ async fn missing_region_and_missing_credentials_are_told() -> Result<()> {
 async fn an_unreachable_api_server_is_told_and_retried() -> Result<()> {
     let world = World::new().await?;
     let node = world.node("a", NewNode::default()).await?;
-    lease_given_up(&world).await?;
+    world.released_lease().await?;
     world.apply(world.example()?).await?;
     let (daemon, gate) = world.daemon_behind_gate("one").await?;
     gate.answer(usize::MAX, When::Before, Canned::Reset, |_| true);

@@ -8,33 +8,15 @@ use integration::eventually::eventually;
 use integration::recording_proxy::AwsCall;
 use integration::world::{Node, World, annotation, condition, external_ips};
 use integration::{Context, Result};
-use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Service;
-use kube::api::{Api, PostParams};
-use serde_json::json;
 
 /// The example's name and hostname.
 pub(super) const EXAMPLE: &str = "udp-server";
 pub(super) const EXAMPLE_HOST: &str = "udp-server.external-ips-test.my-org.com.";
 
-pub(super) fn leases(world: &World) -> Api<Lease> {
-    Api::namespaced(world.client.clone(), &world.namespace)
-}
-
-/// A Lease that its last holder gave up in an orderly way, so that the first daemon needs not wait as the creator of
-/// a Lease has to.
-pub(super) async fn lease_given_up(world: &World) -> Result<()> {
-    let lease = serde_json::from_value(json!({
-        "metadata": {"name": "external-ips"},
-        "spec": {"holderIdentity": "", "leaseDurationSeconds": 1, "leaseTransitions": 1}
-    }))?;
-    leases(world).create(&PostParams::default(), &lease).await?;
-    Ok(())
-}
-
 /// Who holds the Lease; empty: nobody.
 pub(super) async fn holder(world: &World) -> Result<String> {
-    let lease = leases(world).get_opt("external-ips").await?;
+    let lease = world.leases().get_opt("external-ips").await?;
     Ok(lease.and_then(|lease| lease.spec?.holder_identity).unwrap_or_default())
 }
 
@@ -45,7 +27,7 @@ pub(super) fn short_lease(daemon: NewDaemon) -> NewDaemon {
 
 /// A daemon of the world that leads at once.
 pub(super) async fn leader(world: &World) -> Result<Daemon> {
-    lease_given_up(world).await?;
+    world.released_lease().await?;
     let daemon = world.daemon("one").await?.start().await?;
     leads(&daemon).await?;
     Ok(daemon)

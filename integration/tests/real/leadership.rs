@@ -68,7 +68,7 @@ async fn two_nodes(world: &World) -> Result<[Node; 2]> {
 async fn killed_while_exposing(k: usize, when: When) -> Result<()> {
     let world = World::new().await?;
     let nodes = two_nodes(&world).await?;
-    lease_given_up(&world).await?;
+    world.released_lease().await?;
     let one = short_lease(world.daemon("one").await?).start().await?;
     leads(&one).await?;
     let two = short_lease(world.daemon("two").await?).start().await?;
@@ -86,7 +86,7 @@ async fn killed_while_exposing(k: usize, when: When) -> Result<()> {
 async fn killed_while_withdrawing(k: usize, when: When) -> Result<()> {
     let world = World::new().await?;
     let nodes = two_nodes(&world).await?;
-    lease_given_up(&world).await?;
+    world.released_lease().await?;
     let one = short_lease(world.daemon("one").await?).start().await?;
     leads(&one).await?;
     let two = short_lease(world.daemon("two").await?).start().await?;
@@ -150,7 +150,7 @@ async fn the_leader_is_killed_in_the_middle_of_a_withdrawal_and_the_next_one_lea
 async fn both_have_read(first: &'static str, second: &'static str) -> Result<()> {
     let world = World::new().await?;
     let node = world.node("a", NewNode::default()).await?;
-    lease_given_up(&world).await?;
+    world.released_lease().await?;
     world.apply(world.example()?).await?;
     let (one, one_gate) = world.daemon_behind_gate(first).await?;
     let (two, two_gate) = world.daemon_behind_gate(second).await?;
@@ -187,7 +187,7 @@ async fn both_have_read(first: &'static str, second: &'static str) -> Result<()>
 async fn the_answer_is_late() -> Result<()> {
     let world = World::new().await?;
     world.node("a", NewNode::default()).await?;
-    lease_given_up(&world).await?;
+    world.released_lease().await?;
     world.apply(world.example()?).await?;
     let (one, one_gate) = world.daemon_behind_gate("one").await?;
     let mut held = one_gate.hold_all(When::After, takes_the_lease);
@@ -215,7 +215,7 @@ async fn two_candidates_one_stalled_between_its_read_and_its_write_of_the_lease_
 async fn a_leader_that_is_paused_past_its_lease_writes_nothing_more() -> Result<()> {
     let world = World::new().await?;
     world.node("a", NewNode::default()).await?;
-    lease_given_up(&world).await?;
+    world.released_lease().await?;
     let (one, gate) = world.daemon_behind_gate("one").await?;
     let one = short_lease(one).start().await?;
     leads(&one).await?;
@@ -308,7 +308,7 @@ async fn a_second_signal_ends_it_at_once() -> Result<()> {
 async fn a_leader_cut_from_the_api_server_stops_writing_to_aws() -> Result<()> {
     let world = World::new().await?;
     world.node("a", NewNode::default()).await?;
-    lease_given_up(&world).await?;
+    world.released_lease().await?;
     let (one, gate) = world.daemon_behind_gate("one").await?;
     let one = short_lease(one).start().await?;
     leads(&one).await?;
@@ -338,7 +338,7 @@ async fn a_leader_cut_from_the_api_server_stops_writing_to_aws() -> Result<()> {
 async fn the_lease_is_deleted(held: bool) -> Result<()> {
     let world = World::new().await?;
     world.node("a", NewNode::default()).await?;
-    lease_given_up(&world).await?;
+    world.released_lease().await?;
     let (one, gate) = world.daemon_behind_gate("one").await?;
     let one = short_lease(one).start().await?;
     leads(&one).await?;
@@ -347,7 +347,7 @@ async fn the_lease_is_deleted(held: bool) -> Result<()> {
     let two = short_lease(world.daemon("two").await?).start().await?;
     is_ready(&two).await?;
     let hold = held.then(|| gate.hold_all(When::Before, KubeCall::is_lease));
-    leases(&world).delete("external-ips", &DeleteParams::default()).await?;
+    world.leases().delete("external-ips", &DeleteParams::default()).await?;
     // There is work all the time, for whoever thinks that he may do it.
     let made_anew = || {
         let logs = [one.logs()?, two.logs()?].concat();

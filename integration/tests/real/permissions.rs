@@ -181,7 +181,7 @@ async fn own_service_account(world: &World, change: impl Fn(&mut ClusterRole)) -
 }
 
 async fn with_kubeconfig(world: &World, path: &Path) -> Result<Daemon> {
-    lease_given_up(world).await?;
+    world.released_lease().await?;
     world.daemon("one").await?.flag("kubeconfig", path.to_string_lossy()).start().await
 }
 

@@ -23,6 +23,19 @@ async fn a_failed_step_backs_off_and_others_go_on() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
+async fn a_zone_that_cant_be_read_is_no_reason_to_read_all_without_pause() {
+    let world = World::new(1, &[asking("quake")]);
+    let denied = AwsFault::Answer(403, "AccessDenied", "not authorized to list");
+    world.aws.break_down("ListResourceRecordSets", "", denied);
+    let _process = world.process("a").run();
+    world.pass(secs(600)).await;
+    let (full, tried) = (world.sent("DescribeSecurityGroups"), world.sent("ListResourceRecordSets"));
+    assert!((8..=26).contains(&full) && (8..=26).contains(&tried), "{full} {tried}");
+    world.aws.mend();
+    world.until("it is served", || world.synced("quake")).await;
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
 async fn a_refused_publication_backs_off_and_others_go_on() {
     let world = World::new(1, &[asking("quake"), asking("doom")]);
     world.api.fault(Verb::Apply, "quake", usize::MAX, Fault::Answer(422, status(422, "Invalid", "no")));
