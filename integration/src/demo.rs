@@ -36,7 +36,10 @@ pub async fn run(ending: Ending) -> Result<()> {
         signal = &mut interrupt => {
             signal?;
             say("\nInterrupted: everything that was started is ended again.");
-            fail("interrupted")
+            match ending {
+                Ending::AtOnce => fail("the story was not told to its end"),
+                Ending::OnRequest => Ok(()),
+            }
         }
         result = story(ending) => result,
     }
@@ -81,8 +84,9 @@ async fn story(ending: Ending) -> Result<()> {
         say("\nAll of it was as it should be.");
         return Ok(());
     }
-    live.chapter("The same Services once more, to look around");
+    live.chapter("Both Services are made anew, to look around");
     live.follow(stage.start_replica("c").await?);
+    stage.delete_services().await?;
     stage.apply_example().await?;
     stage.apply_turn().await?;
     let game = Expected::new("udp-server", 2, &[("udp", 6315)]);

@@ -119,6 +119,12 @@ impl Stage {
         self.world.annotate("turn", "hostname", None).await
     }
 
+    /// Deletes both Services.
+    pub(super) async fn delete_services(&self) -> Result<()> {
+        self.world.delete_service("udp-server").await?;
+        self.world.delete_service("turn").await
+    }
+
     /// What is left of ours, and what isn't as it was.
     pub(super) async fn left_over(&self) -> Result<Vec<String>> {
         let mut left = Vec::new();
