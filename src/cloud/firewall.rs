@@ -2,7 +2,7 @@
 //! and nothing is written to an interface whose list of groups wasn't read just before: `Groups` replaces the
 //! whole list and EC2 offers no compare-and-swap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_api::{Client, ec2};
 use slog::warn;
@@ -183,10 +183,12 @@ impl Cloud {
             // The write was answered; only the look afterwards failed.
             return Ok(vec![effect(wanted.clone(), false), Effect::Doubted(Doubt::Instance(wanted.id.clone()))]);
         };
-        if after.groups == wanted.groups {
+        // EC2 lists them in whatever order it likes.
+        let all = |groups: &[GroupId]| -> BTreeSet<GroupId> { groups.iter().cloned().collect() };
+        if all(&after.groups) == all(&wanted.groups) {
             return Ok(vec![effect(after, true)]);
         }
-        let foreign = |groups: &[GroupId]| -> Vec<GroupId> {
+        let foreign = |groups: &[GroupId]| -> BTreeSet<GroupId> {
             groups.iter().filter(|group| !self.observed.groups.contains_key(group)).cloned().collect()
         };
         if foreign(&after.groups) == foreign(&wanted.groups) {

@@ -273,6 +273,21 @@ async fn someone_who_writes_to_the_interface_at_the_same_time_is_noticed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn groups_in_another_order_are_no_change_by_someone_else() {
+    let aws = world();
+    aws.group("sg-a", "a");
+    aws.sg("sg-a", |group| group.tags.clear());
+    aws.state().ec2.instances.get_mut("i-1").unwrap().groups = vec!["sg-nodes".into(), "sg-a".into()];
+    let mut cloud = read(&aws, &["i-1"]).await;
+    // Between our write and our look.
+    aws.meddle("DescribeInstances", |_| {});
+    aws.meddle("DescribeInstances", |state| state.ec2.instances.get_mut("i-1").unwrap().groups.reverse());
+    one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
+    assert_eq!(aws.vm("i-1", |vm| vm.groups.clone()), ["sg-1", "sg-a", "sg-nodes"], "the look saw this");
+    assert!(!cloud.due());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_group_that_is_not_ours_or_not_for_the_instance_is_never_attached() {
     let aws = world();
     aws.instance("i-2", 2);
