@@ -171,6 +171,7 @@ impl Cloud {
                             format!("did not {}: an earlier step on the same target has to be looked at", step.action),
                         ))),
                         None if self.doubts.concern(&step.action) => Err(unread(step)),
+                        None if self.is_missed(&step.action) => Err(missed(step)),
                         None => self.take_one(step).await,
                     };
                     match &result {
@@ -184,6 +185,14 @@ impl Cloud {
                 }
                 taken
             }
+        }
+    }
+
+    /// Whether the step is on the interface of an instance that EC2 doesn't show at the moment.
+    fn is_missed(&self, action: &Action) -> bool {
+        match action {
+            Action::Attach { instance, .. } | Action::Detach { instance, .. } => self.doubts.is_missed(instance),
+            _ => false,
         }
     }
 
@@ -274,6 +283,15 @@ impl Cloud {
             Effect::Doubted(doubt) => self.doubts.add(doubt),
         }
     }
+}
+
+/// EC2 left the instance out of an answer: that its interface can't be written to shows by itself soon.
+fn missed(step: &Step) -> Failure {
+    let message = format!(
+        "did not {} yet: EC2 doesn't show the instance at the moment, it is asked again in a few seconds",
+        step.action
+    );
+    Failure::plain(StepError::new(Reason::Progressing, Next::Wait, message))
 }
 
 /// What the step rests on must be read again before it is taken.

@@ -60,7 +60,7 @@ impl Cloud {
         if let Some(groups) = groups {
             self.take_groups(groups, now, &mut failures);
         }
-        self.take_instances(instances, &wanted, now, &mut failures);
+        self.take_instances(instances, &wanted, ids, now, &mut failures);
         // The groups may name instances that no node names any more.
         let named: BTreeSet<InstanceId> = self.named_by_groups().difference(&wanted).cloned().collect();
         let more: BTreeSet<InstanceId> = if full {
@@ -70,7 +70,7 @@ impl Cloud {
         };
         if !more.is_empty() {
             let instances = inventory::instances(&self.ec2, &more, self.settings.concurrency).await;
-            self.take_instances(instances, &more, now, &mut failures);
+            self.take_instances(instances, &more, ids, now, &mut failures);
         }
         self.complete.instances |= !failures.iter().any(|(kind, _)| *kind == Kind::Instances);
         self.take_dns(dns, now, &mut failures);
@@ -144,13 +144,16 @@ impl Cloud {
         }
     }
 
+    /// What was read of the instances `wanted`, since `asked`; `ids` are those that nodes name.
     fn take_instances(
         &mut self,
         read: inventory::Instances,
         wanted: &BTreeSet<InstanceId>,
-        now: Moment,
+        ids: &BTreeSet<InstanceId>,
+        asked: Moment,
         failures: &mut Vec<(Kind, aws_api::Error)>,
     ) {
+        let now = self.now();
         if read.errors.is_empty() {
             self.doubts.read(&Kind::Instances);
         }
@@ -169,8 +172,14 @@ impl Cloud {
                     self.doubts.seen(&id);
                     Lookup::Gone
                 }
-                None if self.doubts.missed(&id, now) => Lookup::Gone,
-                None => Lookup::Unknown,
+                // Kubernetes has no node of it, either.
+                None if !ids.contains(&id) => {
+                    self.doubts.seen(&id);
+                    Lookup::Gone
+                }
+                None if self.doubts.missed(&id, asked, now) => Lookup::Gone,
+                // One answer that leaves it out changes nothing: what is known stays until a later one agrees.
+                None => self.observed.instances.remove(&id).unwrap_or(Lookup::Unknown),
             };
             self.observed.instances.insert(id, lookup);
         }

@@ -95,16 +95,79 @@ async fn an_instance_is_gone_only_when_two_reads_in_a_row_dont_mention_it() {
     let mut cloud = read(&aws, &["i-1"]).await;
     let vm = aws.state().ec2.instances.remove("i-1").unwrap();
     cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
-    assert_eq!(cloud.observed().instances[&id("i-1")], Lookup::Unknown);
+    tokio::time::sleep(Duration::from_secs(6)).await;
     // One that was only overlooked is back.
     aws.state().ec2.instances.insert("i-1".into(), vm);
     cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
-    assert!(known(&cloud, "i-1").running);
+    assert!(known(&cloud, "i-1").running && !cloud.due());
     aws.state().ec2.instances.remove("i-1");
     cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
-    assert_eq!(cloud.observed().instances[&id("i-1")], Lookup::Unknown);
+    assert!(known(&cloud, "i-1").running && !cloud.due());
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(cloud.due());
     cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
     assert_eq!(cloud.observed().instances[&id("i-1")], Lookup::Gone);
+    assert!(!cloud.due());
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_answers_at_nearly_the_same_time_are_no_proof_that_an_instance_is_gone() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.state().ec2.instances.remove("i-1").unwrap();
+    for full in [true, false, true, false, true] {
+        cloud.refresh(&ids(&["i-1"]), full).await.unwrap();
+        assert!(known(&cloud, "i-1").running);
+        tokio::time::sleep(Duration::from_millis(900)).await;
+    }
+    // The first answer counts, not the last: those in between don't put it off.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert_eq!(cloud.observed().instances[&id("i-1")], Lookup::Gone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_was_never_read_is_unknown_until_it_is_gone() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-9"]).await;
+    assert_eq!(cloud.observed().instances[&id("i-9")], Lookup::Unknown);
+    cloud.refresh(&ids(&["i-9"]), false).await.unwrap();
+    assert_eq!(cloud.observed().instances[&id("i-9")], Lookup::Unknown);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    cloud.refresh(&ids(&["i-9"]), false).await.unwrap();
+    assert_eq!(cloud.observed().instances[&id("i-9")], Lookup::Gone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_neither_a_node_nor_ec2_shows_is_gone() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.state().ec2.instances.remove("i-1").unwrap();
+    // Its group still names it.
+    cloud.refresh(&ids(&[]), true).await.unwrap();
+    assert_eq!(cloud.observed().instances[&id("i-1")], Lookup::Gone);
+    assert!(!cloud.due());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_to_the_interface_of_an_instance_that_ec2_doesnt_show() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.state().ec2.instances.remove("i-1").unwrap();
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    aws.calls();
+    let error = cloud.apply(&[attach("i-1", "sg-1")]).await.remove(0).unwrap_err();
+    assert_eq!((error.next, aws.calls().len()), (Next::Wait, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_instance_that_cant_be_read_is_not_read_in_circles() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-9"]).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    aws.break_down("DescribeInstances", "", Fault::Answer(403, "UnauthorizedOperation", "no"));
+    assert!(cloud.due());
+    cloud.refresh(&ids(&["i-9"]), false).await.unwrap_err();
     assert!(!cloud.due());
 }
 
