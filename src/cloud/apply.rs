@@ -44,6 +44,20 @@ pub(super) struct Failure {
     pub contradicted: bool,
 }
 
+/// A group that was attached to an instance, or (false) detached from it.
+pub(super) type Attachment = (InstanceId, GroupId, bool);
+
+impl Effect {
+    fn attachment(&self) -> Option<Attachment> {
+        match self {
+            Effect::Interface { instance, group, attached, .. } => {
+                Some((instance.id.clone(), group.clone(), *attached))
+            }
+            _ => None,
+        }
+    }
+}
+
 pub(super) type Taken = Result<Vec<Effect>, Failure>;
 
 impl Failure {
@@ -162,6 +176,7 @@ impl Cloud {
             Lane::Other(steps) => {
                 let mut taken: Vec<(usize, Taken)> = Vec::new();
                 let mut stopped: Option<Next> = None;
+                let mut written: Vec<Attachment> = Vec::new();
                 for (index, step) in steps {
                     let began = self.now();
                     let result = match stopped {
@@ -172,10 +187,13 @@ impl Cloud {
                         ))),
                         None if self.doubts.concern(&step.action) => Err(unread(step)),
                         None if self.is_missed(&step.action) => Err(missed(step)),
-                        None => self.take_one(step).await,
+                        None => self.take_one(step, &written).await,
                     };
                     match &result {
-                        Ok(_) => self.tell(step, began),
+                        Ok(effects) => {
+                            self.tell(step, began);
+                            written.extend(effects.iter().filter_map(Effect::attachment));
+                        }
                         Err(failure) if failure.error.next == Next::NotLeader || !failure.doubts.is_empty() => {
                             stopped = Some(failure.error.next);
                         }
@@ -196,13 +214,15 @@ impl Cloud {
         }
     }
 
-    async fn take_one(&self, step: &Step) -> Taken {
+    /// `written`: the groups that earlier steps of the same lane attached or detached. They are taken over into what
+    /// is known only after all lanes.
+    async fn take_one(&self, step: &Step, written: &[Attachment]) -> Taken {
         match &step.action {
             Action::CreateGroup { vpc, name, .. } => self.create_group(step, name, vpc).await,
             Action::Authorize { group, rules, .. } => self.authorize(step, group, rules).await,
             Action::Revoke { group, rules, .. } => self.revoke(step, group, rules).await,
-            Action::Attach { instance, group } => self.set_attached(step, instance, group, true).await,
-            Action::Detach { instance, group } => self.set_attached(step, instance, group, false).await,
+            Action::Attach { instance, group } => self.set_attached(step, instance, group, true, written).await,
+            Action::Detach { instance, group } => self.set_attached(step, instance, group, false, written).await,
             Action::DeleteGroup { group } => self.delete_group(step, group).await,
             Action::ChangeRecords(_) | Action::TryPublication(_) | Action::Publish(_) | Action::Release { .. } => {
                 let message = format!("could not {}: that is nothing that AWS does", step.action);
