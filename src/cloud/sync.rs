@@ -15,6 +15,15 @@ use crate::expose::{Hostname, Moment};
 /// on an answer that never comes.
 const CONFIRMED_AFTER: Duration = Duration::from_secs(600);
 
+/// All questions of one round together take no longer: every Service waits for them.
+const POLL_AT_MOST: Duration = Duration::from_secs(5);
+
+/// No more questions in one round; which ones goes in turn.
+const QUESTIONS_PER_POLL: usize = 5;
+
+/// A Route 53 that just didn't answer isn't asked again for this long.
+const PAUSE: Duration = Duration::from_secs(30);
+
 /// Changes that Route 53 has accepted and not yet confirmed.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
@@ -22,6 +31,10 @@ pub(super) struct Changes {
     pending: BTreeMap<Hostname, (String, Moment)>,
     /// GetChange is not permitted: what was accepted counts as done.
     silent: bool,
+    /// The change that was asked for last: the next ones are those behind it.
+    last: String,
+    /// Nothing is asked before.
+    not_before: Moment,
 }
 
 impl Changes {
@@ -34,18 +47,38 @@ impl Changes {
         };
     }
 
+    /// The changes to ask for now, in turn.
+    fn next(&self) -> Vec<String> {
+        let ids: BTreeSet<&String> = self.pending.values().map(|(id, _)| id).collect();
+        let (before, behind): (Vec<&String>, Vec<&String>) = ids.into_iter().partition(|id| **id <= self.last);
+        behind.into_iter().chain(before).take(QUESTIONS_PER_POLL).cloned().collect()
+    }
+
     fn confirmed(&mut self, id: &str) {
         self.pending.retain(|_, (pending, _)| pending != id);
     }
 }
 
 impl Cloud {
-    /// Asks Route 53 which of the accepted changes have reached its servers. Errors leave them pending.
+    /// Asks Route 53 which of the accepted changes have reached its servers: a few of them, for a short time. Errors
+    /// leave them pending.
     pub async fn poll_changes(&mut self) {
         let now = self.now();
         self.changes.pending.retain(|_, (_, at)| now.0.saturating_sub(at.0) < CONFIRMED_AFTER);
-        let ids: BTreeSet<String> = self.changes.pending.values().map(|(id, _)| id.clone()).collect();
-        for id in ids {
+        if now < self.changes.not_before {
+            return;
+        }
+        // Only reads are cut off here.
+        let answers = tokio::time::timeout(POLL_AT_MOST, self.ask_for_changes()).await;
+        if !matches!(answers, Ok(true)) {
+            self.changes.not_before = self.now().after(PAUSE);
+        }
+    }
+
+    /// False when Route 53 is better left alone for a while.
+    async fn ask_for_changes(&mut self) -> bool {
+        for id in self.changes.next() {
+            self.changes.last.clone_from(&id);
             match self.dns.send(&route53::GetChange { id: id.clone() }).await {
                 Ok(answer) if answer.change_info.status == route53::ChangeStatus::Insync => self.changes.confirmed(&id),
                 Ok(_) => {}
@@ -53,13 +86,19 @@ impl Cloud {
                 Err(error) if error.is("NoSuchChange") => self.changes.confirmed(&id),
                 Err(error) if lacks_permission(&error) => {
                     info!(self.log, "records count as done once they are accepted: route53:GetChange is not permitted");
-                    self.changes = Changes { pending: BTreeMap::new(), silent: true };
-                    return;
+                    self.changes = Changes { silent: true, ..Changes::default() };
+                    return true;
                 }
-                Err(error) if error.refused || error.class == Class::Throttled => return,
-                Err(error) => debug!(self.log, "a change is not confirmed yet: {}", error; "change" => id),
+                Err(error) => {
+                    debug!(self.log, "a change is not confirmed yet: {}", error; "change" => id);
+                    // What is wrong with one question says nothing of the others; all else meets them, too.
+                    if error.refused || error.class != Class::Invalid {
+                        return false;
+                    }
+                }
             }
         }
+        true
     }
 
     /// The names whose last change has not yet been confirmed to be on Route 53's servers.

@@ -228,3 +228,63 @@ async fn where_it_may_not_be_asked_an_accepted_change_counts_as_done() {
     cloud.poll_changes().await;
     assert_eq!(aws.calls(), ["ChangeResourceRecordSets"]);
 }
+
+/// Twelve changes that are under way, each a batch of its own.
+async fn with_changes(aws: &Aws) -> Cloud {
+    let mut cloud = read(aws, &[]).await;
+    for n in 0..12 {
+        cloud.apply(&[change("Z1", &format!("s{n}.example.com"), &[], &["203.0.113.1"])]).await.remove(0).unwrap();
+    }
+    aws.calls();
+    cloud
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deaf_route_53_holds_a_round_up_for_a_short_time_only() {
+    let aws = world();
+    let mut cloud = with_changes(&aws).await;
+    aws.break_down("GetChange", "", Fault::Deaf);
+    let before = tokio::time::Instant::now();
+    cloud.poll_changes().await;
+    cloud.poll_changes().await;
+    assert!(before.elapsed() < Duration::from_secs(6));
+    assert_eq!((aws.calls().len(), cloud.unsynced().len()), (1, 12));
+    aws.mend();
+    aws.state().route53.changes.values_mut().for_each(|done| *done = true);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    for _ in 0..3 {
+        cloud.poll_changes().await;
+    }
+    assert!(cloud.unsynced().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_that_isnt_one_changes_own_ends_the_questions_of_a_round() {
+    for fault in
+        [Fault::Answer(400, "Throttling", "slow"), Fault::Answer(503, "ServiceUnavailable", "oops"), Fault::Refused]
+    {
+        let aws = world();
+        let mut cloud = with_changes(&aws).await;
+        aws.break_down("GetChange", "", fault.clone());
+        cloud.poll_changes().await;
+        let asked = std::mem::take(&mut aws.state().calls);
+        let asked: BTreeSet<String> = asked.into_iter().map(|call| call.path).collect();
+        assert!(asked.len() <= 1, "{fault:?}: {asked:?}");
+        cloud.poll_changes().await;
+        assert_eq!((aws.calls().len(), cloud.unsynced().len()), (0, 12), "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_changes_are_asked_for_in_a_round_and_all_in_turn() {
+    let aws = world();
+    let mut cloud = with_changes(&aws).await;
+    let mut asked: BTreeMap<String, usize> = BTreeMap::new();
+    for _ in 0..12 {
+        cloud.poll_changes().await;
+        let calls = std::mem::take(&mut aws.state().calls);
+        assert_eq!(calls.len(), 5);
+        calls.into_iter().for_each(|call| *asked.entry(call.path).or_default() += 1);
+    }
+    assert_eq!((asked.len(), asked.values().min(), asked.values().max()), (12, Some(&5), Some(&5)));
+}
