@@ -121,6 +121,7 @@ impl Cloud {
         self.complete = refresh::Complete::default();
         self.doubts = Doubts::default();
         self.journal = Journal::default();
+        self.changes.start_over();
     }
 
     fn now(&self) -> Moment {

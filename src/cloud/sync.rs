@@ -54,6 +54,11 @@ impl Changes {
         behind.into_iter().chain(before).take(QUESTIONS_PER_POLL).cloned().collect()
     }
 
+    /// Forgets what was accepted in a former term of leadership.
+    pub fn start_over(&mut self) {
+        *self = Changes { silent: self.silent, ..Changes::default() };
+    }
+
     fn confirmed(&mut self, id: &str) {
         self.pending.retain(|_, (pending, _)| pending != id);
     }

@@ -310,8 +310,11 @@ async fn after_a_new_start_nothing_old_is_believed() {
     let aws = world();
     let mut cloud = read(&aws, &["i-1"]).await;
     cloud.apply(&[authorize("i-1", "sg-1", &[1])]).await.remove(0).unwrap();
+    cloud.apply(&[change("Z1", "a.example.com", &[], &["203.0.113.1"])]).await.remove(0).unwrap();
     aws.sg("sg-1", |group| group.rules.clear());
+    assert_eq!(cloud.unsynced().len(), 1);
     cloud.start_over();
+    assert!(cloud.unsynced().is_empty());
     assert!(!cloud.is_complete() && cloud.observed().groups.is_empty());
     cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
     assert!(cloud.observed().groups[&sg("sg-1")].rules.is_empty());
