@@ -12,8 +12,11 @@ use super::Cloud;
 use super::dns::Unit;
 use super::doubts::{Doubt, touched};
 use super::error::{Next, StepError, casts_doubt};
+use crate::expose::dns::address_key;
 use crate::expose::plan::RecordChange;
-use crate::expose::{Action, Group, GroupId, Instance, InstanceId, Lookup, Moment, Reason, Rule, Step, Target, ZoneId};
+use crate::expose::{
+    Action, Group, GroupId, Instance, InstanceId, Lookup, Moment, Reason, Record, Rule, Step, Target, ZoneId,
+};
 
 /// What the answers to a step's calls prove.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,10 +169,14 @@ impl Cloud {
     async fn take(&self, lane: Lane<'_>) -> Vec<(usize, Taken)> {
         match lane {
             Lane::Zone(zone, units) => {
-                let (doubted, clear): (Vec<Unit<'_>>, Vec<Unit<'_>>) =
-                    units.into_iter().partition(|unit| self.doubts.concern(&unit.step.action));
-                let mut taken: Vec<(usize, Taken)> =
-                    doubted.iter().map(|unit| (unit.index, Err(unread(unit.step)))).collect();
+                let mut taken: Vec<(usize, Taken)> = Vec::new();
+                let mut clear: Vec<Unit<'_>> = Vec::new();
+                for unit in units {
+                    match self.not_now(unit.step) {
+                        Some(failure) => taken.push((unit.index, Err(failure))),
+                        None => clear.push(unit),
+                    }
+                }
                 taken.extend(self.change_zone(&zone, clear).await);
                 taken
             }
@@ -179,15 +186,14 @@ impl Cloud {
                 let mut written: Vec<Attachment> = Vec::new();
                 for (index, step) in steps {
                     let began = self.now();
-                    let result = match stopped {
-                        Some(next) => Err(Failure::plain(StepError::new(
+                    let result = match (stopped, self.not_now(step)) {
+                        (Some(next), _) => Err(Failure::plain(StepError::new(
                             Reason::Progressing,
                             next,
                             format!("did not {}: an earlier step on the same target has to be looked at", step.action),
                         ))),
-                        None if self.doubts.concern(&step.action) => Err(unread(step)),
-                        None if self.is_missed(&step.action) => Err(missed(step)),
-                        None => self.take_one(step, &written).await,
+                        (None, Some(failure)) => Err(failure),
+                        (None, None) => self.take_one(step, &written).await,
                     };
                     match &result {
                         Ok(effects) => {
@@ -206,11 +212,20 @@ impl Cloud {
         }
     }
 
-    /// Whether the step is on the interface of an instance that EC2 doesn't show at the moment.
-    fn is_missed(&self, action: &Action) -> bool {
-        match action {
-            Action::Attach { instance, .. } | Action::Detach { instance, .. } => self.doubts.is_missed(instance),
-            _ => false,
+    /// Why the step isn't even tried.
+    fn not_now(&self, step: &Step) -> Option<Failure> {
+        if let Some((reason, why)) = self.groups_unread.as_ref().filter(|_| rests_on_groups(&step.action)) {
+            let message = format!("did not {} yet: {why}", step.action);
+            return Some(Failure::plain(StepError::new(*reason, Next::BackOff, message)));
+        }
+        if self.doubts.concern(&step.action) {
+            return Some(unread(step));
+        }
+        match &step.action {
+            Action::Attach { instance, .. } | Action::Detach { instance, .. } if self.doubts.is_missed(instance) => {
+                Some(missed(step))
+            }
+            _ => None,
         }
     }
 
@@ -303,6 +318,16 @@ impl Cloud {
             Effect::Doubted(doubt) => self.doubts.add(doubt),
         }
     }
+}
+
+/// Whether the step is right only if the groups are as they are known to be. An address that is to go from DNS
+/// goes in any case, with whatever takes its place there.
+fn rests_on_groups(action: &Action) -> bool {
+    let Action::ChangeRecords(change) = action else { return true };
+    let address = address_key(&change.name);
+    let kept = change.create.get(&address).map(|record| &record.values);
+    let takes_away = |record: &Record| record.values.iter().any(|value| kept.is_none_or(|kept| !kept.contains(value)));
+    !change.delete.get(&address).is_some_and(takes_away)
 }
 
 /// EC2 left the instance out of an answer: that its interface can't be written to shows by itself soon.

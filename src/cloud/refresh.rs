@@ -7,7 +7,7 @@ use futures::StreamExt;
 use slog::debug;
 
 use super::Cloud;
-use super::error::{Error, Kind};
+use super::error::{self, Error, Kind};
 use super::{inventory, zones};
 use crate::expose::firewall::parse_group_name;
 use crate::expose::{Group, GroupId, InstanceId, Lookup, Moment, Record, RecordKey, Zone, ZoneId};
@@ -44,6 +44,7 @@ impl Cloud {
     pub async fn refresh(&mut self, ids: &BTreeSet<InstanceId>, full: bool) -> Result<(), Error> {
         let full = full || !self.is_complete();
         let now = self.now();
+        let groups_known = self.complete.groups;
         let mut failures: Vec<(Kind, aws_api::Error)> = Vec::new();
         let wanted = self.wanted_instances(ids, full);
         let (groups, instances, dns) = {
@@ -77,7 +78,7 @@ impl Cloud {
         self.prune(ids);
         debug!(self.log, "read from AWS"; "full" => full, "instances" => self.observed.instances.len(),
             "groups" => self.observed.groups.len(), "zones" => self.observed.zones.len());
-        if failures.is_empty() { Ok(()) } else { Err(Error { failures }) }
+        if failures.is_empty() { Ok(()) } else { Err(Error { failures, groups_known }) }
     }
 
     /// The instances that our groups were made for.
@@ -136,8 +137,10 @@ impl Cloud {
                 self.observed.groups = groups;
                 self.doubts.read(&Kind::Groups);
                 self.complete.groups = true;
+                self.groups_unread = None;
             }
             Err(error) => {
+                self.groups_unread = Some(error::groups_unread(&error));
                 self.doubts.unread(Kind::Groups, now);
                 failures.push((Kind::Groups, error));
             }

@@ -2,7 +2,7 @@ use super::aws::{Aws, Fault};
 use super::ec2::permission;
 use super::*;
 use crate::cloud::{Kind, Next};
-use crate::expose::{Hostname, PrivateIp, PublicIp, RecordType};
+use crate::expose::{Hostname, PrivateIp, PublicIp, Reason, RecordType};
 
 fn world() -> Aws {
     let aws = Aws::default();
@@ -230,6 +230,65 @@ async fn what_failed_keeps_its_last_value_and_the_rest_is_taken_over() {
     assert_eq!(error.failures.iter().map(|(kind, _)| kind.clone()).collect::<Vec<_>>(), [Kind::Groups]);
     assert_eq!(cloud.observed().groups.len(), 1);
     assert!(!known(&cloud, "i-1").running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_groups_cant_be_read_addresses_leave_dns_and_nothing_else_is_done() {
+    let aws = world();
+    aws.vm("i-1", |vm| vm.groups.push("sg-1".into()));
+    let mut cloud = read(&aws, &["i-1"]).await;
+    cloud.apply(&[change("Z1", "a.example.com", &[], &["203.0.113.1", "203.0.113.2"])]).await.remove(0).unwrap();
+    cloud.apply(&[change("Z1", "b.example.com", &[], &["203.0.113.1"])]).await.remove(0).unwrap();
+    aws.break_down("DescribeSecurityGroups", "", Fault::Answer(503, "RequestLimitExceeded", "slow down"));
+    assert!(cloud.refresh(&ids(&["i-1"]), true).await.unwrap_err().only_records());
+    aws.calls();
+    let refused = [
+        create("i-1"),
+        authorize("i-1", "sg-1", &[1]),
+        revoke("i-1", "sg-1", &[1]),
+        attach("i-1", "sg-1"),
+        detach("i-1", "sg-1"),
+        delete("sg-1"),
+        change("Z1", "c.example.com", &[], &["203.0.113.1"]),
+        change("Z1", "b.example.com", &["203.0.113.1"], &["203.0.113.1", "203.0.113.2"]),
+    ];
+    for result in cloud.apply(&refused).await {
+        let error = result.unwrap_err();
+        assert_eq!((error.next, error.reason), (Next::BackOff, Reason::Throttled), "{error}");
+        assert!(error.message.contains("could not read the security groups"), "{error}");
+    }
+    assert!(aws.calls().is_empty());
+    let dead = [
+        change("Z1", "a.example.com", &["203.0.113.1", "203.0.113.2"], &["203.0.113.2"]),
+        change("Z1", "b.example.com", &["203.0.113.1"], &["203.0.113.3"]),
+    ];
+    assert!(cloud.apply(&dead).await.iter().all(Result::is_ok));
+    let gone = change("Z1", "a.example.com", &["203.0.113.2"], &[]);
+    cloud.apply(&[gone]).await.remove(0).unwrap();
+    aws.mend();
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    cloud.apply(&[authorize("i-1", "sg-1", &[1])]).await.remove(0).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_that_were_never_read_stop_everything() {
+    let aws = world();
+    aws.break_down("DescribeSecurityGroups", "", Fault::Answer(503, "RequestLimitExceeded", "slow down"));
+    let mut fresh = cloud(&aws);
+    assert!(!fresh.refresh(&ids(&["i-1"]), true).await.unwrap_err().only_records());
+    aws.mend();
+    fresh.refresh(&ids(&["i-1"]), true).await.unwrap();
+    // Nor does a new term know those of the former one.
+    fresh.start_over();
+    aws.break_down("DescribeSecurityGroups", "", Fault::Answer(503, "RequestLimitExceeded", "slow down"));
+    assert!(!fresh.refresh(&ids(&["i-1"]), true).await.unwrap_err().only_records());
+    // And what fails beside the groups counts as before.
+    aws.mend();
+    fresh.refresh(&ids(&["i-1"]), true).await.unwrap();
+    for operation in ["DescribeSecurityGroups", "DescribeInstances"] {
+        aws.break_down(operation, "", Fault::Answer(503, "RequestLimitExceeded", "slow down"));
+    }
+    assert!(!fresh.refresh(&ids(&["i-1"]), true).await.unwrap_err().only_records());
 }
 
 #[tokio::test(start_paused = true)]
