@@ -100,6 +100,39 @@ async fn of_a_refused_batch_only_the_bad_change_fails() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_a_denied_batch_only_the_denied_names_fail() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    for name in ["s33.", "s70.", "s71."] {
+        aws.break_down("ChangeResourceRecordSets", name, Fault::Answer(403, "AccessDenied", "not that name"));
+    }
+    aws.calls();
+    let steps: Vec<Step> =
+        (0..300).map(|n| change("Z1", &format!("s{n}.example.com"), &[], &["203.0.113.1"])).collect();
+    let results = cloud.apply(&steps).await;
+    let failed: Vec<usize> = results.iter().enumerate().filter(|(_, r)| r.is_err()).map(|(n, _)| n).collect();
+    assert_eq!(failed, [33, 70, 71]);
+    for n in failed {
+        assert_eq!(results[n].as_ref().unwrap_err().reason, Reason::AccessDenied);
+    }
+    assert!(!cloud.due());
+    assert!(batches(&aws) <= 45);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_that_is_denied_as_a_whole_is_not_asked_for_every_name() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    aws.break_down("ChangeResourceRecordSets", "", Fault::Answer(403, "AccessDenied", "no"));
+    aws.calls();
+    let steps: Vec<Step> =
+        (0..600).map(|n| change("Z1", &format!("s{n}.example.com"), &[], &["203.0.113.1"])).collect();
+    let results = cloud.apply(&steps).await;
+    assert!(results.iter().all(|result| result.as_ref().unwrap_err().reason == Reason::AccessDenied));
+    assert!(batches(&aws) <= 12);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deleted_zone_disturbs_no_other() {
     let aws = world();
     let mut cloud = read(&aws, &[]).await;
