@@ -8,6 +8,7 @@ use slog::{debug, info};
 
 use super::Cloud;
 use super::error::lacks_permission;
+use crate::expose::dns::address_key;
 use crate::expose::plan::RecordChange;
 use crate::expose::{Hostname, Moment};
 
@@ -38,17 +39,23 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// A change was accepted; `pending` is its id unless it is everywhere already.
+    /// A change was accepted; `pending` is its id unless it is everywhere already. Where the address doesn't change
+    /// there is nothing new to wait for.
     pub fn accepted(&mut self, change: &RecordChange, pending: Option<String>, now: Moment) {
         let Ok(name) = change.name.parse::<Hostname>() else { return };
-        match pending.filter(|_| !self.silent && !change.create.is_empty()) {
+        let address = address_key(&change.name);
+        let made = change.create.contains_key(&address);
+        if !made && !change.delete.contains_key(&address) {
+            return;
+        }
+        match pending.filter(|_| !self.silent && made) {
             Some(id) => self.pending.insert(name, (id, now)),
             None => self.pending.remove(&name),
         };
     }
 
     /// The changes to ask for now, in turn.
-    fn next(&self) -> Vec<String> {
+    pub fn next(&self) -> Vec<String> {
         let ids: BTreeSet<&String> = self.pending.values().map(|(id, _)| id).collect();
         let (before, behind): (Vec<&String>, Vec<&String>) = ids.into_iter().partition(|id| **id <= self.last);
         behind.into_iter().chain(before).take(QUESTIONS_PER_POLL).cloned().collect()

@@ -247,6 +247,48 @@ async fn names_of_one_batch_cost_one_question_and_a_deleted_name_none() {
     assert_eq!(cloud.unsynced(), ["b.example.com".parse().unwrap()].into());
 }
 
+/// The change of `step`, without the record of that key on either side.
+fn without(mut step: Step, key: &RecordKey) -> Step {
+    let Action::ChangeRecords(change) = &mut step.action else { panic!("{}", step.action) };
+    change.delete.remove(key);
+    change.create.remove(key);
+    step
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_one_record_of_a_name_leaves_the_other_alone() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    let name = "a.example.com";
+    let (address, twin) = (dns::address_key(name), dns::twin_key(name));
+    cloud.apply(&[change("Z1", name, &[], &["203.0.113.1"])]).await.remove(0).unwrap();
+    let both = cloud.observed().clone();
+    // The address alone, while reads show the past.
+    aws.freeze_reads();
+    let moved = change("Z1", name, &["203.0.113.1"], &["203.0.113.2"]);
+    cloud.apply(&[without(moved, &twin)]).await.remove(0).unwrap();
+    cloud.refresh(&ids(&[]), true).await.unwrap();
+    let zone = ZoneId("Z1".into());
+    let records = &cloud.observed().records[&zone];
+    assert_eq!(records[&address].values, ["203.0.113.2".to_owned()].into());
+    assert_eq!(records[&twin], both.records[&zone][&twin]);
+    assert_eq!(aws.state().route53.batches, [2, 2]);
+    // The twin alone is nothing to wait for, and ends no wait.
+    let before = cloud.changes.next();
+    let rewritten = change("Z1", name, &["203.0.113.2"], &["203.0.113.2"]);
+    cloud.apply(&[without(rewritten, &address)]).await.remove(0).unwrap();
+    assert_eq!(cloud.changes.next(), before);
+    let taken = without(change("Z1", name, &["203.0.113.2"], &[]), &address);
+    cloud.apply(&[taken]).await.remove(0).unwrap();
+    assert_eq!(cloud.unsynced().len(), 1);
+    let records = &cloud.observed().records[&zone];
+    assert!(records.contains_key(&address) && !records.contains_key(&twin));
+    // Without its address a name waits for nothing.
+    let gone = without(change("Z1", name, &["203.0.113.2"], &[]), &twin);
+    cloud.apply(&[gone]).await.remove(0).unwrap();
+    assert!(cloud.unsynced().is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn where_it_may_not_be_asked_an_accepted_change_counts_as_done() {
     let aws = world();
