@@ -12,8 +12,11 @@ use super::Cloud;
 use super::dns::Unit;
 use super::doubts::{Doubt, touched};
 use super::error::{Next, StepError, casts_doubt};
+use crate::expose::dns::address_key;
 use crate::expose::plan::RecordChange;
-use crate::expose::{Action, Group, GroupId, Instance, InstanceId, Lookup, Moment, Reason, Rule, Step, Target, ZoneId};
+use crate::expose::{
+    Action, Group, GroupId, Instance, InstanceId, Lookup, Moment, Reason, Record, Rule, Step, Target, ZoneId,
+};
 
 /// What the answers to a step's calls prove.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +45,20 @@ pub(super) struct Failure {
     pub doubts: Vec<Doubt>,
     /// AWS said that things aren't as we thought: what it shows next is believed.
     pub contradicted: bool,
+}
+
+/// A group that was attached to an instance, or (false) detached from it.
+pub(super) type Attachment = (InstanceId, GroupId, bool);
+
+impl Effect {
+    fn attachment(&self) -> Option<Attachment> {
+        match self {
+            Effect::Interface { instance, group, attached, .. } => {
+                Some((instance.id.clone(), group.clone(), *attached))
+            }
+            _ => None,
+        }
+    }
 }
 
 pub(super) type Taken = Result<Vec<Effect>, Failure>;
@@ -152,29 +169,37 @@ impl Cloud {
     async fn take(&self, lane: Lane<'_>) -> Vec<(usize, Taken)> {
         match lane {
             Lane::Zone(zone, units) => {
-                let (doubted, clear): (Vec<Unit<'_>>, Vec<Unit<'_>>) =
-                    units.into_iter().partition(|unit| self.doubts.concern(&unit.step.action));
-                let mut taken: Vec<(usize, Taken)> =
-                    doubted.iter().map(|unit| (unit.index, Err(unread(unit.step)))).collect();
+                let mut taken: Vec<(usize, Taken)> = Vec::new();
+                let mut clear: Vec<Unit<'_>> = Vec::new();
+                for unit in units {
+                    match self.not_now(unit.step) {
+                        Some(failure) => taken.push((unit.index, Err(failure))),
+                        None => clear.push(unit),
+                    }
+                }
                 taken.extend(self.change_zone(&zone, clear).await);
                 taken
             }
             Lane::Other(steps) => {
                 let mut taken: Vec<(usize, Taken)> = Vec::new();
                 let mut stopped: Option<Next> = None;
+                let mut written: Vec<Attachment> = Vec::new();
                 for (index, step) in steps {
                     let began = self.now();
-                    let result = match stopped {
-                        Some(next) => Err(Failure::plain(StepError::new(
+                    let result = match (stopped, self.not_now(step)) {
+                        (Some(next), _) => Err(Failure::plain(StepError::new(
                             Reason::Progressing,
                             next,
                             format!("did not {}: an earlier step on the same target has to be looked at", step.action),
                         ))),
-                        None if self.doubts.concern(&step.action) => Err(unread(step)),
-                        None => self.take_one(step).await,
+                        (None, Some(failure)) => Err(failure),
+                        (None, None) => self.take_one(step, &written).await,
                     };
                     match &result {
-                        Ok(_) => self.tell(step, began),
+                        Ok(effects) => {
+                            self.tell(step, began);
+                            written.extend(effects.iter().filter_map(Effect::attachment));
+                        }
                         Err(failure) if failure.error.next == Next::NotLeader || !failure.doubts.is_empty() => {
                             stopped = Some(failure.error.next);
                         }
@@ -187,13 +212,32 @@ impl Cloud {
         }
     }
 
-    async fn take_one(&self, step: &Step) -> Taken {
+    /// Why the step isn't even tried.
+    fn not_now(&self, step: &Step) -> Option<Failure> {
+        if let Some((reason, why)) = self.groups_unread.as_ref().filter(|_| rests_on_groups(&step.action)) {
+            let message = format!("did not {} yet: {why}", step.action);
+            return Some(Failure::plain(StepError::new(*reason, Next::BackOff, message)));
+        }
+        if self.doubts.concern(&step.action) {
+            return Some(unread(step));
+        }
+        match &step.action {
+            Action::Attach { instance, .. } | Action::Detach { instance, .. } if self.doubts.is_missed(instance) => {
+                Some(missed(step))
+            }
+            _ => None,
+        }
+    }
+
+    /// `written`: the groups that earlier steps of the same lane attached or detached. They are taken over into what
+    /// is known only after all lanes.
+    async fn take_one(&self, step: &Step, written: &[Attachment]) -> Taken {
         match &step.action {
             Action::CreateGroup { vpc, name, .. } => self.create_group(step, name, vpc).await,
             Action::Authorize { group, rules, .. } => self.authorize(step, group, rules).await,
             Action::Revoke { group, rules, .. } => self.revoke(step, group, rules).await,
-            Action::Attach { instance, group } => self.set_attached(step, instance, group, true).await,
-            Action::Detach { instance, group } => self.set_attached(step, instance, group, false).await,
+            Action::Attach { instance, group } => self.set_attached(step, instance, group, true, written).await,
+            Action::Detach { instance, group } => self.set_attached(step, instance, group, false, written).await,
             Action::DeleteGroup { group } => self.delete_group(step, group).await,
             Action::ChangeRecords(_) | Action::TryPublication(_) | Action::Publish(_) | Action::Release { .. } => {
                 let message = format!("could not {}: that is nothing that AWS does", step.action);
@@ -274,6 +318,25 @@ impl Cloud {
             Effect::Doubted(doubt) => self.doubts.add(doubt),
         }
     }
+}
+
+/// Whether the step is right only if the groups are as they are known to be. An address that is to go from DNS
+/// goes in any case, with whatever takes its place there.
+fn rests_on_groups(action: &Action) -> bool {
+    let Action::ChangeRecords(change) = action else { return true };
+    let address = address_key(&change.name);
+    let kept = change.create.get(&address).map(|record| &record.values);
+    let takes_away = |record: &Record| record.values.iter().any(|value| kept.is_none_or(|kept| !kept.contains(value)));
+    !change.delete.get(&address).is_some_and(takes_away)
+}
+
+/// EC2 left the instance out of an answer: that its interface can't be written to shows by itself soon.
+fn missed(step: &Step) -> Failure {
+    let message = format!(
+        "did not {} yet: EC2 doesn't show the instance at the moment, it is asked again in a few seconds",
+        step.action
+    );
+    Failure::plain(StepError::new(Reason::Progressing, Next::Wait, message))
 }
 
 /// What the step rests on must be read again before it is taken.

@@ -1,6 +1,6 @@
 //! Takes the steps on record sets: many names of a zone in one batch, each name a compare-and-swap of its own
 //! (DELETE of exactly what was read, CREATE of what is wanted; never UPSERT). A batch is all or nothing: one that
-//! is refused is split until the bad change is alone.
+//! is refused for what a change in it is, or for lack of permission, is split until the bad change is alone.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,7 @@ use aws_api::route53;
 use super::Cloud;
 use super::apply::{Effect, Failure, Taken};
 use super::doubts::Doubt;
-use super::error::{Next, StepError};
+use super::error::{Next, StepError, lacks_permission};
 use crate::expose::plan::RecordChange;
 use crate::expose::{Reason, Record, RecordKey, RecordType, Step, ZoneId};
 
@@ -18,6 +18,10 @@ const VALUES_PER_BATCH: usize = 1000;
 
 /// At most this many characters in all values of a batch (Route 53).
 const CHARACTERS_PER_BATCH: usize = 32_000;
+
+/// After so many denials in a row a zone counts as denied as a whole. More than the halvings that it takes to find
+/// one name in the largest batch.
+const DENIALS_IN_A_ROW: usize = 12;
 
 /// A change of one name on its way: its place among the steps, and the step.
 #[derive(Clone, Copy)]
@@ -56,12 +60,20 @@ fn pack(units: Vec<Unit<'_>>) -> VecDeque<Vec<Unit<'_>>> {
     batches
 }
 
+/// Puts the two halves of a batch in front.
+fn halve<'a>(batch: &[Unit<'a>], batches: &mut VecDeque<Vec<Unit<'a>>>) {
+    let (first, second) = batch.split_at(batch.len() / 2);
+    batches.push_front(second.to_vec());
+    batches.push_front(first.to_vec());
+}
+
 impl Cloud {
     /// Takes all changes in one zone.
     pub(super) async fn change_zone(&self, zone: &ZoneId, units: Vec<Unit<'_>>) -> Vec<(usize, Taken)> {
         let mut results = Vec::new();
         let mut batches = pack(units);
         let mut stopped: Option<aws_api::Error> = None;
+        let mut denials = 0;
         while let Some(batch) = batches.pop_front() {
             let began = self.now();
             let result = match stopped.clone() {
@@ -70,17 +82,27 @@ impl Cloud {
             };
             match result {
                 Ok(info) => {
+                    denials = 0;
                     for unit in &batch {
                         self.tell(unit.step, began);
                         let pending = (info.status != route53::ChangeStatus::Insync).then(|| info.id.clone());
                         results.push((unit.index, Ok(vec![Effect::Records(unit.change.clone(), pending)])));
                     }
                 }
-                Err(error) if batch.len() > 1 && is_about_a_change(&error) => {
-                    let (first, second) = batch.split_at(batch.len() / 2);
-                    batches.push_front(second.to_vec());
-                    batches.push_front(first.to_vec());
+                Err(error) if stopped.is_some() => {
+                    results.extend(batch.iter().map(|unit| (unit.index, Err(failure(unit, &error)))));
                 }
+                // A policy may permit names one by one.
+                Err(error) if lacks_permission(&error) => {
+                    denials += 1;
+                    if denials < DENIALS_IN_A_ROW && batch.len() > 1 {
+                        halve(&batch, &mut batches);
+                    } else {
+                        results.extend(batch.iter().map(|unit| (unit.index, Err(failure(unit, &error)))));
+                    }
+                    stopped = (denials >= DENIALS_IN_A_ROW).then_some(error);
+                }
+                Err(error) if batch.len() > 1 && is_about_a_change(&error) => halve(&batch, &mut batches),
                 Err(error) => {
                     results.extend(batch.iter().map(|unit| (unit.index, Err(failure(unit, &error)))));
                     if !is_about_a_change(&error) {

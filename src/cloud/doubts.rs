@@ -29,7 +29,7 @@ pub(super) struct Doubts {
     all: BTreeSet<Doubt>,
     /// What could not be read lately, and when that was.
     failed: BTreeMap<Kind, Moment>,
-    /// Instances that the last read of them didn't mention, since when.
+    /// Instances that the last read of them didn't mention, and when the first such answer was there.
     missed: BTreeMap<InstanceId, Moment>,
 }
 
@@ -85,14 +85,22 @@ impl Doubts {
         self.missed.remove(id);
     }
 
-    /// A complete read didn't mention the instance. True when the read before didn't, either: it is gone.
-    pub fn missed(&mut self, id: &InstanceId, now: Moment) -> bool {
+    /// A complete read that was begun at `asked` and answered at `answered` didn't mention the instance. True when
+    /// an answer long enough before didn't, either: two that follow each other closely may come from the same
+    /// server that is behind.
+    pub fn missed(&mut self, id: &InstanceId, asked: Moment, answered: Moment) -> bool {
         self.all.remove(&Doubt::Instance(id.clone()));
-        if self.missed.remove(id).is_some() {
-            return true;
+        let first = *self.missed.entry(id.clone()).or_insert(answered);
+        let confirmed = asked >= first.after(PAUSE);
+        if confirmed {
+            self.missed.remove(id);
         }
-        self.missed.insert(id.clone(), now);
-        false
+        confirmed
+    }
+
+    /// Whether the last read of the instance didn't mention it and that is not yet confirmed.
+    pub fn is_missed(&self, id: &InstanceId) -> bool {
+        self.missed.contains_key(id)
     }
 
     /// Forgets instances and zones that nothing is known of any more.
@@ -112,16 +120,17 @@ impl Doubts {
     /// When something wants to be read: now for what is in doubt, after a pause for what just failed or was
     /// missing.
     pub fn due_at(&self) -> Option<Moment> {
+        let after_failure = |kind: &Kind| self.failed.get(kind).map_or_else(Moment::default, |at| at.after(PAUSE));
         let doubted = self.all.iter().map(|doubt| {
-            let failed = match doubt {
-                Doubt::Group(_) | Doubt::GroupName(_) => self.failed.get(&Kind::Groups),
-                Doubt::Instance(_) => self.failed.get(&Kind::Instances),
-                Doubt::Zones => self.failed.get(&Kind::Zones),
-                Doubt::Records(zone) => self.failed.get(&Kind::Records(zone.clone())),
-            };
-            failed.map_or_else(Moment::default, |at| at.after(PAUSE))
+            after_failure(&match doubt {
+                Doubt::Group(_) | Doubt::GroupName(_) => Kind::Groups,
+                Doubt::Instance(_) => Kind::Instances,
+                Doubt::Zones => Kind::Zones,
+                Doubt::Records(zone) => Kind::Records(zone.clone()),
+            })
         });
-        doubted.chain(self.missed.values().map(|at| at.after(PAUSE))).min()
+        let missed = self.missed.values().map(|at| at.after(PAUSE).max(after_failure(&Kind::Instances)));
+        doubted.chain(missed).min()
     }
 
     /// Whether anything that the action rests on is in doubt.

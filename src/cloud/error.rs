@@ -37,12 +37,20 @@ impl fmt::Display for Kind {
 pub struct Error {
     /// What could not be read, and why.
     pub failures: Vec<(Kind, aws_api::Error)>,
+    /// The groups are known from before.
+    pub(super) groups_known: bool,
 }
 
 impl Error {
-    /// Only records of single zones are missing: everybody else can be served.
+    /// Enough is known to go on with. Missing are only records of single zones, whose names wait; or the groups,
+    /// which are known from before: then no step on a group is taken and only records change, so that no address
+    /// stays in DNS that belongs to someone else by now.
     pub fn only_records(&self) -> bool {
-        self.failures.iter().all(|(kind, _)| matches!(kind, Kind::Records(_)))
+        self.failures.iter().all(|(kind, error)| match kind {
+            Kind::Records(_) => true,
+            Kind::Groups => self.groups_known && !error.refused,
+            Kind::Instances | Kind::Zones => false,
+        })
     }
 }
 
@@ -100,6 +108,11 @@ impl StepError {
         let (reason, next) = judge(error);
         StepError::new(reason, next, format!("could not {}: {error}{}", step.action, hint(error)))
     }
+}
+
+/// Why no step that rests on the groups is taken: they could not be read.
+pub(super) fn groups_unread(error: &aws_api::Error) -> (Reason, String) {
+    (judge(error).0, format!("could not read {}: {error}{}", Kind::Groups, hint(error)))
 }
 
 fn judge(error: &aws_api::Error) -> (Reason, Next) {

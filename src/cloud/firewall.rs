@@ -8,7 +8,7 @@ use aws_api::{Client, ec2};
 use slog::warn;
 
 use super::Cloud;
-use super::apply::{Effect, Failure, Taken};
+use super::apply::{Attachment, Effect, Failure, Taken};
 use super::doubts::Doubt;
 use super::error::{Next, StepError};
 use super::inventory::{self, permissions};
@@ -119,7 +119,15 @@ impl Cloud {
     }
 
     /// Puts a group on the primary interface of an instance, or takes it off, and leaves every other one there.
-    pub(super) async fn set_attached(&self, step: &Step, id: &InstanceId, group: &GroupId, attach: bool) -> Taken {
+    /// `written` is what earlier steps of this plan did, in order: the read may not show it.
+    pub(super) async fn set_attached(
+        &self,
+        step: &Step,
+        id: &InstanceId,
+        group: &GroupId,
+        attach: bool,
+        written: &[Attachment],
+    ) -> Taken {
         let owned = self.owned(step, group)?;
         let made_for = parse_group_name(&self.settings.cluster, &owned.name).map(|(instance, _)| instance);
         if attach && made_for.as_ref() != Some(id) {
@@ -132,6 +140,9 @@ impl Cloud {
         let mut before = read.clone();
         for (group, attached) in self.journal.unseen(id, self.now()) {
             set(&mut before.groups, &group, attached);
+        }
+        for (_, group, attached) in written.iter().filter(|(instance, ..)| instance == id) {
+            set(&mut before.groups, group, *attached);
         }
         let mut wanted = before.clone();
         set(&mut wanted.groups, group, attach);

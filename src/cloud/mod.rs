@@ -22,7 +22,7 @@ use aws_api::Client;
 use slog::Logger;
 
 use crate::clock::SharedClock;
-use crate::expose::{Hostname, InstanceId, Moment, Observed};
+use crate::expose::{Hostname, InstanceId, Moment, Observed, Reason};
 use doubts::{Doubt, Doubts};
 use journal::Journal;
 
@@ -66,6 +66,8 @@ pub struct Cloud {
     observed: Observed,
     complete: refresh::Complete,
     doubts: Doubts,
+    /// Why the groups that are known are older than they ought to be: nothing that rests on them is done.
+    groups_unread: Option<(Reason, String)>,
     journal: Journal,
     changes: sync::Changes,
 }
@@ -83,6 +85,7 @@ impl Cloud {
             observed: Observed::default(),
             complete: refresh::Complete::default(),
             doubts: Doubts::default(),
+            groups_unread: None,
             journal: Journal::default(),
             changes: sync::Changes::default(),
         }
@@ -120,7 +123,9 @@ impl Cloud {
         self.observed = Observed::default();
         self.complete = refresh::Complete::default();
         self.doubts = Doubts::default();
+        self.groups_unread = None;
         self.journal = Journal::default();
+        self.changes.start_over();
     }
 
     fn now(&self) -> Moment {

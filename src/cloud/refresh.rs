@@ -7,7 +7,7 @@ use futures::StreamExt;
 use slog::debug;
 
 use super::Cloud;
-use super::error::{Error, Kind};
+use super::error::{self, Error, Kind};
 use super::{inventory, zones};
 use crate::expose::firewall::parse_group_name;
 use crate::expose::{Group, GroupId, InstanceId, Lookup, Moment, Record, RecordKey, Zone, ZoneId};
@@ -44,6 +44,7 @@ impl Cloud {
     pub async fn refresh(&mut self, ids: &BTreeSet<InstanceId>, full: bool) -> Result<(), Error> {
         let full = full || !self.is_complete();
         let now = self.now();
+        let groups_known = self.complete.groups;
         let mut failures: Vec<(Kind, aws_api::Error)> = Vec::new();
         let wanted = self.wanted_instances(ids, full);
         let (groups, instances, dns) = {
@@ -60,7 +61,7 @@ impl Cloud {
         if let Some(groups) = groups {
             self.take_groups(groups, now, &mut failures);
         }
-        self.take_instances(instances, &wanted, now, &mut failures);
+        self.take_instances(instances, &wanted, ids, now, &mut failures);
         // The groups may name instances that no node names any more.
         let named: BTreeSet<InstanceId> = self.named_by_groups().difference(&wanted).cloned().collect();
         let more: BTreeSet<InstanceId> = if full {
@@ -70,14 +71,14 @@ impl Cloud {
         };
         if !more.is_empty() {
             let instances = inventory::instances(&self.ec2, &more, self.settings.concurrency).await;
-            self.take_instances(instances, &more, now, &mut failures);
+            self.take_instances(instances, &more, ids, now, &mut failures);
         }
         self.complete.instances |= !failures.iter().any(|(kind, _)| *kind == Kind::Instances);
         self.take_dns(dns, now, &mut failures);
         self.prune(ids);
         debug!(self.log, "read from AWS"; "full" => full, "instances" => self.observed.instances.len(),
             "groups" => self.observed.groups.len(), "zones" => self.observed.zones.len());
-        if failures.is_empty() { Ok(()) } else { Err(Error { failures }) }
+        if failures.is_empty() { Ok(()) } else { Err(Error { failures, groups_known }) }
     }
 
     /// The instances that our groups were made for.
@@ -136,21 +137,26 @@ impl Cloud {
                 self.observed.groups = groups;
                 self.doubts.read(&Kind::Groups);
                 self.complete.groups = true;
+                self.groups_unread = None;
             }
             Err(error) => {
+                self.groups_unread = Some(error::groups_unread(&error));
                 self.doubts.unread(Kind::Groups, now);
                 failures.push((Kind::Groups, error));
             }
         }
     }
 
+    /// What was read of the instances `wanted`, since `asked`; `ids` are those that nodes name.
     fn take_instances(
         &mut self,
         read: inventory::Instances,
         wanted: &BTreeSet<InstanceId>,
-        now: Moment,
+        ids: &BTreeSet<InstanceId>,
+        asked: Moment,
         failures: &mut Vec<(Kind, aws_api::Error)>,
     ) {
+        let now = self.now();
         if read.errors.is_empty() {
             self.doubts.read(&Kind::Instances);
         }
@@ -169,8 +175,14 @@ impl Cloud {
                     self.doubts.seen(&id);
                     Lookup::Gone
                 }
-                None if self.doubts.missed(&id, now) => Lookup::Gone,
-                None => Lookup::Unknown,
+                // Kubernetes has no node of it, either.
+                None if !ids.contains(&id) => {
+                    self.doubts.seen(&id);
+                    Lookup::Gone
+                }
+                None if self.doubts.missed(&id, asked, now) => Lookup::Gone,
+                // One answer that leaves it out changes nothing: what is known stays until a later one agrees.
+                None => self.observed.instances.remove(&id).unwrap_or(Lookup::Unknown),
             };
             self.observed.instances.insert(id, lookup);
         }

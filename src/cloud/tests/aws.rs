@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     LostBefore,
     /// A layer refuses to send it.
     Refused,
+    /// No answer ever comes.
+    Deaf,
 }
 
 /// What somebody else does in between.
@@ -142,14 +144,25 @@ impl Aws {
             state.most_in_flight = state.most_in_flight.max(state.in_flight);
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
-        let mut state = self.state();
-        state.in_flight -= 1;
-        state.answer(&attempt, &request)
+        let answer = {
+            let mut state = self.state();
+            state.in_flight -= 1;
+            state.answer(&attempt, &request)
+        };
+        match answer {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
     }
 }
 
 impl State {
-    fn answer(&mut self, attempt: &Attempt, request: &Request<Bytes>) -> Result<Response<Bytes>, TransportError> {
+    /// `None` where none comes.
+    fn answer(
+        &mut self,
+        attempt: &Attempt,
+        request: &Request<Bytes>,
+    ) -> Option<Result<Response<Bytes>, TransportError>> {
         let call = Call {
             operation: attempt.operation,
             mutates: attempt.mutates,
@@ -166,14 +179,18 @@ impl State {
         };
         fault = fault.or_else(|| self.broken.iter().find(applies).map(|(_, _, fault)| fault.clone()));
         match fault {
-            Some(Fault::Refused) => return Err(TransportError::Refused("not the leader".into())),
+            Some(Fault::Refused) => return Some(Err(TransportError::Refused("not the leader".into()))),
+            Some(Fault::Deaf) => {
+                self.calls.push(call);
+                return None;
+            }
             Some(Fault::LostBefore) => {
                 self.calls.push(call);
-                return Err(TransportError::Lost("reset".into()));
+                return Some(Err(TransportError::Lost("reset".into())));
             }
             Some(Fault::Answer(status, code, message)) => {
                 self.calls.push(call);
-                return Ok(respond(status, error_body(attempt.service, code, message)));
+                return Some(Ok(respond(status, error_body(attempt.service, code, message))));
             }
             _ => {}
         }
@@ -190,12 +207,12 @@ impl State {
         };
         self.calls.push(call.clone());
         if matches!(fault, Some(Fault::LostAfter)) {
-            return Err(TransportError::Lost("reset".into()));
+            return Some(Err(TransportError::Lost("reset".into())));
         }
-        Ok(match result {
+        Some(Ok(match result {
             Ok(content) => respond(200, format!("<{op}Response>{content}</{op}Response>", op = call.operation)),
             Err((code, message)) => respond(400, error_body(attempt.service, code, &message)),
-        })
+        }))
     }
 }
 

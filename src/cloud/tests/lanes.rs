@@ -43,6 +43,35 @@ async fn steps_of_one_target_or_one_interface_follow_one_another() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_step_keeps_what_an_earlier_step_of_the_same_plan_wrote_though_reads_show_the_past() {
+    let world = || {
+        let aws = world(1);
+        aws.group("sg-2", "external-ips/c1/i-1/2");
+        aws.group("sg-old", "quake.c1");
+        aws.vm("i-1", |vm| vm.groups.push("sg-old".into()));
+        aws
+    };
+    let cases = [
+        (vec![attach("i-1", "sg-1"), attach("i-1", "sg-2")], vec!["sg-nodes", "sg-old", "sg-1", "sg-2"]),
+        (vec![attach("i-1", "sg-1"), detach("i-1", "sg-old")], vec!["sg-nodes", "sg-1"]),
+        (vec![detach("i-1", "sg-old"), attach("i-1", "sg-1"), attach("i-1", "sg-2")], vec!["sg-nodes", "sg-1", "sg-2"]),
+    ];
+    for (steps, groups) in cases {
+        let aws = world();
+        let mut cloud = read(&aws, &["i-1"]).await;
+        aws.freeze_reads();
+        assert!(cloud.apply(&steps).await.iter().all(Result::is_ok));
+        assert_eq!(aws.vm("i-1", |vm| vm.groups.clone()), groups);
+        let groups: Vec<GroupId> = groups.into_iter().map(sg).collect();
+        assert_eq!(known(&cloud, "i-1").groups, groups);
+        // What the plan wrote outlives the reads that still don't show it.
+        cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+        let set = |groups: &[GroupId]| groups.iter().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(set(&known(&cloud, "i-1").groups), set(&groups));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn results_come_in_the_order_of_the_steps_and_one_failure_stops_no_other_target() {
     let aws = world(3);
     aws.zone("Z1", "example.com.");

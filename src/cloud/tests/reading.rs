@@ -2,7 +2,7 @@ use super::aws::{Aws, Fault};
 use super::ec2::permission;
 use super::*;
 use crate::cloud::{Kind, Next};
-use crate::expose::{Hostname, PrivateIp, PublicIp, RecordType};
+use crate::expose::{Hostname, PrivateIp, PublicIp, Reason, RecordType};
 
 fn world() -> Aws {
     let aws = Aws::default();
@@ -95,16 +95,79 @@ async fn an_instance_is_gone_only_when_two_reads_in_a_row_dont_mention_it() {
     let mut cloud = read(&aws, &["i-1"]).await;
     let vm = aws.state().ec2.instances.remove("i-1").unwrap();
     cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
-    assert_eq!(cloud.observed().instances[&id("i-1")], Lookup::Unknown);
+    tokio::time::sleep(Duration::from_secs(6)).await;
     // One that was only overlooked is back.
     aws.state().ec2.instances.insert("i-1".into(), vm);
     cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
-    assert!(known(&cloud, "i-1").running);
+    assert!(known(&cloud, "i-1").running && !cloud.due());
     aws.state().ec2.instances.remove("i-1");
     cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
-    assert_eq!(cloud.observed().instances[&id("i-1")], Lookup::Unknown);
+    assert!(known(&cloud, "i-1").running && !cloud.due());
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(cloud.due());
     cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
     assert_eq!(cloud.observed().instances[&id("i-1")], Lookup::Gone);
+    assert!(!cloud.due());
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_answers_at_nearly_the_same_time_are_no_proof_that_an_instance_is_gone() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.state().ec2.instances.remove("i-1").unwrap();
+    for full in [true, false, true, false, true] {
+        cloud.refresh(&ids(&["i-1"]), full).await.unwrap();
+        assert!(known(&cloud, "i-1").running);
+        tokio::time::sleep(Duration::from_millis(900)).await;
+    }
+    // The first answer counts, not the last: those in between don't put it off.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert_eq!(cloud.observed().instances[&id("i-1")], Lookup::Gone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_was_never_read_is_unknown_until_it_is_gone() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-9"]).await;
+    assert_eq!(cloud.observed().instances[&id("i-9")], Lookup::Unknown);
+    cloud.refresh(&ids(&["i-9"]), false).await.unwrap();
+    assert_eq!(cloud.observed().instances[&id("i-9")], Lookup::Unknown);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    cloud.refresh(&ids(&["i-9"]), false).await.unwrap();
+    assert_eq!(cloud.observed().instances[&id("i-9")], Lookup::Gone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_neither_a_node_nor_ec2_shows_is_gone() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.state().ec2.instances.remove("i-1").unwrap();
+    // Its group still names it.
+    cloud.refresh(&ids(&[]), true).await.unwrap();
+    assert_eq!(cloud.observed().instances[&id("i-1")], Lookup::Gone);
+    assert!(!cloud.due());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_to_the_interface_of_an_instance_that_ec2_doesnt_show() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.state().ec2.instances.remove("i-1").unwrap();
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    aws.calls();
+    let error = cloud.apply(&[attach("i-1", "sg-1")]).await.remove(0).unwrap_err();
+    assert_eq!((error.next, aws.calls().len()), (Next::Wait, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_missing_instance_that_cant_be_read_is_not_read_in_circles() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-9"]).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    aws.break_down("DescribeInstances", "", Fault::Answer(403, "UnauthorizedOperation", "no"));
+    assert!(cloud.due());
+    cloud.refresh(&ids(&["i-9"]), false).await.unwrap_err();
     assert!(!cloud.due());
 }
 
@@ -167,6 +230,65 @@ async fn what_failed_keeps_its_last_value_and_the_rest_is_taken_over() {
     assert_eq!(error.failures.iter().map(|(kind, _)| kind.clone()).collect::<Vec<_>>(), [Kind::Groups]);
     assert_eq!(cloud.observed().groups.len(), 1);
     assert!(!known(&cloud, "i-1").running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_groups_cant_be_read_addresses_leave_dns_and_nothing_else_is_done() {
+    let aws = world();
+    aws.vm("i-1", |vm| vm.groups.push("sg-1".into()));
+    let mut cloud = read(&aws, &["i-1"]).await;
+    cloud.apply(&[change("Z1", "a.example.com", &[], &["203.0.113.1", "203.0.113.2"])]).await.remove(0).unwrap();
+    cloud.apply(&[change("Z1", "b.example.com", &[], &["203.0.113.1"])]).await.remove(0).unwrap();
+    aws.break_down("DescribeSecurityGroups", "", Fault::Answer(503, "RequestLimitExceeded", "slow down"));
+    assert!(cloud.refresh(&ids(&["i-1"]), true).await.unwrap_err().only_records());
+    aws.calls();
+    let refused = [
+        create("i-1"),
+        authorize("i-1", "sg-1", &[1]),
+        revoke("i-1", "sg-1", &[1]),
+        attach("i-1", "sg-1"),
+        detach("i-1", "sg-1"),
+        delete("sg-1"),
+        change("Z1", "c.example.com", &[], &["203.0.113.1"]),
+        change("Z1", "b.example.com", &["203.0.113.1"], &["203.0.113.1", "203.0.113.2"]),
+    ];
+    for result in cloud.apply(&refused).await {
+        let error = result.unwrap_err();
+        assert_eq!((error.next, error.reason), (Next::BackOff, Reason::Throttled), "{error}");
+        assert!(error.message.contains("could not read the security groups"), "{error}");
+    }
+    assert!(aws.calls().is_empty());
+    let dead = [
+        change("Z1", "a.example.com", &["203.0.113.1", "203.0.113.2"], &["203.0.113.2"]),
+        change("Z1", "b.example.com", &["203.0.113.1"], &["203.0.113.3"]),
+    ];
+    assert!(cloud.apply(&dead).await.iter().all(Result::is_ok));
+    let gone = change("Z1", "a.example.com", &["203.0.113.2"], &[]);
+    cloud.apply(&[gone]).await.remove(0).unwrap();
+    aws.mend();
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    cloud.apply(&[authorize("i-1", "sg-1", &[1])]).await.remove(0).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_that_were_never_read_stop_everything() {
+    let aws = world();
+    aws.break_down("DescribeSecurityGroups", "", Fault::Answer(503, "RequestLimitExceeded", "slow down"));
+    let mut fresh = cloud(&aws);
+    assert!(!fresh.refresh(&ids(&["i-1"]), true).await.unwrap_err().only_records());
+    aws.mend();
+    fresh.refresh(&ids(&["i-1"]), true).await.unwrap();
+    // Nor does a new term know those of the former one.
+    fresh.start_over();
+    aws.break_down("DescribeSecurityGroups", "", Fault::Answer(503, "RequestLimitExceeded", "slow down"));
+    assert!(!fresh.refresh(&ids(&["i-1"]), true).await.unwrap_err().only_records());
+    // And what fails beside the groups counts as before.
+    aws.mend();
+    fresh.refresh(&ids(&["i-1"]), true).await.unwrap();
+    for operation in ["DescribeSecurityGroups", "DescribeInstances"] {
+        aws.break_down(operation, "", Fault::Answer(503, "RequestLimitExceeded", "slow down"));
+    }
+    assert!(!fresh.refresh(&ids(&["i-1"]), true).await.unwrap_err().only_records());
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,8 +369,11 @@ async fn after_a_new_start_nothing_old_is_believed() {
     let aws = world();
     let mut cloud = read(&aws, &["i-1"]).await;
     cloud.apply(&[authorize("i-1", "sg-1", &[1])]).await.remove(0).unwrap();
+    cloud.apply(&[change("Z1", "a.example.com", &[], &["203.0.113.1"])]).await.remove(0).unwrap();
     aws.sg("sg-1", |group| group.rules.clear());
+    assert_eq!(cloud.unsynced().len(), 1);
     cloud.start_over();
+    assert!(cloud.unsynced().is_empty());
     assert!(!cloud.is_complete() && cloud.observed().groups.is_empty());
     cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
     assert!(cloud.observed().groups[&sg("sg-1")].rules.is_empty());

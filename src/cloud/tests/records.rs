@@ -100,6 +100,39 @@ async fn of_a_refused_batch_only_the_bad_change_fails() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_a_denied_batch_only_the_denied_names_fail() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    for name in ["s33.", "s70.", "s71."] {
+        aws.break_down("ChangeResourceRecordSets", name, Fault::Answer(403, "AccessDenied", "not that name"));
+    }
+    aws.calls();
+    let steps: Vec<Step> =
+        (0..300).map(|n| change("Z1", &format!("s{n}.example.com"), &[], &["203.0.113.1"])).collect();
+    let results = cloud.apply(&steps).await;
+    let failed: Vec<usize> = results.iter().enumerate().filter(|(_, r)| r.is_err()).map(|(n, _)| n).collect();
+    assert_eq!(failed, [33, 70, 71]);
+    for n in failed {
+        assert_eq!(results[n].as_ref().unwrap_err().reason, Reason::AccessDenied);
+    }
+    assert!(!cloud.due());
+    assert!(batches(&aws) <= 45);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_that_is_denied_as_a_whole_is_not_asked_for_every_name() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    aws.break_down("ChangeResourceRecordSets", "", Fault::Answer(403, "AccessDenied", "no"));
+    aws.calls();
+    let steps: Vec<Step> =
+        (0..600).map(|n| change("Z1", &format!("s{n}.example.com"), &[], &["203.0.113.1"])).collect();
+    let results = cloud.apply(&steps).await;
+    assert!(results.iter().all(|result| result.as_ref().unwrap_err().reason == Reason::AccessDenied));
+    assert!(batches(&aws) <= 12);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deleted_zone_disturbs_no_other() {
     let aws = world();
     let mut cloud = read(&aws, &[]).await;
@@ -214,6 +247,48 @@ async fn names_of_one_batch_cost_one_question_and_a_deleted_name_none() {
     assert_eq!(cloud.unsynced(), ["b.example.com".parse().unwrap()].into());
 }
 
+/// The change of `step`, without the record of that key on either side.
+fn without(mut step: Step, key: &RecordKey) -> Step {
+    let Action::ChangeRecords(change) = &mut step.action else { panic!("{}", step.action) };
+    change.delete.remove(key);
+    change.create.remove(key);
+    step
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_one_record_of_a_name_leaves_the_other_alone() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    let name = "a.example.com";
+    let (address, twin) = (dns::address_key(name), dns::twin_key(name));
+    cloud.apply(&[change("Z1", name, &[], &["203.0.113.1"])]).await.remove(0).unwrap();
+    let both = cloud.observed().clone();
+    // The address alone, while reads show the past.
+    aws.freeze_reads();
+    let moved = change("Z1", name, &["203.0.113.1"], &["203.0.113.2"]);
+    cloud.apply(&[without(moved, &twin)]).await.remove(0).unwrap();
+    cloud.refresh(&ids(&[]), true).await.unwrap();
+    let zone = ZoneId("Z1".into());
+    let records = &cloud.observed().records[&zone];
+    assert_eq!(records[&address].values, ["203.0.113.2".to_owned()].into());
+    assert_eq!(records[&twin], both.records[&zone][&twin]);
+    assert_eq!(aws.state().route53.batches, [2, 2]);
+    // The twin alone is nothing to wait for, and ends no wait.
+    let before = cloud.changes.next();
+    let rewritten = change("Z1", name, &["203.0.113.2"], &["203.0.113.2"]);
+    cloud.apply(&[without(rewritten, &address)]).await.remove(0).unwrap();
+    assert_eq!(cloud.changes.next(), before);
+    let taken = without(change("Z1", name, &["203.0.113.2"], &[]), &address);
+    cloud.apply(&[taken]).await.remove(0).unwrap();
+    assert_eq!(cloud.unsynced().len(), 1);
+    let records = &cloud.observed().records[&zone];
+    assert!(records.contains_key(&address) && !records.contains_key(&twin));
+    // Without its address a name waits for nothing.
+    let gone = without(change("Z1", name, &["203.0.113.2"], &[]), &twin);
+    cloud.apply(&[gone]).await.remove(0).unwrap();
+    assert!(cloud.unsynced().is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn where_it_may_not_be_asked_an_accepted_change_counts_as_done() {
     let aws = world();
@@ -227,4 +302,64 @@ async fn where_it_may_not_be_asked_an_accepted_change_counts_as_done() {
     assert!(cloud.unsynced().is_empty());
     cloud.poll_changes().await;
     assert_eq!(aws.calls(), ["ChangeResourceRecordSets"]);
+}
+
+/// Twelve changes that are under way, each a batch of its own.
+async fn with_changes(aws: &Aws) -> Cloud {
+    let mut cloud = read(aws, &[]).await;
+    for n in 0..12 {
+        cloud.apply(&[change("Z1", &format!("s{n}.example.com"), &[], &["203.0.113.1"])]).await.remove(0).unwrap();
+    }
+    aws.calls();
+    cloud
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deaf_route_53_holds_a_round_up_for_a_short_time_only() {
+    let aws = world();
+    let mut cloud = with_changes(&aws).await;
+    aws.break_down("GetChange", "", Fault::Deaf);
+    let before = tokio::time::Instant::now();
+    cloud.poll_changes().await;
+    cloud.poll_changes().await;
+    assert!(before.elapsed() < Duration::from_secs(6));
+    assert_eq!((aws.calls().len(), cloud.unsynced().len()), (1, 12));
+    aws.mend();
+    aws.state().route53.changes.values_mut().for_each(|done| *done = true);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    for _ in 0..3 {
+        cloud.poll_changes().await;
+    }
+    assert!(cloud.unsynced().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_that_isnt_one_changes_own_ends_the_questions_of_a_round() {
+    for fault in
+        [Fault::Answer(400, "Throttling", "slow"), Fault::Answer(503, "ServiceUnavailable", "oops"), Fault::Refused]
+    {
+        let aws = world();
+        let mut cloud = with_changes(&aws).await;
+        aws.break_down("GetChange", "", fault.clone());
+        cloud.poll_changes().await;
+        let asked = std::mem::take(&mut aws.state().calls);
+        let asked: BTreeSet<String> = asked.into_iter().map(|call| call.path).collect();
+        assert!(asked.len() <= 1, "{fault:?}: {asked:?}");
+        cloud.poll_changes().await;
+        assert_eq!((aws.calls().len(), cloud.unsynced().len()), (0, 12), "{fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_changes_are_asked_for_in_a_round_and_all_in_turn() {
+    let aws = world();
+    let mut cloud = with_changes(&aws).await;
+    let mut asked: BTreeMap<String, usize> = BTreeMap::new();
+    for _ in 0..12 {
+        cloud.poll_changes().await;
+        let calls = std::mem::take(&mut aws.state().calls);
+        assert_eq!(calls.len(), 5);
+        calls.into_iter().for_each(|call| *asked.entry(call.path).or_default() += 1);
+    }
+    assert_eq!((asked.len(), asked.values().min(), asked.values().max()), (12, Some(&5), Some(&5)));
 }
