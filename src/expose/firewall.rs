@@ -163,13 +163,18 @@ pub fn described_service(description: &str) -> Option<ServiceKey> {
 /// At most this many groups are made for one node.
 pub const GROUPS_PER_NODE: usize = 2;
 
-/// The groups that were made for `instance`, by shard.
-pub fn groups_of<'a>(instance: &InstanceId, observed: &'a Observed, settings: &Settings) -> BTreeMap<usize, &'a Group> {
-    let shard = |group: &'a Group| {
-        let (of, shard) = parse_group_name(&settings.cluster, &group.name)?;
-        (of == *instance).then_some((shard, group))
-    };
-    observed.groups.values().filter_map(shard).collect()
+/// The groups that were made for instances, by shard.
+pub fn groups_by_instance<'a>(
+    observed: &'a Observed,
+    settings: &Settings,
+) -> BTreeMap<InstanceId, BTreeMap<usize, &'a Group>> {
+    let mut groups: BTreeMap<InstanceId, BTreeMap<usize, &Group>> = BTreeMap::new();
+    for group in observed.groups.values() {
+        if let Some((instance, shard)) = parse_group_name(&settings.cluster, &group.name) {
+            groups.entry(instance).or_default().insert(shard, group);
+        }
+    }
+    groups
 }
 
 /// Every rule that lets traffic reach `instance` through a group of ours: open and attached.

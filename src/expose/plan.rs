@@ -13,6 +13,7 @@ mod name_steps;
 mod publication_steps;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

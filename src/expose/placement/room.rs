@@ -24,12 +24,7 @@ struct Room {
 
 impl Rooms {
     pub(super) fn new(joined: &Joined<'_>, observed: &Observed, settings: &Settings) -> Rooms {
-        let mut groups: BTreeMap<InstanceId, BTreeMap<usize, &Group>> = BTreeMap::new();
-        for group in observed.groups.values() {
-            if let Some((instance, shard)) = firewall::parse_group_name(&settings.cluster, &group.name) {
-                groups.entry(instance).or_default().insert(shard, group);
-            }
-        }
+        let groups = firewall::groups_by_instance(observed, settings);
         let none = BTreeMap::new();
         let room = |id, instance| Room::new(instance, groups.get(id).unwrap_or(&none), settings);
         Rooms { nodes: joined.alive.iter().map(|(id, alive)| (id.clone(), room(id, alive.instance))).collect() }

@@ -19,15 +19,14 @@ struct Needed {
 pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
     let needed = needed(view);
     let nothing = Needed::default();
-    let owners = view.observed.groups.values().filter_map(|group| {
-        firewall::parse_group_name(&view.settings.cluster, &group.name).map(|(instance, _)| instance)
-    });
-    let instances: BTreeSet<InstanceId> = owners.chain(needed.keys().cloned()).collect();
-    for id in &instances {
-        let groups = firewall::groups_of(id, view.observed, view.settings);
+    let groups_of = firewall::groups_by_instance(view.observed, view.settings);
+    let instances: BTreeSet<&InstanceId> = groups_of.keys().chain(needed.keys()).collect();
+    let no_groups = BTreeMap::new();
+    for id in instances {
+        let groups = groups_of.get(id).unwrap_or(&no_groups);
         let needed = needed.get(id).unwrap_or(&nothing);
         if let Some(alive) = view.desired.joined.alive.get(id) {
-            open(view, plan, alive.instance, &groups, needed);
+            open(view, plan, alive.instance, groups, needed);
         }
         if view.observed.instances.get(id).is_some_and(|lookup| *lookup != Lookup::Unknown) {
             for group in groups.values() {
@@ -35,7 +34,7 @@ pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
             }
         }
     }
-    remove_legacy(view, plan, &needed);
+    remove_legacy(view, plan, &groups_of, &needed);
 }
 
 fn needed(view: &View<'_>) -> BTreeMap<InstanceId, Needed> {
@@ -43,16 +42,15 @@ fn needed(view: &View<'_>) -> BTreeMap<InstanceId, Needed> {
     for (key, exposure) in &view.desired.exposures {
         let Some(service) = view.snapshot.services.get(key) else { continue };
         let admitted = view.desired.is_admitted(exposure, service, view.memory);
-        for (id, alive) in &view.desired.joined.alive {
-            let used = view.desired.is_used(service, alive);
-            if !used && !view.desired.is_placed(key, id) {
-                continue;
-            }
+        let used = view.desired.used_nodes(service);
+        let placed: BTreeSet<&InstanceId> = view.desired.placed(key).map(|node| &node.instance.id).collect();
+        let rules = firewall::rules(exposure);
+        for id in used.union(&placed).copied() {
             let of_node = needed.entry(id.clone()).or_default();
-            for rule in firewall::rules(exposure) {
-                of_node.rules.insert(rule, key.clone());
-                if !used && !admitted {
-                    of_node.withheld.insert(rule);
+            for rule in &rules {
+                of_node.rules.insert(*rule, key.clone());
+                if !used.contains(id) && !admitted {
+                    of_node.withheld.insert(*rule);
                 }
             }
         }
@@ -115,10 +113,10 @@ fn open(view: &View<'_>, plan: &mut Plan, instance: &Instance, groups: &BTreeMap
 
 /// Closes what is not needed in a group, takes the empty group off its instance and deletes it.
 fn close(view: &View<'_>, plan: &mut Plan, id: &InstanceId, group: &Group, needed: &Needed) {
-    let everything_open = view.desired.joined.alive.get(id).is_none_or(|alive| {
-        let open = firewall::open_rules(alive.instance, view.observed);
-        needed.rules.keys().all(|rule| needed.withheld.contains(rule) || open.contains(rule))
-    });
+    let everything_open = view
+        .desired
+        .open_on(id)
+        .is_none_or(|open| needed.rules.keys().all(|rule| needed.withheld.contains(rule) || open.contains(rule)));
     let surplus: BTreeMap<Rule, String> = group
         .rules
         .iter()
@@ -191,12 +189,20 @@ fn remove(view: &View<'_>, plan: &mut Plan, group: &Group, why: &str) {
 }
 
 /// Removes the groups that the 2018 version left, once everything that should be open is open without them.
-fn remove_legacy(view: &View<'_>, plan: &mut Plan, needed: &BTreeMap<InstanceId, Needed>) {
+fn remove_legacy(
+    view: &View<'_>,
+    plan: &mut Plan,
+    groups_of: &BTreeMap<InstanceId, BTreeMap<usize, &Group>>,
+    needed: &BTreeMap<InstanceId, Needed>,
+) {
+    let is_legacy = |group: &&Group| !group.foreign_rules && firewall::legacy_owner(group, view.settings).is_some();
+    if !view.observed.groups.values().any(|group| is_legacy(&group)) {
+        return;
+    }
     let settled = needed.iter().all(|(id, needed)| {
         let Some(alive) = view.desired.joined.alive.get(id) else { return true };
-        let attached = firewall::groups_of(id, view.observed, view.settings)
-            .into_values()
-            .filter(|group| alive.instance.groups.contains(&group.id));
+        let groups = groups_of.get(id).into_iter().flat_map(BTreeMap::values);
+        let attached = groups.filter(|group| alive.instance.groups.contains(&group.id));
         let open: BTreeSet<&Rule> = attached.flat_map(|group| group.rules.keys()).collect();
         needed.rules.keys().all(|rule| open.contains(rule))
     });
