@@ -11,6 +11,7 @@ mod firewall_steps;
 mod name_claims;
 mod name_steps;
 mod publication_steps;
+mod rule_users;
 #[cfg(test)]
 mod tests;
 mod usage;

@@ -186,6 +186,11 @@ impl<'a> Desired<'a> {
         self.usage.listed(service).contains(&ip)
     }
 
+    /// All addresses that records list, by the Services that the records are for.
+    pub(super) fn all_listed(&self) -> impl Iterator<Item = (&ServiceKey, &BTreeSet<PublicIp>)> {
+        self.usage.all_listed()
+    }
+
     /// Whether all names that the exposure asks for list the address.
     pub fn is_listed_everywhere(&self, exposure: &Exposure, ip: PublicIp) -> bool {
         exposure

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::firewall::{self, Group, Rule};
 use super::super::{Instance, InstanceId, Lookup, Policy, ServiceKey};
-use super::desired::own_addresses;
+use super::rule_users::Users;
 use super::{Action, Plan, Step, View};
 
 /// What an instance's groups ought to hold.
@@ -22,6 +22,7 @@ pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
     let groups_of = firewall::groups_by_instance(view.observed, view.settings);
     let instances: BTreeSet<&InstanceId> = groups_of.keys().chain(needed.keys()).collect();
     let no_groups = BTreeMap::new();
+    let users = Users::new(view);
     for id in instances {
         let groups = groups_of.get(id).unwrap_or(&no_groups);
         let needed = needed.get(id).unwrap_or(&nothing);
@@ -30,7 +31,7 @@ pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
         }
         if view.observed.instances.get(id).is_some_and(|lookup| *lookup != Lookup::Unknown) {
             for group in groups.values() {
-                close(view, plan, id, group, needed);
+                close(view, plan, id, group, needed, &users);
             }
         }
     }
@@ -112,7 +113,7 @@ fn open(view: &View<'_>, plan: &mut Plan, instance: &Instance, groups: &BTreeMap
 }
 
 /// Closes what is not needed in a group, takes the empty group off its instance and deletes it.
-fn close(view: &View<'_>, plan: &mut Plan, id: &InstanceId, group: &Group, needed: &Needed) {
+fn close(view: &View<'_>, plan: &mut Plan, id: &InstanceId, group: &Group, needed: &Needed, users: &Users<'_>) {
     let everything_open = view
         .desired
         .open_on(id)
@@ -120,7 +121,7 @@ fn close(view: &View<'_>, plan: &mut Plan, id: &InstanceId, group: &Group, neede
     let surplus: BTreeMap<Rule, String> = group
         .rules
         .iter()
-        .filter(|(rule, description)| !needed.rules.contains_key(rule) && !is_held(view, id, description))
+        .filter(|(rule, description)| !needed.rules.contains_key(rule) && !users.hold(view, id, rule, description))
         .map(|(rule, description)| (*rule, description.clone()))
         .collect();
     if !surplus.is_empty() {
@@ -137,30 +138,6 @@ fn close(view: &View<'_>, plan: &mut Plan, id: &InstanceId, group: &Group, neede
     } else if group.rules.is_empty() && !group.foreign_rules && needed.rules.is_empty() {
         remove(view, plan, group, &format!("{id} serves nothing any more"));
     }
-}
-
-/// Whether a rule that no exposure needs must stay all the same.
-fn is_held(view: &View<'_>, id: &InstanceId, description: &str) -> bool {
-    // A rule without our description is a person's, in whatever group it stands.
-    let Some(key) = firewall::described_service(description) else { return true };
-    let alive = view.desired.joined.alive.contains_key(id);
-    // Who can't be served as he asks keeps what he has, but not on a node that isn't there any more.
-    if !view.settings.in_scope(&key) || (view.desired.is_frozen(&key) && alive) {
-        return true;
-    }
-    if view.desired.exposures.contains_key(&key) && alive {
-        return false;
-    }
-    let in_use = match view.observed.instances.get(id) {
-        Some(Lookup::Known(instance)) => {
-            instance.public_ip.is_some_and(|ip| view.desired.is_listed(&key, ip))
-                || instance
-                    .private_ip
-                    .is_some_and(|ip| view.snapshot.services.get(&key).is_some_and(|s| own_addresses(s).contains(&ip)))
-        }
-        _ => false,
-    };
-    in_use || (view.settings.policy == Policy::UpsertOnly && !view.desired.exposures.contains_key(&key))
 }
 
 /// Takes a group off every interface that is known to have it, then deletes it.

@@ -60,6 +60,11 @@ impl Usage {
         self.listed.get(service).unwrap_or(NONE)
     }
 
+    /// The same for all Services.
+    pub(super) fn all_listed(&self) -> impl Iterator<Item = (&ServiceKey, &BTreeSet<PublicIp>)> {
+        self.listed.iter()
+    }
+
     /// The zone that a name which is asked for belongs in, and the name.
     pub(super) fn home_of(&self, hostname: &Hostname) -> Option<&NameKey> {
         self.homes.get(hostname)
