@@ -34,6 +34,8 @@ pub struct Desired<'a> {
     usage: Usage,
     /// Every rule that is open and attached, by instance.
     open: BTreeMap<InstanceId, BTreeSet<Rule>>,
+    /// How many more IPv4 and IPv6 rules fit into the groups of each.
+    free: BTreeMap<InstanceId, (usize, usize)>,
 }
 
 /// Works out the wish at `now`.
@@ -48,6 +50,11 @@ pub fn desire<'a>(
     let names = dns::owned_names(observed, settings);
     let open =
         joined.alive.iter().map(|(id, alive)| (id.clone(), firewall::open_rules(alive.instance, observed))).collect();
+
+    let groups = firewall::groups_by_instance(observed, settings);
+    let none = BTreeMap::new();
+    let room = |id, alive: &Alive<'_>| firewall::free_rules(alive.instance, groups.get(id).unwrap_or(&none), settings);
+    let free = joined.alive.iter().map(|(id, alive)| (id.clone(), room(id, alive))).collect();
 
     let mut exposures = Vec::new();
     let mut rejections = Vec::new();
@@ -87,6 +94,7 @@ pub fn desire<'a>(
         joined,
         names,
         open,
+        free,
     }
 }
 
@@ -169,6 +177,14 @@ impl<'a> Desired<'a> {
     /// Whether everything that the exposure needs is open on the node, through groups that are attached.
     pub fn is_open(&self, exposure: &Exposure, instance: &InstanceId) -> bool {
         self.open.get(instance).is_some_and(|open| firewall::rules(exposure).is_subset(open))
+    }
+
+    /// Whether something that the exposure needs isn't open on the node and has no room in its groups.
+    pub fn lacks_room(&self, exposure: &Exposure, instance: &InstanceId) -> bool {
+        let (Some(open), Some((v4, v6))) = (self.open.get(instance), self.free.get(instance)) else { return false };
+        let missing = firewall::rules(exposure).into_iter().filter(|rule| !open.contains(rule));
+        let (missing_v6, missing): (Vec<Rule>, Vec<Rule>) = missing.partition(|rule| rule.source.is_v6());
+        missing.len() > *v4 || missing_v6.len() > *v6
     }
 
     /// The names that are in use for a Service: those it asks for and those that its twins tell of.

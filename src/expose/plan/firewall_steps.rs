@@ -14,6 +14,15 @@ struct Needed {
     rules: BTreeMap<Rule, ServiceKey>,
     /// Those of them that must not be opened yet, since the API server hasn't said that it would take the address.
     withheld: BTreeSet<Rule>,
+    /// Those through which somebody is reached already.
+    in_use: BTreeSet<Rule>,
+}
+
+impl Needed {
+    /// Those that may be opened now.
+    fn grantable(&self) -> impl Iterator<Item = (&Rule, &ServiceKey)> {
+        self.rules.iter().filter(|(rule, _)| !self.withheld.contains(rule))
+    }
 }
 
 pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
@@ -26,12 +35,14 @@ pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
     for id in instances {
         let groups = groups_of.get(id).unwrap_or(&no_groups);
         let needed = needed.get(id).unwrap_or(&nothing);
+        let mut hopeless = BTreeSet::new();
         if let Some(alive) = view.desired.joined.alive.get(id) {
-            open(view, plan, alive.instance, groups, needed);
+            hopeless = open(view, plan, alive.instance, groups, needed);
         }
         if view.observed.instances.get(id).is_some_and(|lookup| *lookup != Lookup::Unknown) {
+            let closing = Closing { view, id, groups, needed, hopeless, users: &users };
             for group in groups.values() {
-                close(view, plan, id, group, needed, &users);
+                closing.close(plan, group);
             }
         }
     }
@@ -50,7 +61,9 @@ fn needed(view: &View<'_>) -> BTreeMap<InstanceId, Needed> {
             let of_node = needed.entry(id.clone()).or_default();
             for rule in &rules {
                 of_node.rules.insert(*rule, key.clone());
-                if !used.contains(id) && !admitted {
+                if used.contains(id) {
+                    of_node.in_use.insert(*rule);
+                } else if !admitted {
                     of_node.withheld.insert(*rule);
                 }
             }
@@ -59,11 +72,17 @@ fn needed(view: &View<'_>) -> BTreeMap<InstanceId, Needed> {
     needed
 }
 
-fn open(view: &View<'_>, plan: &mut Plan, instance: &Instance, groups: &BTreeMap<usize, &Group>, needed: &Needed) {
+/// Opens what is missing. Gives back what can't be opened, since there is no room for it.
+fn open(
+    view: &View<'_>,
+    plan: &mut Plan,
+    instance: &Instance,
+    groups: &BTreeMap<usize, &Group>,
+    needed: &Needed,
+) -> BTreeSet<Rule> {
     let present: BTreeSet<Rule> = groups.values().flat_map(|group| group.rules.keys().copied()).collect();
-    let grantable = needed.rules.iter().filter(|(rule, _)| !needed.withheld.contains(rule));
-    let mut missing: BTreeMap<Rule, ServiceKey> =
-        grantable.filter(|(rule, _)| !present.contains(rule)).map(|(rule, key)| (*rule, key.clone())).collect();
+    let missing = needed.grantable().filter(|(rule, _)| !present.contains(rule));
+    let mut missing: BTreeMap<Rule, ServiceKey> = missing.map(|(rule, key)| (*rule, key.clone())).collect();
     for group in groups.values() {
         let (mut v4, mut v6) = firewall::room(group, view.settings);
         let mut fits = BTreeMap::new();
@@ -98,8 +117,10 @@ fn open(view: &View<'_>, plan: &mut Plan, instance: &Instance, groups: &BTreeMap
             });
         }
     }
-    let shard = (1..=firewall::GROUPS_PER_NODE).find(|shard| !groups.contains_key(shard));
-    if let (false, Some(shard)) = (missing.is_empty(), shard) {
+    if missing.is_empty() {
+        return BTreeSet::new();
+    }
+    if let Some(shard) = firewall::free_shard(instance, groups, view.settings) {
         plan.steps.push(Step {
             reason: format!("a place for the rules of {}", list(services(&missing).iter())),
             services: services(&missing),
@@ -109,34 +130,69 @@ fn open(view: &View<'_>, plan: &mut Plan, instance: &Instance, groups: &BTreeMap
                 name: firewall::group_name(&view.settings.cluster, &instance.id, shard),
             },
         });
+        return BTreeSet::new();
     }
+    missing.into_keys().collect()
 }
 
-/// Closes what is not needed in a group, takes the empty group off its instance and deletes it.
-fn close(view: &View<'_>, plan: &mut Plan, id: &InstanceId, group: &Group, needed: &Needed, users: &Users<'_>) {
-    let everything_open = view
-        .desired
-        .open_on(id)
-        .is_none_or(|open| needed.rules.keys().all(|rule| needed.withheld.contains(rule) || open.contains(rule)));
-    let surplus: BTreeMap<Rule, String> = group
-        .rules
-        .iter()
-        .filter(|(rule, description)| !needed.rules.contains_key(rule) && !users.hold(view, id, rule, description))
-        .map(|(rule, description)| (*rule, description.clone()))
-        .collect();
-    if !surplus.is_empty() {
-        // Grant before revoke: what replaces these rules is open first.
-        if everything_open {
+/// What closing the groups of one instance goes by.
+struct Closing<'a> {
+    view: &'a View<'a>,
+    id: &'a InstanceId,
+    groups: &'a BTreeMap<usize, &'a Group>,
+    needed: &'a Needed,
+    /// What is needed but has no room: nothing waits for it, since only closing makes room.
+    hopeless: BTreeSet<Rule>,
+    users: &'a Users<'a>,
+}
+
+impl Closing<'_> {
+    /// Closes what is not needed in a group, takes a group that has become empty off its instance and deletes it.
+    fn close(&self, plan: &mut Plan, group: &Group) {
+        let surplus: BTreeMap<Rule, String> = group
+            .rules
+            .iter()
+            .filter(|(rule, _)| !self.needed.rules.contains_key(rule))
+            .filter(|(rule, description)| !self.users.hold(self.view, self.id, rule, description))
+            .filter(|(rule, description)| !self.waits(rule, description))
+            .map(|(rule, description)| (*rule, description.clone()))
+            .collect();
+        if !surplus.is_empty() {
             let services: BTreeSet<ServiceKey> =
                 surplus.values().filter_map(|description| firewall::described_service(description)).collect();
             plan.steps.push(Step {
-                reason: format!("nothing asks for {} on {id} any more", list(surplus.keys())),
+                reason: format!("nothing asks for {} on {} any more", list(surplus.keys()), self.id),
                 services: services.into_iter().collect(),
-                action: Action::Revoke { instance: Some(id.clone()), group: group.id.clone(), rules: surplus },
+                action: Action::Revoke { instance: Some(self.id.clone()), group: group.id.clone(), rules: surplus },
             });
+        } else if group.rules.is_empty() && !group.foreign_rules && self.is_dispensable(group) {
+            let why = match self.needed.rules.is_empty() {
+                true => format!("{} serves nothing any more", self.id),
+                false => format!("the other group of {} holds all that it serves", self.id),
+            };
+            remove(self.view, plan, group, &why);
         }
-    } else if group.rules.is_empty() && !group.foreign_rules && needed.rules.is_empty() {
-        remove(view, plan, group, &format!("{id} serves nothing any more"));
+    }
+
+    /// Grant before revoke: what replaces a rule is open first. That is what its Service needs here, and what those
+    /// need who may be reached through this rule until theirs is open. What others lack is no reason to wait.
+    fn waits(&self, rule: &Rule, description: &str) -> bool {
+        let Some(open) = self.view.desired.open_on(self.id) else { return false };
+        let made_for = firewall::described_service(description);
+        let replaces = |new: &Rule, key: &ServiceKey| {
+            Some(key) == made_for.as_ref()
+                || (self.needed.in_use.contains(new)
+                    && (new.protocol == rule.protocol && new.from <= rule.to && rule.from <= new.to))
+        };
+        self.needed
+            .grantable()
+            .any(|(new, key)| !open.contains(new) && !self.hopeless.contains(new) && replaces(new, key))
+    }
+
+    /// Whether the other groups hold everything that is needed.
+    fn is_dispensable(&self, group: &Group) -> bool {
+        let others = || self.groups.values().filter(|other| other.id != group.id);
+        self.needed.rules.keys().all(|rule| others().any(|other| other.rules.contains_key(rule)))
     }
 }
 

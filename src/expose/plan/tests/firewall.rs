@@ -99,3 +99,77 @@ fn a_group_of_a_terminated_instance_is_removed_though_its_services_are_frozen() 
         ["external-ips/test/i-00000002"]
     );
 }
+
+#[test]
+fn what_a_service_left_is_closed_though_the_rule_of_another_can_not_be_opened() {
+    let mut world = World::new(1);
+    let a = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.add_service("b", 6400, &[("hostname", "b.example.com")]);
+    let steps = world.plan().steps;
+    steps.iter().for_each(|step| world.take(step));
+    world.memory.failures.insert(Target::Firewall(id(1)), failure());
+    world.snapshot.services.remove(&a);
+    world.round();
+    assert_eq!(open_ports(&world), [0_u16; 0]);
+}
+
+#[test]
+fn what_replaces_a_rule_of_the_same_ports_is_open_before_it_goes_whoever_it_was_made_for() {
+    let (mut world, b) = inherited();
+    world.annotate(&b, "source-ranges", Some("198.51.100.0/24"));
+    world.memory.failures.insert(Target::Firewall(id(1)), failure());
+    world.round();
+    assert_eq!(open_ports(&world), [6315], "the rule that it inherited, as long as its own isn't open");
+    world.memory.failures.clear();
+    let steps = world.round();
+    assert_eq!(steps, ["authorize i-00000001", "revoke external-ips/test/i-00000001"]);
+}
+
+#[test]
+fn with_full_groups_a_changed_port_takes_the_place_of_the_old_one() {
+    let mut world = World::new(1);
+    world.settings.rules_per_group = 2;
+    let mut keys = Vec::new();
+    for n in 0..4u16 {
+        keys.push(world.add_service(&format!("s{n}"), 5000 + 2 * n, &[("hostname", &format!("s{n}.example.com"))]));
+    }
+    world.settle();
+    assert_eq!(open_ports(&world), [5000, 5002, 5004, 5006]);
+    world.service(&keys[0]).ports = vec![Port { protocol: Protocol::Udp, number: 7000 }];
+    world.settle();
+    assert_eq!(open_ports(&world), [5002, 5004, 5006, 7000]);
+    assert_eq!(world.condition(&keys[0]).unwrap().reason, "Synced");
+}
+
+#[test]
+fn who_finds_no_room_reads_that_there_is_none() {
+    let mut world = World::new(1);
+    world.settings.rules_per_group = 1;
+    let a = world.add_service("a", 5000, &[("hostname", "a.example.com")]);
+    world.add_service("b", 5002, &[("hostname", "b.example.com")]);
+    world.settle();
+    // A second port on full groups: the node stays chosen, as there is no other.
+    world.service(&a).ports.push(Port { protocol: Protocol::Udp, number: 7000 });
+    world.settle();
+    let condition = world.condition(&a).unwrap();
+    assert!(!condition.ready && condition.reason == "SecurityGroupLimit", "{condition:?}");
+    assert_eq!(open_ports(&world), [5000, 5002], "what it has stays");
+}
+
+#[test]
+fn a_second_group_that_has_become_empty_is_removed() {
+    let mut world = World::new(1);
+    world.settings.rules_per_group = 2;
+    for n in 0..3u16 {
+        world.add_service(&format!("s{n}"), 5000 + 2 * n, &[("hostname", &format!("s{n}.example.com"))]);
+    }
+    world.settle();
+    assert_eq!(world.observed.groups.len(), 2);
+    let second = &world.observed.groups[&GroupId("external-ips/test/i-00000001/2".into())];
+    let key = firewall::described_service(second.rules.values().next().unwrap()).unwrap();
+    world.snapshot.services.remove(&key);
+    world.settle();
+    assert_eq!(world.observed.groups.len(), 1);
+    assert_eq!(world.instance(1).groups.len(), 2, "the nodes' own and the first of ours");
+}
