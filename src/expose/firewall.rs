@@ -184,34 +184,26 @@ pub fn free_shard(instance: &Instance, groups: &BTreeMap<usize, &Group>, setting
     (1..=GROUPS_PER_NODE).find(|shard| has_slot && !groups.contains_key(shard))
 }
 
-/// How many more IPv4 and IPv6 rules fit into the groups of an instance, those that could be made counted in.
-pub fn free_rules(instance: &Instance, groups: &BTreeMap<usize, &Group>, settings: &Settings) -> (usize, usize) {
-    let mut slots = settings.groups_per_interface.saturating_sub(instance.groups.len());
-    let mut free = (0, 0);
-    for group in usable(instance, groups, settings) {
-        slots -= usize::from(!instance.groups.contains(&group.id)).min(slots);
-        let (v4, v6) = room(group, settings);
-        free = (free.0 + v4, free.1 + v6);
-    }
-    let missing = (1..=GROUPS_PER_NODE).filter(|shard| !groups.contains_key(shard)).count();
-    let whole = missing.min(slots) * settings.rules_per_group;
-    (free.0 + whole, free.1 + whole)
-}
-
 /// The groups of an instance that are attached or have a slot left for it.
 pub fn usable<'a>(instance: &Instance, groups: &BTreeMap<usize, &'a Group>, settings: &Settings) -> Vec<&'a Group> {
     let mut slots = settings.groups_per_interface.saturating_sub(instance.groups.len());
-    let mut usable = Vec::new();
-    for group in groups.values() {
-        if !instance.groups.contains(&group.id) {
-            if slots == 0 {
-                continue;
-            }
-            slots -= 1;
-        }
-        usable.push(*group);
-    }
-    usable
+    let mut is_usable = |group: &Group| {
+        let attached = instance.groups.contains(&group.id);
+        let has_slot = attached || slots > 0;
+        slots -= usize::from(!attached && has_slot);
+        has_slot
+    };
+    groups.values().copied().filter(|group| is_usable(group)).collect()
+}
+
+/// How many more IPv4 and IPv6 rules fit into the groups of an instance, those that could be made counted in.
+pub fn free_rules(instance: &Instance, groups: &BTreeMap<usize, &Group>, settings: &Settings) -> (usize, usize) {
+    let usable = usable(instance, groups, settings);
+    let to_attach = usable.iter().filter(|group| !instance.groups.contains(&group.id)).count();
+    let slots = settings.groups_per_interface.saturating_sub(instance.groups.len() + to_attach);
+    let missing = (1..=GROUPS_PER_NODE).filter(|shard| !groups.contains_key(shard)).count();
+    let whole = missing.min(slots) * settings.rules_per_group;
+    usable.iter().map(|group| room(group, settings)).fold((whole, whole), |sum, free| (sum.0 + free.0, sum.1 + free.1))
 }
 
 /// Every rule that lets traffic reach `instance` through a group of ours: open and attached.

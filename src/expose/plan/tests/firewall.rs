@@ -173,3 +173,43 @@ fn a_second_group_that_has_become_empty_is_removed() {
     assert_eq!(world.observed.groups.len(), 1);
     assert_eq!(world.instance(1).groups.len(), 2, "the nodes' own and the first of ours");
 }
+
+#[test]
+fn a_plan_changes_the_groups_of_an_interface_at_most_once() {
+    let mut world = World::new(1);
+    world.settings.rules_per_group = 1;
+    for n in 0..2u16 {
+        world.add_service(&format!("s{n}"), 5000 + 2 * n, &[("hostname", &format!("s{n}.example.com"))]);
+    }
+    world.settle();
+    let changes = |world: &mut World| -> Vec<String> {
+        let steps = world.plan().steps;
+        let changes = steps
+            .iter()
+            .filter(|s| matches!(s.action, Action::Attach { .. } | Action::Detach { .. }))
+            .collect::<Vec<_>>();
+        changes.iter().map(|step| super::world::describe(&step.action)).collect()
+    };
+    // Both groups were taken off, and a group of the 2018 version is on.
+    let old = GroupId("old".into());
+    let group = Group {
+        id: old.clone(),
+        name: "a.games.test".into(),
+        vpc: "vpc-1".into(),
+        rules: Default::default(),
+        foreign_rules: false,
+    };
+    world.observed.groups.insert(old.clone(), group);
+    world.instance(1).groups = vec![GroupId("sg-nodes".into()), old];
+    assert_eq!(changes(&mut world), ["attach i-00000001"]);
+    world.settle();
+    assert_eq!(world.instance(1).groups.len(), 3);
+    world.snapshot.services.clear();
+    for _ in 0..3 {
+        assert!(changes(&mut world).len() <= 1);
+        let steps = world.plan().steps;
+        steps.iter().for_each(|step| world.take(step));
+    }
+    world.settle();
+    assert!(world.is_clean());
+}
