@@ -158,13 +158,17 @@ pub struct OwnedName {
     pub address: Option<Record>,
     /// The twin.
     pub twin: Record,
+    /// The values of the A record, read once.
+    public_ips: BTreeSet<PublicIp>,
 }
+
+/// What a name that is ours is found by: the zone that holds it, and the hostname, normalised.
+pub type NameKey = (ZoneId, String);
 
 impl OwnedName {
     /// The public addresses that it lists.
-    pub fn public_ips(&self) -> BTreeSet<PublicIp> {
-        let values = self.address.iter().flat_map(|record| &record.values);
-        values.filter_map(|value| value.parse().ok()).map(PublicIp).collect()
+    pub fn public_ips(&self) -> &BTreeSet<PublicIp> {
+        &self.public_ips
     }
 
     /// TTL of the A record in seconds; 0 when there is none.
@@ -180,9 +184,9 @@ impl OwnedName {
     }
 }
 
-/// All names that are ours, by name: the twin carries our owner id and names a Service, and it is the only value
-/// of its record.
-pub fn owned_names(observed: &Observed, settings: &Settings) -> BTreeMap<String, OwnedName> {
+/// All names that are ours: the twin carries our owner id and names a Service, and it is the only value of its
+/// record. After a zone was added below another, one name may be ours in both.
+pub fn owned_names(observed: &Observed, settings: &Settings) -> BTreeMap<NameKey, OwnedName> {
     let mut names = BTreeMap::new();
     for (zone, records) in &observed.records {
         for (key, record) in records.iter().filter(|(key, _)| key.kind == RecordType::Txt && key.set.is_empty()) {
@@ -193,19 +197,23 @@ pub fn owned_names(observed: &Observed, settings: &Settings) -> BTreeMap<String,
             if owner != settings.owner || name.is_empty() {
                 continue;
             }
+            let address = records.get(&address_key(name));
+            let values = address.iter().flat_map(|address| &address.values);
+            let public_ips: Result<BTreeSet<PublicIp>, _> = values.map(|value| value.parse().map(PublicIp)).collect();
+            // An alias, or values that are no addresses, are nothing that we ever wrote: somebody replaced the record.
+            let Ok(public_ips) = public_ips else { continue };
+            if address.is_some_and(|address| address.ttl.is_none()) {
+                continue;
+            }
             let owned = OwnedName {
                 zone: zone.clone(),
                 name: name.to_owned(),
                 service,
-                address: records.get(&address_key(name)).cloned(),
+                address: address.cloned(),
                 twin: record.clone(),
+                public_ips,
             };
-            // An alias, or values that are no addresses, are nothing that we ever wrote: somebody replaced the record.
-            let foreign =
-                |r: &Record| r.ttl.is_none() || r.values.iter().any(|v| v.parse::<std::net::Ipv4Addr>().is_err());
-            if !owned.address.as_ref().is_some_and(foreign) {
-                names.insert(name.to_owned(), owned);
-            }
+            names.insert((zone.clone(), name.to_owned()), owned);
         }
     }
     names
@@ -214,7 +222,7 @@ pub fn owned_names(observed: &Observed, settings: &Settings) -> BTreeMap<String,
 /// Why an exposure can't have its names: no zone, a zone that can't be read, someone else's record; `None` when it can.
 pub fn refusal(
     exposure: &Exposure,
-    owned: &BTreeMap<String, OwnedName>,
+    owned: &BTreeMap<NameKey, OwnedName>,
     observed: &Observed,
     settings: &Settings,
 ) -> Option<Rejection> {
@@ -244,7 +252,7 @@ pub fn refusal(
                 format!("the records of hosted zone {} ({}) can't be read at the moment", zone.name, zone.id),
             ));
         };
-        if owned.contains_key(name) {
+        if owned.contains_key(&(zone.id.clone(), name.to_owned())) {
             continue;
         }
         let taken = |what: String| {
@@ -265,20 +273,23 @@ pub fn refusal(
             }
             None => {}
         }
-        let conflicts = |key: &&RecordKey| {
-            key.name == name
-                && matches!(&key.kind, RecordType::A | RecordType::Other(_))
-                && match &key.kind {
-                    RecordType::Other(kind) => kind == "CNAME",
-                    _ => true,
-                }
-        };
-        if let Some(key) = records.keys().find(conflicts) {
-            return Some(taken(format!(
-                "a record of type {} without an ownership record of ours exists",
-                if let RecordType::Other(kind) = &key.kind { kind } else { "A" }
-            )));
+        if let Some(kind) = records_named(name, records).find_map(conflicting) {
+            return Some(taken(format!("a record of type {kind} without an ownership record of ours exists")));
         }
     }
     None
+}
+
+/// The keys of all records of a name: they lie side by side.
+fn records_named<'a>(name: &'a str, records: &'a BTreeMap<RecordKey, Record>) -> impl Iterator<Item = &'a RecordKey> {
+    records.range(address_key(name)..).map(|(key, _)| key).take_while(move |key| key.name == name)
+}
+
+/// The type of a record beside which there can be no A record of ours.
+fn conflicting(key: &RecordKey) -> Option<&str> {
+    match &key.kind {
+        RecordType::A => Some("A"),
+        RecordType::Other(kind) if kind == "CNAME" => Some(kind),
+        RecordType::Other(_) | RecordType::Txt => None,
+    }
 }

@@ -163,13 +163,47 @@ pub fn described_service(description: &str) -> Option<ServiceKey> {
 /// At most this many groups are made for one node.
 pub const GROUPS_PER_NODE: usize = 2;
 
-/// The groups that were made for `instance`, by shard.
-pub fn groups_of<'a>(instance: &InstanceId, observed: &'a Observed, settings: &Settings) -> BTreeMap<usize, &'a Group> {
-    let shard = |group: &'a Group| {
-        let (of, shard) = parse_group_name(&settings.cluster, &group.name)?;
-        (of == *instance).then_some((shard, group))
+/// The groups that were made for instances, by shard.
+pub fn groups_by_instance<'a>(
+    observed: &'a Observed,
+    settings: &Settings,
+) -> BTreeMap<InstanceId, BTreeMap<usize, &'a Group>> {
+    let mut groups: BTreeMap<InstanceId, BTreeMap<usize, &Group>> = BTreeMap::new();
+    for group in observed.groups.values() {
+        if let Some((instance, shard)) = parse_group_name(&settings.cluster, &group.name) {
+            groups.entry(instance).or_default().insert(shard, group);
+        }
+    }
+    groups
+}
+
+/// The first shard that could be made for an instance; `None` when it has all of them, or no slot for another one.
+pub fn free_shard(instance: &Instance, groups: &BTreeMap<usize, &Group>, settings: &Settings) -> Option<usize> {
+    let to_attach = groups.values().filter(|group| !instance.groups.contains(&group.id)).count();
+    let has_slot = instance.groups.len() + to_attach < settings.groups_per_interface;
+    (1..=GROUPS_PER_NODE).find(|shard| has_slot && !groups.contains_key(shard))
+}
+
+/// The groups of an instance that are attached or have a slot left for it.
+pub fn usable<'a>(instance: &Instance, groups: &BTreeMap<usize, &'a Group>, settings: &Settings) -> Vec<&'a Group> {
+    let mut slots = settings.groups_per_interface.saturating_sub(instance.groups.len());
+    let mut is_usable = |group: &Group| {
+        let attached = instance.groups.contains(&group.id);
+        let has_slot = attached || slots > 0;
+        slots -= usize::from(!attached && has_slot);
+        has_slot
     };
-    observed.groups.values().filter_map(shard).collect()
+    groups.values().copied().filter(|group| is_usable(group)).collect()
+}
+
+/// How many more IPv4 and IPv6 rules fit into the groups of an instance, those that could be made counted in.
+pub fn free_rules(instance: &Instance, groups: &BTreeMap<usize, &Group>, settings: &Settings) -> (usize, usize) {
+    let usable = usable(instance, groups, settings);
+    let to_attach = usable.iter().filter(|group| !instance.groups.contains(&group.id)).count();
+    let slots = settings.groups_per_interface.saturating_sub(instance.groups.len() + to_attach);
+    let missing = (1..=GROUPS_PER_NODE).filter(|shard| !groups.contains_key(shard)).count();
+    let whole = missing.min(slots) * settings.rules_per_group;
+    usable.iter().map(|group| room(group, settings)).fold((whole, whole), |sum, free| (sum.0 + free.0, sum.1 + free.1))
 }
 
 /// Every rule that lets traffic reach `instance` through a group of ours: open and attached.

@@ -141,6 +141,10 @@ pub struct Alive<'a> {
 pub struct Joined<'a> {
     /// Nodes that traffic could reach, by instance.
     pub alive: BTreeMap<InstanceId, Alive<'a>>,
+    /// Whom of them a private address belongs to.
+    pub by_private: BTreeMap<PrivateIp, InstanceId>,
+    /// The same for public addresses.
+    pub by_public: BTreeMap<PublicIp, InstanceId>,
     /// Nodes that can't serve, by node name, with the reason in words for people.
     pub skipped: BTreeMap<String, String>,
     /// Some node can't be read, or its instance is [`Lookup::Unknown`]: an address that belongs to no known node may be its.
@@ -162,6 +166,8 @@ pub fn join<'a>(snapshot: &'a Snapshot, observed: &'a Observed) -> Joined<'a> {
         });
         match alive {
             Ok(alive) => {
+                joined.by_private.insert(alive.private_ip, alive.instance.id.clone());
+                joined.by_public.insert(alive.public_ip, alive.instance.id.clone());
                 joined.alive.insert(alive.instance.id.clone(), alive);
             }
             Err(why) => {

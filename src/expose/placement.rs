@@ -14,7 +14,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::nodes::{self, Alive, Joined};
+use super::nodes::{self, Joined};
 use super::{
     Exposure, FieldOwner, Hostname, InstanceId, Observed, Policy, PrivateIp, PublicIp, Rejection, Service, ServiceKey,
     Settings, Snapshot,
@@ -62,18 +62,15 @@ pub fn serving(
     joined: &Joined<'_>,
     published: &BTreeMap<ServiceKey, BTreeSet<PublicIp>>,
 ) -> Serving {
-    let by_private = by_private(joined);
-    let by_public: BTreeMap<PublicIp, &InstanceId> =
-        joined.alive.iter().map(|(id, alive)| (alive.public_ip, id)).collect();
     let mut serving = Serving::default();
     for (key, ips) in published {
-        let nodes: BTreeSet<InstanceId> = ips.iter().filter_map(|ip| by_public.get(ip)).copied().cloned().collect();
+        let nodes: BTreeSet<InstanceId> = ips.iter().filter_map(|ip| joined.by_public.get(ip)).cloned().collect();
         serving.nodes.entry(key.clone()).or_default().extend(nodes.iter().cloned());
         serving.listed.insert(key.clone(), nodes);
     }
     for (key, service) in &snapshot.services {
         if matches!(service.external_ips_owner, FieldOwner::Us | FieldOwner::Legacy) {
-            let nodes = published_on(service, &by_private).cloned();
+            let nodes = published_on(service, joined).cloned();
             serving.nodes.entry(key.clone()).or_default().extend(nodes);
         }
     }
@@ -136,7 +133,6 @@ impl<'a> Scheduler<'a> {
     /// the 2018 version left, and everything when nothing may be removed.
     fn claim_what_stays(&mut self, placed: &[&Exposure], frozen: &BTreeSet<ServiceKey>, settings: &Settings) {
         let placed: BTreeSet<&ServiceKey> = placed.iter().map(|exposure| &exposure.service).collect();
-        let by_private = by_private(self.joined);
         for (key, service) in self.snapshot.services.iter().filter(|(key, _)| !placed.contains(key)) {
             let released = matches!(service.external_ips_owner, FieldOwner::Us | FieldOwner::Nobody)
                 && settings.policy == Policy::Sync
@@ -145,7 +141,7 @@ impl<'a> Scheduler<'a> {
                 continue;
             }
             let recorded = self.serving.nodes.get(key).into_iter().flatten();
-            for node in published_on(service, &by_private).chain(recorded) {
+            for node in published_on(service, self.joined).chain(recorded) {
                 for port in &service.ports {
                     self.claims.claim(node, *port, key);
                 }
@@ -231,17 +227,10 @@ impl<'a> Scheduler<'a> {
     }
 }
 
-fn by_private<'a>(joined: &'a Joined<'_>) -> BTreeMap<PrivateIp, &'a InstanceId> {
-    joined.alive.iter().map(|(id, alive): (_, &Alive<'_>)| (alive.private_ip, id)).collect()
-}
-
 /// The nodes whose private addresses stand on the Service.
-fn published_on<'a, 'b>(
-    service: &'b Service,
-    by_private: &'b BTreeMap<PrivateIp, &'a InstanceId>,
-) -> impl Iterator<Item = &'a InstanceId> + use<'a, 'b> {
+fn published_on<'a>(service: &Service, joined: &'a Joined<'_>) -> impl Iterator<Item = &'a InstanceId> {
     let ips = service.external_ips.iter().filter_map(|ip| ip.parse().ok());
-    ips.filter_map(|ip| by_private.get(&PrivateIp(ip)).copied())
+    ips.filter_map(|ip| joined.by_private.get(&PrivateIp(ip)))
 }
 
 /// Exposures that share a hostname within a namespace, directly or through others, the eldest first; all others are

@@ -11,8 +11,10 @@ mod firewall_steps;
 mod name_claims;
 mod name_steps;
 mod publication_steps;
+mod rule_users;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -220,7 +222,7 @@ pub fn plan(
         .steps
         .drain(..)
         .partition(|step| memory.failures.get(&step.action.target()).is_none_or(|failure| failure.retry_at <= now));
-    plan.steps = due;
+    plan.steps = one_interface_change_each(due);
     for step in &waiting {
         if let Some(failure) = memory.failures.get(&step.action.target()) {
             plan.wake(failure.retry_at);
@@ -228,6 +230,23 @@ pub fn plan(
         plan.waiting.insert(step.action.target());
     }
     plan
+}
+
+/// At most one attach or detach per instance: the list of an interface's groups is replaced as a whole, and with a
+/// read that lags behind, the second would undo the first. Attaching goes first; the other one's turn comes when the
+/// plan is made again.
+fn one_interface_change_each(mut steps: Vec<Step>) -> Vec<Step> {
+    let mut attaching = BTreeSet::new();
+    let mut detaching = BTreeSet::new();
+    steps.retain(|step| match &step.action {
+        Action::Attach { instance, .. } => attaching.insert(instance.clone()),
+        _ => true,
+    });
+    steps.retain(|step| match &step.action {
+        Action::Detach { instance, .. } => !attaching.contains(instance) && detaching.insert(instance.clone()),
+        _ => true,
+    });
+    steps
 }
 
 /// What the planners of the three places look at.

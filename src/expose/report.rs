@@ -39,6 +39,18 @@ fn of_exposure(service: &Service, exposure: &Exposure, desired: &Desired<'_>, me
             false => Condition::new(true, Reason::Degraded, format!("{served}; but: {}", failure.message)),
         };
     }
+    let full = chosen.iter().copied().filter(|node| desired.lacks_room(exposure, &node.instance.id));
+    let full = join(full.map(|node| &node.node.name));
+    if !full.is_empty() {
+        let why = format!(
+            "no room for its rules in the security groups of {full}: take ports or source ranges together, give up \
+             others there, or have the quotas of groups per interface or rules per group raised"
+        );
+        return match serving.is_empty() {
+            true => Condition::new(false, Reason::SecurityGroupLimit, why),
+            false => Condition::new(true, Reason::Degraded, format!("{served}; but: {why}")),
+        };
+    }
     if serving.is_empty() {
         return Condition::new(false, Reason::Progressing, format!("opening {} node(s) for {names}", chosen.len()));
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::firewall::{self, GROUPS_PER_NODE};
+use super::super::firewall;
 use super::super::nodes::Joined;
 use super::super::{Group, Instance, InstanceId, Observed, Rule, Settings};
 
@@ -24,12 +24,7 @@ struct Room {
 
 impl Rooms {
     pub(super) fn new(joined: &Joined<'_>, observed: &Observed, settings: &Settings) -> Rooms {
-        let mut groups: BTreeMap<InstanceId, BTreeMap<usize, &Group>> = BTreeMap::new();
-        for group in observed.groups.values() {
-            if let Some((instance, shard)) = firewall::parse_group_name(&settings.cluster, &group.name) {
-                groups.entry(instance).or_default().insert(shard, group);
-            }
-        }
+        let groups = firewall::groups_by_instance(observed, settings);
         let none = BTreeMap::new();
         let room = |id, instance| Room::new(instance, groups.get(id).unwrap_or(&none), settings);
         Rooms { nodes: joined.alive.iter().map(|(id, alive)| (id.clone(), room(id, alive.instance))).collect() }
@@ -61,21 +56,11 @@ impl Rooms {
 
 impl Room {
     fn new(instance: &Instance, groups: &BTreeMap<usize, &Group>, settings: &Settings) -> Room {
-        let mut room = Room::default();
-        let mut slots = settings.groups_per_interface.saturating_sub(instance.groups.len());
-        for group in groups.values() {
-            let attached = instance.groups.contains(&group.id);
-            if !attached && slots == 0 {
-                continue;
-            }
-            slots -= usize::from(!attached);
-            let (v4, v6) = firewall::room(group, settings);
-            room.free = (room.free.0 + v4, room.free.1 + v6);
-            room.present.extend(group.rules.keys().copied());
+        let usable = firewall::usable(instance, groups, settings);
+        Room {
+            present: usable.iter().flat_map(|group| group.rules.keys().copied()).collect(),
+            coming: BTreeSet::new(),
+            free: firewall::free_rules(instance, groups, settings),
         }
-        let missing = (1..=GROUPS_PER_NODE).filter(|shard| !groups.contains_key(shard)).count();
-        let whole = missing.min(slots) * settings.rules_per_group;
-        room.free = (room.free.0 + whole, room.free.1 + whole);
-        room
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::dns::{self, OwnedName};
+use super::super::dns::{self, Hostname, NameKey, OwnedName};
 use super::super::nodes::{self, Alive, Joined};
 use super::super::publication::{ADDRESSES, ASSIGNED};
 use super::super::{
     Drain, Exposure, FieldOwner, InstanceId, Memory, Moment, Observed, Placement, PrivateIp, PublicIp, Reason,
     Rejection, Rule, Service, ServiceKey, Settings, Snapshot, annotations, firewall, placement,
 };
+use super::usage::Usage;
 use super::{Publication, name_claims};
 
 /// For how long the refusal of a dry run is believed, before it is tried again.
@@ -28,12 +29,13 @@ pub struct Desired<'a> {
     /// The nodes.
     pub joined: Joined<'a>,
     /// The names that are ours.
-    pub names: BTreeMap<String, OwnedName>,
-    /// Whom a private or a public address belongs to.
-    by_private: BTreeMap<PrivateIp, InstanceId>,
-    by_public: BTreeMap<PublicIp, InstanceId>,
+    pub names: BTreeMap<NameKey, OwnedName>,
+    /// Which of them are whose, and what they list.
+    usage: Usage,
     /// Every rule that is open and attached, by instance.
     open: BTreeMap<InstanceId, BTreeSet<Rule>>,
+    /// How many more IPv4 and IPv6 rules fit into the groups of each.
+    free: BTreeMap<InstanceId, (usize, usize)>,
 }
 
 /// Works out the wish at `now`.
@@ -46,17 +48,20 @@ pub fn desire<'a>(
 ) -> Desired<'a> {
     let joined = nodes::join(snapshot, observed);
     let names = dns::owned_names(observed, settings);
-    let by_private = joined.alive.iter().map(|(id, alive)| (alive.private_ip, id.clone())).collect();
-    let by_public = joined.alive.iter().map(|(id, alive)| (alive.public_ip, id.clone())).collect();
     let open =
         joined.alive.iter().map(|(id, alive)| (id.clone(), firewall::open_rules(alive.instance, observed))).collect();
+
+    let groups = firewall::groups_by_instance(observed, settings);
+    let none = BTreeMap::new();
+    let room = |id, alive: &Alive<'_>| firewall::free_rules(alive.instance, groups.get(id).unwrap_or(&none), settings);
+    let free = joined.alive.iter().map(|(id, alive)| (id.clone(), room(id, alive))).collect();
 
     let mut exposures = Vec::new();
     let mut rejections = Vec::new();
     for service in snapshot.services.values() {
         let Some(wish) = annotations::read(service, settings) else { continue };
         let wish = wish.and_then(|exposure| {
-            let refused = refused_list(service, &by_private)
+            let refused = refused_list(service, &joined)
                 .or_else(|| refused_trial(service, memory, now))
                 .or_else(|| dns::refusal(&exposure, &names, observed, settings));
             refused.map_or(Ok(exposure), Err)
@@ -79,28 +84,29 @@ pub fn desire<'a>(
     rejections.append(&mut placed.rejections);
     exposures.retain(|exposure| placed.nodes.contains_key(&exposure.service));
 
+    let exposures = exposures.into_iter().map(|e| (e.service.clone(), e)).collect();
     Desired {
-        exposures: exposures.into_iter().map(|e| (e.service.clone(), e)).collect(),
+        usage: Usage::new(&exposures, &names, &observed.zones),
+        exposures,
         rejections: rejections.into_iter().map(|r| (r.service.clone(), r)).collect(),
         unreadable: &snapshot.unreadable,
         placement: placed,
         joined,
         names,
-        by_private,
-        by_public,
         open,
+        free,
     }
 }
 
 /// A list that is someone else's is never touched; one that the 2018 version left is taken over when all of it is nodes.
-fn refused_list(service: &Service, by_private: &BTreeMap<PrivateIp, InstanceId>) -> Option<Rejection> {
+fn refused_list(service: &Service, joined: &Joined<'_>) -> Option<Rejection> {
     let whose = match &service.external_ips_owner {
         FieldOwner::Nobody | FieldOwner::Us => return None,
         FieldOwner::Legacy => {
             let foreign = service
                 .external_ips
                 .iter()
-                .find(|ip| !ip.parse().is_ok_and(|ip| by_private.contains_key(&PrivateIp(ip))))?;
+                .find(|ip| !ip.parse().is_ok_and(|ip| joined.by_private.contains_key(&PrivateIp(ip))))?;
             format!("holds {foreign}, which is no node's address")
         }
         FieldOwner::Other(manager) => format!("was set by `{manager}`"),
@@ -150,12 +156,12 @@ fn told_twins(service: &Service) -> BTreeMap<PrivateIp, PublicIp> {
 impl<'a> Desired<'a> {
     /// The node that has this private address and could be reached.
     pub fn node_of_private(&self, ip: PrivateIp) -> Option<&Alive<'a>> {
-        self.joined.alive.get(self.by_private.get(&ip)?)
+        self.joined.alive.get(self.joined.by_private.get(&ip)?)
     }
 
     /// The node that has this public address and could be reached.
     pub fn node_of_public(&self, ip: PublicIp) -> Option<&Alive<'a>> {
-        self.joined.alive.get(self.by_public.get(&ip)?)
+        self.joined.alive.get(self.joined.by_public.get(&ip)?)
     }
 
     /// The chosen nodes of an exposure that could be reached, in order of preference.
@@ -173,18 +179,32 @@ impl<'a> Desired<'a> {
         self.open.get(instance).is_some_and(|open| firewall::rules(exposure).is_subset(open))
     }
 
+    /// Whether something that the exposure needs isn't open on the node and has no room in its groups.
+    pub fn lacks_room(&self, exposure: &Exposure, instance: &InstanceId) -> bool {
+        let (Some(open), Some((v4, v6))) = (self.open.get(instance), self.free.get(instance)) else { return false };
+        let missing = firewall::rules(exposure).into_iter().filter(|rule| !open.contains(rule));
+        let (missing_v6, missing): (Vec<Rule>, Vec<Rule>) = missing.partition(|rule| rule.source.is_v6());
+        missing.len() > *v4 || missing_v6.len() > *v6
+    }
+
     /// The names that are in use for a Service: those it asks for and those that its twins tell of.
-    pub fn names_of<'b>(&'b self, service: &'b ServiceKey) -> impl Iterator<Item = &'b OwnedName> {
-        let asked = self.exposures.get(service).map(|e| &e.hostnames);
-        self.names.values().filter(move |name| {
-            name.service == *service
-                || asked.is_some_and(|asked| asked.iter().any(|hostname| hostname.as_str() == name.name))
-        })
+    pub fn names_of(&self, service: &ServiceKey) -> impl Iterator<Item = &OwnedName> {
+        self.usage.names_of(service).filter_map(|key| self.names.get(key))
+    }
+
+    /// The name that somebody asks for, in the zone where it belongs; `None` while it isn't there.
+    pub(super) fn at_home(&self, hostname: &Hostname) -> Option<&OwnedName> {
+        self.names.get(self.usage.home_of(hostname)?)
     }
 
     /// Whether some record of the Service lists the address.
     pub fn is_listed(&self, service: &ServiceKey, ip: PublicIp) -> bool {
-        self.names_of(service).any(|name| name.public_ips().contains(&ip))
+        self.usage.listed(service).contains(&ip)
+    }
+
+    /// All addresses that records list, by the Services that the records are for.
+    pub(super) fn all_listed(&self) -> impl Iterator<Item = (&ServiceKey, &BTreeSet<PublicIp>)> {
+        self.usage.all_listed()
     }
 
     /// Whether all names that the exposure asks for list the address.
@@ -192,12 +212,19 @@ impl<'a> Desired<'a> {
         exposure
             .hostnames
             .iter()
-            .all(|hostname| self.names.get(hostname.as_str()).is_some_and(|name| name.public_ips().contains(&ip)))
+            .all(|hostname| self.at_home(hostname).is_some_and(|name| name.public_ips().contains(&ip)))
     }
 
-    /// Whether the node is in use for the Service: a record lists it, or it is published.
-    pub fn is_used(&self, service: &Service, node: &Alive<'_>) -> bool {
-        own_addresses(service).contains(&node.private_ip) || self.is_listed(&service.key, node.public_ip)
+    /// The nodes that are in use for the Service: a record lists them, or they are published.
+    pub(super) fn used_nodes(&self, service: &Service) -> BTreeSet<&InstanceId> {
+        let published = own_addresses(service).into_iter().filter_map(|ip| self.joined.by_private.get(&ip));
+        let listed = self.usage.listed(&service.key).iter().filter_map(|ip| self.joined.by_public.get(ip));
+        published.chain(listed).collect()
+    }
+
+    /// Every rule that is open and attached on a node.
+    pub(super) fn open_on(&self, instance: &InstanceId) -> Option<&BTreeSet<Rule>> {
+        self.open.get(instance)
     }
 
     /// Whether what the Service has is kept though it can't be served: it asks, or may ask.
@@ -207,13 +234,14 @@ impl<'a> Desired<'a> {
 
     /// The publication that would hold the chosen nodes and those that are published already: what a dry run tries.
     pub fn full_publication(&self, exposure: &Exposure, service: &Service) -> Publication {
+        self.publication(service, self.full_list(exposure, service))
+    }
+
+    fn full_list(&self, exposure: &Exposure, service: &Service) -> Vec<PrivateIp> {
         let mut private_ips = own_addresses(service);
-        for node in self.placed(&exposure.service) {
-            if !private_ips.contains(&node.private_ip) {
-                private_ips.push(node.private_ip);
-            }
-        }
-        self.publication(service, private_ips)
+        let mut seen: BTreeSet<PrivateIp> = private_ips.iter().copied().collect();
+        private_ips.extend(self.placed(&exposure.service).map(|node| node.private_ip).filter(|ip| seen.insert(*ip)));
+        private_ips
     }
 
     /// A publication of these addresses, with their public twins.
@@ -235,7 +263,7 @@ impl<'a> Desired<'a> {
 
     /// Whether the API server is known to accept every address that the exposure would add; nothing is opened before.
     pub fn is_admitted(&self, exposure: &Exposure, service: &Service, memory: &Memory) -> bool {
-        let wanted = self.full_publication(exposure, service).private_ips;
+        let wanted = self.full_list(exposure, service);
         let present = own_addresses(service);
         wanted.iter().all(|ip| present.contains(ip))
             || memory.trials.get(&exposure.service).is_some_and(|trial| {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::firewall::{self, Group, Rule};
 use super::super::{Instance, InstanceId, Lookup, Policy, ServiceKey};
-use super::desired::own_addresses;
+use super::rule_users::Users;
 use super::{Action, Plan, Step, View};
 
 /// What an instance's groups ought to hold.
@@ -14,28 +14,39 @@ struct Needed {
     rules: BTreeMap<Rule, ServiceKey>,
     /// Those of them that must not be opened yet, since the API server hasn't said that it would take the address.
     withheld: BTreeSet<Rule>,
+    /// Those through which somebody is reached already.
+    in_use: BTreeSet<Rule>,
+}
+
+impl Needed {
+    /// Those that may be opened now.
+    fn grantable(&self) -> impl Iterator<Item = (&Rule, &ServiceKey)> {
+        self.rules.iter().filter(|(rule, _)| !self.withheld.contains(rule))
+    }
 }
 
 pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
     let needed = needed(view);
     let nothing = Needed::default();
-    let owners = view.observed.groups.values().filter_map(|group| {
-        firewall::parse_group_name(&view.settings.cluster, &group.name).map(|(instance, _)| instance)
-    });
-    let instances: BTreeSet<InstanceId> = owners.chain(needed.keys().cloned()).collect();
-    for id in &instances {
-        let groups = firewall::groups_of(id, view.observed, view.settings);
+    let groups_of = firewall::groups_by_instance(view.observed, view.settings);
+    let instances: BTreeSet<&InstanceId> = groups_of.keys().chain(needed.keys()).collect();
+    let no_groups = BTreeMap::new();
+    let users = Users::new(view);
+    for id in instances {
+        let groups = groups_of.get(id).unwrap_or(&no_groups);
         let needed = needed.get(id).unwrap_or(&nothing);
+        let mut hopeless = BTreeSet::new();
         if let Some(alive) = view.desired.joined.alive.get(id) {
-            open(view, plan, alive.instance, &groups, needed);
+            hopeless = open(view, plan, alive.instance, groups, needed);
         }
         if view.observed.instances.get(id).is_some_and(|lookup| *lookup != Lookup::Unknown) {
+            let closing = Closing { view, id, groups, needed, hopeless, users: &users };
             for group in groups.values() {
-                close(view, plan, id, group, needed);
+                closing.close(plan, group);
             }
         }
     }
-    remove_legacy(view, plan, &needed);
+    remove_legacy(view, plan, &groups_of, &needed);
 }
 
 fn needed(view: &View<'_>) -> BTreeMap<InstanceId, Needed> {
@@ -43,16 +54,17 @@ fn needed(view: &View<'_>) -> BTreeMap<InstanceId, Needed> {
     for (key, exposure) in &view.desired.exposures {
         let Some(service) = view.snapshot.services.get(key) else { continue };
         let admitted = view.desired.is_admitted(exposure, service, view.memory);
-        for (id, alive) in &view.desired.joined.alive {
-            let used = view.desired.is_used(service, alive);
-            if !used && !view.desired.is_placed(key, id) {
-                continue;
-            }
+        let used = view.desired.used_nodes(service);
+        let placed: BTreeSet<&InstanceId> = view.desired.placed(key).map(|node| &node.instance.id).collect();
+        let rules = firewall::rules(exposure);
+        for id in used.union(&placed).copied() {
             let of_node = needed.entry(id.clone()).or_default();
-            for rule in firewall::rules(exposure) {
-                of_node.rules.insert(rule, key.clone());
-                if !used && !admitted {
-                    of_node.withheld.insert(rule);
+            for rule in &rules {
+                of_node.rules.insert(*rule, key.clone());
+                if used.contains(id) {
+                    of_node.in_use.insert(*rule);
+                } else if !admitted {
+                    of_node.withheld.insert(*rule);
                 }
             }
         }
@@ -60,11 +72,17 @@ fn needed(view: &View<'_>) -> BTreeMap<InstanceId, Needed> {
     needed
 }
 
-fn open(view: &View<'_>, plan: &mut Plan, instance: &Instance, groups: &BTreeMap<usize, &Group>, needed: &Needed) {
+/// Opens what is missing. Gives back what can't be opened, since there is no room for it.
+fn open(
+    view: &View<'_>,
+    plan: &mut Plan,
+    instance: &Instance,
+    groups: &BTreeMap<usize, &Group>,
+    needed: &Needed,
+) -> BTreeSet<Rule> {
     let present: BTreeSet<Rule> = groups.values().flat_map(|group| group.rules.keys().copied()).collect();
-    let grantable = needed.rules.iter().filter(|(rule, _)| !needed.withheld.contains(rule));
-    let mut missing: BTreeMap<Rule, ServiceKey> =
-        grantable.filter(|(rule, _)| !present.contains(rule)).map(|(rule, key)| (*rule, key.clone())).collect();
+    let missing = needed.grantable().filter(|(rule, _)| !present.contains(rule));
+    let mut missing: BTreeMap<Rule, ServiceKey> = missing.map(|(rule, key)| (*rule, key.clone())).collect();
     for group in groups.values() {
         let (mut v4, mut v6) = firewall::room(group, view.settings);
         let mut fits = BTreeMap::new();
@@ -99,8 +117,10 @@ fn open(view: &View<'_>, plan: &mut Plan, instance: &Instance, groups: &BTreeMap
             });
         }
     }
-    let shard = (1..=firewall::GROUPS_PER_NODE).find(|shard| !groups.contains_key(shard));
-    if let (false, Some(shard)) = (missing.is_empty(), shard) {
+    if missing.is_empty() {
+        return BTreeSet::new();
+    }
+    if let Some(shard) = firewall::free_shard(instance, groups, view.settings) {
         plan.steps.push(Step {
             reason: format!("a place for the rules of {}", list(services(&missing).iter())),
             services: services(&missing),
@@ -110,59 +130,70 @@ fn open(view: &View<'_>, plan: &mut Plan, instance: &Instance, groups: &BTreeMap
                 name: firewall::group_name(&view.settings.cluster, &instance.id, shard),
             },
         });
+        return BTreeSet::new();
     }
+    missing.into_keys().collect()
 }
 
-/// Closes what is not needed in a group, takes the empty group off its instance and deletes it.
-fn close(view: &View<'_>, plan: &mut Plan, id: &InstanceId, group: &Group, needed: &Needed) {
-    let everything_open = view.desired.joined.alive.get(id).is_none_or(|alive| {
-        let open = firewall::open_rules(alive.instance, view.observed);
-        needed.rules.keys().all(|rule| needed.withheld.contains(rule) || open.contains(rule))
-    });
-    let surplus: BTreeMap<Rule, String> = group
-        .rules
-        .iter()
-        .filter(|(rule, description)| !needed.rules.contains_key(rule) && !is_held(view, id, description))
-        .map(|(rule, description)| (*rule, description.clone()))
-        .collect();
-    if !surplus.is_empty() {
-        // Grant before revoke: what replaces these rules is open first.
-        if everything_open {
+/// What closing the groups of one instance goes by.
+struct Closing<'a> {
+    view: &'a View<'a>,
+    id: &'a InstanceId,
+    groups: &'a BTreeMap<usize, &'a Group>,
+    needed: &'a Needed,
+    /// What is needed but has no room: nothing waits for it, since only closing makes room.
+    hopeless: BTreeSet<Rule>,
+    users: &'a Users<'a>,
+}
+
+impl Closing<'_> {
+    /// Closes what is not needed in a group, takes a group that has become empty off its instance and deletes it.
+    fn close(&self, plan: &mut Plan, group: &Group) {
+        let surplus: BTreeMap<Rule, String> = group
+            .rules
+            .iter()
+            .filter(|(rule, _)| !self.needed.rules.contains_key(rule))
+            .filter(|(rule, description)| !self.users.hold(self.view, self.id, rule, description))
+            .filter(|(rule, description)| !self.waits(rule, description))
+            .map(|(rule, description)| (*rule, description.clone()))
+            .collect();
+        if !surplus.is_empty() {
             let services: BTreeSet<ServiceKey> =
                 surplus.values().filter_map(|description| firewall::described_service(description)).collect();
             plan.steps.push(Step {
-                reason: format!("nothing asks for {} on {id} any more", list(surplus.keys())),
+                reason: format!("nothing asks for {} on {} any more", list(surplus.keys()), self.id),
                 services: services.into_iter().collect(),
-                action: Action::Revoke { instance: Some(id.clone()), group: group.id.clone(), rules: surplus },
+                action: Action::Revoke { instance: Some(self.id.clone()), group: group.id.clone(), rules: surplus },
             });
+        } else if group.rules.is_empty() && !group.foreign_rules && self.is_dispensable(group) {
+            let why = match self.needed.rules.is_empty() {
+                true => format!("{} serves nothing any more", self.id),
+                false => format!("the other group of {} holds all that it serves", self.id),
+            };
+            remove(self.view, plan, group, &why);
         }
-    } else if group.rules.is_empty() && !group.foreign_rules && needed.rules.is_empty() {
-        remove(view, plan, group, &format!("{id} serves nothing any more"));
     }
-}
 
-/// Whether a rule that no exposure needs must stay all the same.
-fn is_held(view: &View<'_>, id: &InstanceId, description: &str) -> bool {
-    // A rule without our description is a person's, in whatever group it stands.
-    let Some(key) = firewall::described_service(description) else { return true };
-    let alive = view.desired.joined.alive.contains_key(id);
-    // Who can't be served as he asks keeps what he has, but not on a node that isn't there any more.
-    if !view.settings.in_scope(&key) || (view.desired.is_frozen(&key) && alive) {
-        return true;
+    /// Grant before revoke: what replaces a rule is open first. That is what its Service needs here, and what those
+    /// need who may be reached through this rule until theirs is open. What others lack is no reason to wait.
+    fn waits(&self, rule: &Rule, description: &str) -> bool {
+        let Some(open) = self.view.desired.open_on(self.id) else { return false };
+        let made_for = firewall::described_service(description);
+        let replaces = |new: &Rule, key: &ServiceKey| {
+            Some(key) == made_for.as_ref()
+                || (self.needed.in_use.contains(new)
+                    && (new.protocol == rule.protocol && new.from <= rule.to && rule.from <= new.to))
+        };
+        self.needed
+            .grantable()
+            .any(|(new, key)| !open.contains(new) && !self.hopeless.contains(new) && replaces(new, key))
     }
-    if view.desired.exposures.contains_key(&key) && alive {
-        return false;
+
+    /// Whether the other groups hold everything that is needed.
+    fn is_dispensable(&self, group: &Group) -> bool {
+        let others = || self.groups.values().filter(|other| other.id != group.id);
+        self.needed.rules.keys().all(|rule| others().any(|other| other.rules.contains_key(rule)))
     }
-    let in_use = match view.observed.instances.get(id) {
-        Some(Lookup::Known(instance)) => {
-            instance.public_ip.is_some_and(|ip| view.desired.is_listed(&key, ip))
-                || instance
-                    .private_ip
-                    .is_some_and(|ip| view.snapshot.services.get(&key).is_some_and(|s| own_addresses(s).contains(&ip)))
-        }
-        _ => false,
-    };
-    in_use || (view.settings.policy == Policy::UpsertOnly && !view.desired.exposures.contains_key(&key))
 }
 
 /// Takes a group off every interface that is known to have it, then deletes it.
@@ -191,12 +222,20 @@ fn remove(view: &View<'_>, plan: &mut Plan, group: &Group, why: &str) {
 }
 
 /// Removes the groups that the 2018 version left, once everything that should be open is open without them.
-fn remove_legacy(view: &View<'_>, plan: &mut Plan, needed: &BTreeMap<InstanceId, Needed>) {
+fn remove_legacy(
+    view: &View<'_>,
+    plan: &mut Plan,
+    groups_of: &BTreeMap<InstanceId, BTreeMap<usize, &Group>>,
+    needed: &BTreeMap<InstanceId, Needed>,
+) {
+    let is_legacy = |group: &&Group| !group.foreign_rules && firewall::legacy_owner(group, view.settings).is_some();
+    if !view.observed.groups.values().any(|group| is_legacy(&group)) {
+        return;
+    }
     let settled = needed.iter().all(|(id, needed)| {
         let Some(alive) = view.desired.joined.alive.get(id) else { return true };
-        let attached = firewall::groups_of(id, view.observed, view.settings)
-            .into_values()
-            .filter(|group| alive.instance.groups.contains(&group.id));
+        let groups = groups_of.get(id).into_iter().flat_map(BTreeMap::values);
+        let attached = groups.filter(|group| alive.instance.groups.contains(&group.id));
         let open: BTreeSet<&Rule> = attached.flat_map(|group| group.rules.keys()).collect();
         needed.rules.keys().all(|rule| open.contains(rule))
     });

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::dns::OwnedName;
+use super::super::dns::{NameKey, OwnedName};
 use super::super::{Exposure, Policy, Reason, Rejection, ServiceKey, Settings};
 
 /// Takes out of `exposures` those that ask for a name which is a Service's of another namespace, and adds them to
@@ -12,20 +12,23 @@ pub(super) fn settle(
     exposures: &mut Vec<Exposure>,
     rejections: &mut Vec<Rejection>,
     unreadable: &BTreeSet<ServiceKey>,
-    names: &BTreeMap<String, OwnedName>,
+    names: &BTreeMap<NameKey, OwnedName>,
     settings: &Settings,
 ) {
     let mut holders: BTreeMap<String, ServiceKey> = BTreeMap::new();
-    for (name, owned) in names {
-        let key = &owned.service;
+    let rejected: BTreeSet<&ServiceKey> = rejections.iter().map(|rejection| &rejection.service).collect();
+    let asked: BTreeSet<(&ServiceKey, &str)> =
+        exposures.iter().flat_map(|e| e.hostnames.iter().map(|h| (&e.service, h.as_str()))).collect();
+    for owned in names.values() {
+        let (key, name) = (&owned.service, owned.name.as_str());
         // Whether a Service out of scope still asks can't be seen: it may. So may one that can't be read.
         let holds = !settings.in_scope(key)
             || unreadable.contains(key)
             || settings.policy == Policy::UpsertOnly
-            || rejections.iter().any(|rejection| rejection.service == *key)
-            || exposures.iter().any(|e| e.service == *key && e.hostnames.iter().any(|h| h.as_str() == name));
+            || rejected.contains(key)
+            || asked.contains(&(key, name));
         if holds {
-            holders.insert(name.clone(), key.clone());
+            holders.insert(name.to_owned(), key.clone());
         }
     }
     exposures.sort_by(|one, other| (one.created, &one.service).cmp(&(other.created, &other.service)));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::dns::{self, OwnedName};
-use super::super::{Exposure, Hostname, Policy, PublicIp, Record, RecordKey, Target, ZoneId};
+use super::super::{Exposure, Hostname, InstanceId, Policy, PublicIp, Record, RecordKey, Target, ZoneId};
 use super::firewall_steps::list;
 use super::{Action, Plan, RecordChange, Step, View};
 
@@ -14,24 +14,34 @@ pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
             wanted.entry(hostname).or_default().push(exposure);
         }
     }
+    let busy = busy(view, plan);
+    let asked: BTreeSet<&str> = wanted.keys().map(|hostname| hostname.as_str()).collect();
     for (hostname, exposures) in &mut wanted {
-        exposures.sort_by_key(|exposure| (exposure.created, exposure.service.clone()));
-        ask(view, plan, hostname, exposures);
+        exposures.sort_by(|one, other| (one.created, &one.service).cmp(&(other.created, &other.service)));
+        ask(view, plan, &busy, hostname, exposures);
     }
-    for (name, owned) in &view.desired.names {
-        if !wanted.keys().any(|hostname| hostname.as_str() == name) {
+    for owned in view.desired.names.values() {
+        if !asked.contains(owned.name.as_str()) {
             leave(view, plan, owned);
         }
     }
 }
 
+/// The nodes on whose firewall this very plan works, and not in vain: they are listed when that is done, together
+/// with the others.
+fn busy(view: &View<'_>, plan: &Plan) -> BTreeSet<InstanceId> {
+    let targets = plan.steps.iter().map(|step| step.action.target());
+    let due = targets.filter(|target| !view.memory.failures.contains_key(target));
+    due.filter_map(|target| if let Target::Firewall(id) = target { Some(id) } else { None }).collect()
+}
+
 /// A name that `exposures` (the eldest first, at least one) ask for.
-fn ask(view: &View<'_>, plan: &mut Plan, hostname: &Hostname, exposures: &[&Exposure]) {
+fn ask(view: &View<'_>, plan: &mut Plan, busy: &BTreeSet<InstanceId>, hostname: &Hostname, exposures: &[&Exposure]) {
     let Some(eldest) = exposures.first() else { return };
     let Ok(zone) = dns::zone_of(hostname.as_str(), &view.observed.zones) else { return };
-    let owned = view.desired.names.get(hostname.as_str());
-    let current = owned.map(OwnedName::public_ips).unwrap_or_default();
-    let addresses = addresses(view, plan, eldest, exposures, &current);
+    let owned = view.desired.at_home(hostname);
+    let current = owned.map(|owned| owned.public_ips().clone()).unwrap_or_default();
+    let addresses = addresses(view, busy, eldest, exposures, &current);
     if addresses.is_empty() {
         if let Some(owned) = owned.filter(|owned| owned.address.is_some()) {
             delete(plan, owned, "none of its nodes is there any more".into());
@@ -57,24 +67,20 @@ fn ask(view: &View<'_>, plan: &mut Plan, hostname: &Hostname, exposures: &[&Expo
 /// What the record may list now.
 fn addresses(
     view: &View<'_>,
-    plan: &Plan,
+    busy: &BTreeSet<InstanceId>,
     eldest: &Exposure,
     exposures: &[&Exposure],
     current: &BTreeSet<PublicIp>,
 ) -> BTreeSet<PublicIp> {
     let desired = view.desired;
-    let open_for_all = |id: &super::InstanceId| exposures.iter().all(|exposure| desired.is_open(exposure, id));
+    let open_for_all = |id: &InstanceId| exposures.iter().all(|exposure| desired.is_open(exposure, id));
     let admitted = exposures.iter().all(|exposure| {
         let service = view.snapshot.services.get(&exposure.service);
         service.is_some_and(|service| desired.is_admitted(exposure, service, view.memory))
     });
-    let failing = |id: &super::InstanceId| view.memory.failures.contains_key(&Target::Firewall(id.clone()));
+    let failing = |id: &InstanceId| view.memory.failures.contains_key(&Target::Firewall(id.clone()));
 
-    // A node on whose firewall this very plan works is listed when that is done, together with the others.
-    let in_work = |id: &super::InstanceId| {
-        plan.steps.iter().any(|step| step.action.target() == Target::Firewall(id.clone())) && !failing(id)
-    };
-    let wait = desired.placed(&eldest.service).any(|node| in_work(&node.instance.id));
+    let wait = desired.placed(&eldest.service).any(|node| busy.contains(&node.instance.id));
 
     let mut list = BTreeSet::new();
     let mut complete = true;
@@ -119,9 +125,10 @@ fn leave(view: &View<'_>, plan: &mut Plan, owned: &OwnedName) {
         return shrink(view, plan, owned);
     }
     if let Some(exposure) = asks {
-        let others_serve = exposure.hostnames.iter().all(|hostname| {
-            view.desired.names.get(hostname.as_str()).is_some_and(|name| !name.public_ips().is_empty())
-        });
+        let others_serve = exposure
+            .hostnames
+            .iter()
+            .all(|hostname| view.desired.at_home(hostname).is_some_and(|name| !name.public_ips().is_empty()));
         if !others_serve || view.settings.policy == Policy::UpsertOnly {
             return shrink(view, plan, owned);
         }
@@ -136,7 +143,7 @@ fn shrink(view: &View<'_>, plan: &mut Plan, owned: &OwnedName) {
     let current = owned.public_ips();
     let present = |ip: &&PublicIp| view.desired.joined.doubt || view.desired.node_of_public(**ip).is_some();
     let left: BTreeSet<PublicIp> = current.iter().filter(present).copied().collect();
-    if left == current {
+    if left == *current {
         return;
     }
     if left.is_empty() {
@@ -146,7 +153,7 @@ fn shrink(view: &View<'_>, plan: &mut Plan, owned: &OwnedName) {
     if let Some(record) = create.get_mut(&dns::address_key(&owned.name)) {
         record.values = left.iter().map(ToString::to_string).collect();
     }
-    let reason = describe(&owned.name, &current, &left);
+    let reason = describe(&owned.name, current, &left);
     replace(plan, owned, create, reason);
 }
 

@@ -566,3 +566,26 @@ fn a_node_that_exists_but_cannot_be_read_is_not_gone() {
     world.snapshot.unreadable_nodes = false;
     assert_eq!(world.settle(), [""; 0]);
 }
+
+#[test]
+fn a_thousand_services_on_a_hundred_nodes_are_planned_within_the_patience_of_a_test() {
+    let mut world = World::new(100);
+    for n in 0..1000u16 {
+        let hostname = format!("s{n:04}.example.com");
+        world.add_service(&format!("s{n:04}"), 20_000 + 2 * n, &[("hostname", &hostname), ("maxips", "2")]);
+    }
+    for _ in 0..8 {
+        let World { snapshot, observed, settings, memory, now, .. } = &mut world;
+        let desired = super::super::desire(snapshot, observed, settings, memory, *now);
+        super::super::remember(&desired, snapshot, settings, memory, *now);
+        let steps = super::super::plan(&desired, snapshot, observed, settings, memory, *now).steps;
+        if steps.is_empty() {
+            break;
+        }
+        for step in &steps {
+            super::super::effect(step, snapshot, observed, memory, *now);
+        }
+    }
+    assert_eq!(world.plan().steps, []);
+    assert!(world.snapshot.services.values().all(|service| service.external_ips.len() == 2));
+}

@@ -204,7 +204,7 @@ fn check(before: &World, after: &World, step: &Step) {
     let desired = desire(&after.snapshot, &after.observed, &after.settings, &after.memory, after.now);
     for name in desired.names.values() {
         let Some(exposure) = desired.exposures.get(&name.service) else { continue };
-        for ip in name.public_ips() {
+        for ip in name.public_ips().iter().copied() {
             let was_listed = before.listed(&name.name).contains(&ip.to_string());
             let node = desired.node_of_public(ip);
             assert!(
@@ -242,8 +242,9 @@ fn check(before: &World, after: &World, step: &Step) {
     }
     let foreign = |world: &World| -> Vec<(RecordKey, Record)> {
         let ours = dns::owned_names(&world.observed, &world.settings);
+        let ours: BTreeSet<&str> = ours.keys().map(|(_, name)| name.as_str()).collect();
         let mine = |key: &RecordKey| {
-            ours.contains_key(&key.name) || key.name.strip_prefix("a-").is_some_and(|name| ours.contains_key(name))
+            ours.contains(key.name.as_str()) || key.name.strip_prefix("a-").is_some_and(|name| ours.contains(name))
         };
         let all = world.observed.records.values().flatten();
         all.filter(|(key, _)| !mine(key)).map(|(key, record)| (key.clone(), record.clone())).collect()

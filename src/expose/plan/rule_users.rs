@@ -1,0 +1,74 @@
+//! Which rules stay though no exposure needs them: those through which somebody may still be reached.
+//!
+//! A rule's description names the Service that it was made for. Another one may have inherited it since, so who uses
+//! a rule is told by ports, and by the description only where the ports are unknown.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::firewall::described_service;
+use super::super::{Instance, InstanceId, Lookup, Policy, PrivateIp, PublicIp, Rule, Service, ServiceKey};
+use super::View;
+use super::desired::own_addresses;
+
+/// The Services that are in use on each instance, other than those whose rules are worked out from their exposures.
+pub(super) struct Users<'a> {
+    by_instance: BTreeMap<&'a InstanceId, BTreeSet<&'a ServiceKey>>,
+}
+
+impl<'a> Users<'a> {
+    pub(super) fn new(view: &View<'a>) -> Users<'a> {
+        let known = |(id, lookup): (&'a InstanceId, &'a Lookup)| match lookup {
+            Lookup::Known(instance) => Some((id, instance)),
+            Lookup::Unknown | Lookup::Gone => None,
+        };
+        let known: Vec<(&InstanceId, &Instance)> = view.observed.instances.iter().filter_map(known).collect();
+        let private = known.iter().filter_map(|(id, instance)| Some((instance.private_ip?, *id)));
+        let by_private: BTreeMap<PrivateIp, &InstanceId> = private.collect();
+        let public = known.iter().filter_map(|(id, instance)| Some((instance.public_ip?, *id)));
+        let by_public: BTreeMap<PublicIp, &InstanceId> = public.collect();
+
+        let mut users = Users { by_instance: BTreeMap::new() };
+        let mut add = |key: &'a ServiceKey, id: Option<&&'a InstanceId>| {
+            let in_scope = view.settings.in_scope(key);
+            if in_scope
+                && let Some(id) = id
+                && !(view.desired.exposures.contains_key(key) && view.desired.joined.alive.contains_key(*id))
+            {
+                users.by_instance.entry(id).or_default().insert(key);
+            }
+        };
+        for (key, service) in &view.snapshot.services {
+            own_addresses(service).iter().for_each(|ip| add(key, by_private.get(ip)));
+        }
+        for (key, listed) in view.desired.all_listed() {
+            listed.iter().for_each(|ip| add(key, by_public.get(ip)));
+        }
+        users
+    }
+
+    /// Whether a rule that no exposure needs must stay all the same.
+    pub(super) fn hold(&self, view: &View<'_>, id: &InstanceId, rule: &Rule, description: &str) -> bool {
+        // A rule without our description is a person's, in whatever group it stands.
+        let Some(made_for) = described_service(description) else { return true };
+        if !view.settings.in_scope(&made_for) {
+            return true;
+        }
+        if view.observed.instances.get(id) == Some(&Lookup::Gone) {
+            return false;
+        }
+        let exists = view.snapshot.services.contains_key(&made_for) || view.desired.unreadable.contains(&made_for);
+        let needs = |user: &ServiceKey| match view.snapshot.services.get(user) {
+            _ if *user == made_for => true,
+            Some(service) => lets_in(rule, service),
+            // Its ports are unknown. It may have inherited any rule whose first user is no more.
+            None => !exists,
+        };
+        self.by_instance.get(id).is_some_and(|users| users.iter().any(|user| needs(user)))
+            || (view.settings.policy == Policy::UpsertOnly && !view.desired.exposures.contains_key(&made_for))
+    }
+}
+
+fn lets_in(rule: &Rule, service: &Service) -> bool {
+    let within = |number| (rule.from..=rule.to).contains(&number);
+    service.ports.iter().any(|port| port.protocol == rule.protocol && within(port.number))
+}

@@ -1,0 +1,215 @@
+//! Rules of opening and closing, one test per rule.
+
+use super::super::super::*;
+use super::world::{World, ZONE};
+
+fn id(n: u8) -> InstanceId {
+    InstanceId(format!("i-{n:08x}"))
+}
+
+/// Every rule in groups of ours.
+fn open_ports(world: &World) -> Vec<u16> {
+    let mut ports: Vec<u16> =
+        world.observed.groups.values().flat_map(|group| group.rules.keys()).map(|rule| rule.from).collect();
+    ports.sort();
+    ports
+}
+
+fn failure() -> Failure {
+    Failure {
+        reason: Reason::Failed,
+        message: "no".into(),
+        attempts: 5,
+        retry_at: Moment(std::time::Duration::from_secs(1_000_000)),
+    }
+}
+
+/// A world where `b` uses the rule that was made for `a`, which is gone.
+fn inherited() -> (World, ServiceKey) {
+    let mut world = World::new(1);
+    let a = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.snapshot.services.remove(&a);
+    let b = world.add_service("b", 6315, &[("hostname", "b.example.com")]);
+    world.settle();
+    assert_eq!(world.service(&b).external_ips, ["10.0.0.1"]);
+    (world, b)
+}
+
+#[test]
+fn a_rule_that_was_inherited_stays_while_its_user_is_frozen() {
+    let (mut world, b) = inherited();
+    world.annotate(&b, "ttl", Some("nonsense"));
+    assert_eq!(world.settle(), [""; 0]);
+    world.annotate(&b, "ttl", None);
+
+    let records = world.observed.records.remove(&ZoneId(ZONE.into())).unwrap();
+    assert_eq!(world.settle(), [""; 0], "its zone can't be read");
+    world.observed.records.insert(ZoneId(ZONE.into()), records);
+
+    let service = world.snapshot.services.remove(&b).unwrap();
+    world.snapshot.unreadable.insert(b.clone());
+    assert_eq!(world.settle(), [""; 0], "it can't be read itself");
+    world.snapshot.unreadable.clear();
+    world.snapshot.services.insert(b, service);
+    assert_eq!(world.settle(), [""; 0]);
+}
+
+#[test]
+fn a_rule_that_was_inherited_is_closed_only_when_its_users_record_is_gone() {
+    let (mut world, b) = inherited();
+    world.annotate(&b, "hostname", None);
+    let steps = world.settle();
+    let position = |verb: &str| steps.iter().position(|step| step.starts_with(verb)).unwrap();
+    assert!(position("delete-name") < position("revoke") && position("release") < position("revoke"), "{steps:?}");
+    assert!(world.is_clean());
+}
+
+#[test]
+fn a_frozen_service_holds_no_rule_where_it_is_not_in_use() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("selector", "odd=1")]);
+    world.settle();
+    // Left by a crash on a node where it is neither listed nor published.
+    let group = Group {
+        id: GroupId("external-ips/test/i-00000002".into()),
+        name: "external-ips/test/i-00000002".into(),
+        vpc: "vpc-1".into(),
+        rules: world.observed.groups.values().next().unwrap().rules.clone(),
+        foreign_rules: false,
+    };
+    world.observed.groups.insert(group.id.clone(), group);
+    world.annotate(&key, "ttl", Some("nonsense"));
+    world.settle();
+    assert_eq!(world.observed.groups.len(), 1);
+    assert_eq!(open_ports(&world), [6315]);
+}
+
+#[test]
+fn a_group_of_a_terminated_instance_is_removed_though_its_services_are_frozen() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.annotate(&key, "ttl", Some("nonsense"));
+    world.snapshot.nodes.remove("n1");
+    world.observed.instances.insert(id(1), Lookup::Gone);
+    world.settle();
+    assert_eq!(
+        world.observed.groups.keys().map(|id| id.0.as_str()).collect::<Vec<_>>(),
+        ["external-ips/test/i-00000002"]
+    );
+}
+
+#[test]
+fn what_a_service_left_is_closed_though_the_rule_of_another_can_not_be_opened() {
+    let mut world = World::new(1);
+    let a = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.add_service("b", 6400, &[("hostname", "b.example.com")]);
+    let steps = world.plan().steps;
+    steps.iter().for_each(|step| world.take(step));
+    world.memory.failures.insert(Target::Firewall(id(1)), failure());
+    world.snapshot.services.remove(&a);
+    world.round();
+    assert_eq!(open_ports(&world), [0_u16; 0]);
+}
+
+#[test]
+fn what_replaces_a_rule_of_the_same_ports_is_open_before_it_goes_whoever_it_was_made_for() {
+    let (mut world, b) = inherited();
+    world.annotate(&b, "source-ranges", Some("198.51.100.0/24"));
+    world.memory.failures.insert(Target::Firewall(id(1)), failure());
+    world.round();
+    assert_eq!(open_ports(&world), [6315], "the rule that it inherited, as long as its own isn't open");
+    world.memory.failures.clear();
+    let steps = world.round();
+    assert_eq!(steps, ["authorize i-00000001", "revoke external-ips/test/i-00000001"]);
+}
+
+#[test]
+fn with_full_groups_a_changed_port_takes_the_place_of_the_old_one() {
+    let mut world = World::new(1);
+    world.settings.rules_per_group = 2;
+    let mut keys = Vec::new();
+    for n in 0..4u16 {
+        keys.push(world.add_service(&format!("s{n}"), 5000 + 2 * n, &[("hostname", &format!("s{n}.example.com"))]));
+    }
+    world.settle();
+    assert_eq!(open_ports(&world), [5000, 5002, 5004, 5006]);
+    world.service(&keys[0]).ports = vec![Port { protocol: Protocol::Udp, number: 7000 }];
+    world.settle();
+    assert_eq!(open_ports(&world), [5002, 5004, 5006, 7000]);
+    assert_eq!(world.condition(&keys[0]).unwrap().reason, "Synced");
+}
+
+#[test]
+fn who_finds_no_room_reads_that_there_is_none() {
+    let mut world = World::new(1);
+    world.settings.rules_per_group = 1;
+    let a = world.add_service("a", 5000, &[("hostname", "a.example.com")]);
+    world.add_service("b", 5002, &[("hostname", "b.example.com")]);
+    world.settle();
+    // A second port on full groups: the node stays chosen, as there is no other.
+    world.service(&a).ports.push(Port { protocol: Protocol::Udp, number: 7000 });
+    world.settle();
+    let condition = world.condition(&a).unwrap();
+    assert!(!condition.ready && condition.reason == "SecurityGroupLimit", "{condition:?}");
+    assert_eq!(open_ports(&world), [5000, 5002], "what it has stays");
+}
+
+#[test]
+fn a_second_group_that_has_become_empty_is_removed() {
+    let mut world = World::new(1);
+    world.settings.rules_per_group = 2;
+    for n in 0..3u16 {
+        world.add_service(&format!("s{n}"), 5000 + 2 * n, &[("hostname", &format!("s{n}.example.com"))]);
+    }
+    world.settle();
+    assert_eq!(world.observed.groups.len(), 2);
+    let second = &world.observed.groups[&GroupId("external-ips/test/i-00000001/2".into())];
+    let key = firewall::described_service(second.rules.values().next().unwrap()).unwrap();
+    world.snapshot.services.remove(&key);
+    world.settle();
+    assert_eq!(world.observed.groups.len(), 1);
+    assert_eq!(world.instance(1).groups.len(), 2, "the nodes' own and the first of ours");
+}
+
+#[test]
+fn a_plan_changes_the_groups_of_an_interface_at_most_once() {
+    let mut world = World::new(1);
+    world.settings.rules_per_group = 1;
+    for n in 0..2u16 {
+        world.add_service(&format!("s{n}"), 5000 + 2 * n, &[("hostname", &format!("s{n}.example.com"))]);
+    }
+    world.settle();
+    let changes = |world: &mut World| -> Vec<String> {
+        let steps = world.plan().steps;
+        let changes = steps
+            .iter()
+            .filter(|s| matches!(s.action, Action::Attach { .. } | Action::Detach { .. }))
+            .collect::<Vec<_>>();
+        changes.iter().map(|step| super::world::describe(&step.action)).collect()
+    };
+    // Both groups were taken off, and a group of the 2018 version is on.
+    let old = GroupId("old".into());
+    let group = Group {
+        id: old.clone(),
+        name: "a.games.test".into(),
+        vpc: "vpc-1".into(),
+        rules: Default::default(),
+        foreign_rules: false,
+    };
+    world.observed.groups.insert(old.clone(), group);
+    world.instance(1).groups = vec![GroupId("sg-nodes".into()), old];
+    assert_eq!(changes(&mut world), ["attach i-00000001"]);
+    world.settle();
+    assert_eq!(world.instance(1).groups.len(), 3);
+    world.snapshot.services.clear();
+    for _ in 0..3 {
+        assert!(changes(&mut world).len() <= 1);
+        let steps = world.plan().steps;
+        steps.iter().for_each(|step| world.take(step));
+    }
+    world.settle();
+    assert!(world.is_clean());
+}
