@@ -212,7 +212,7 @@ impl Reconciler {
             }
             tokio::select! {
                 biased;
-                () = self.parts.fence.lost(), if !self.parts.dry_run => return,
+                () = self.term_over() => return,
                 _ = changes.changed(), if !only_time => break,
                 () = tokio::time::sleep(left.min(HEARTBEAT)) => self.parts.progress.tick(),
             }
@@ -229,12 +229,21 @@ impl Reconciler {
         }
     }
 
+    /// Resolves when the term that was entered is over; never in a dry run, which has none.
+    async fn term_over(&self) {
+        match self.term {
+            Some(term) => self.parts.fence.over(term).await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// A new term of leadership remembers nothing that a leader decides on: its first act is to read everything.
     fn enter(&mut self, term: u64) {
         if self.term == Some(term) {
             return;
         }
         self.term = Some(term);
+        self.parts.fence.enter(term);
         self.parts.cloud.start_over();
         self.full_at = None;
         self.memory = Memory::default();
