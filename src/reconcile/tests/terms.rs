@@ -35,6 +35,8 @@ async fn a_lost_lease_ends_the_round_without_another_write() {
     world.pass(secs(300)).await;
     let changes = world.changes();
     assert_eq!(changes, ["CreateSecurityGroup"]);
+    let numbers = process.metrics.render(None).1;
+    assert!(!numbers.contains("external_ips_reconcile_total{"), "it is no success: {numbers}");
     assert_eq!(world.lines.count("no longer the leader: writing has stopped"), 1);
     assert!(!process.ended(), "it stays as a candidate");
 }
