@@ -74,6 +74,8 @@ struct State {
     entered: Option<u64>,
     stopped: bool,
     in_flight: usize,
+    /// Who else holds the Lease, as far as known.
+    other: Option<String>,
     /// Until when a write that was given up without an answer may still take effect.
     unanswered_until: Duration,
 }
@@ -262,6 +264,19 @@ impl Fence {
         }
     }
 
+    /// Who else held the Lease when it was last looked at.
+    pub fn other_holder(&self) -> Option<String> {
+        self.state().other.clone()
+    }
+
+    /// Somebody else holds the Lease. Returns whether that is news.
+    pub(super) fn held_by(&self, holder: String) -> bool {
+        let mut state = self.state();
+        let news = state.other.as_ref() != Some(&holder);
+        state.other = Some(holder);
+        news
+    }
+
     /// Until when the Lease counts as held.
     pub(super) fn deadline(&self) -> Option<Duration> {
         self.held(&mut self.state()).map(|held| held.deadline)
@@ -288,6 +303,7 @@ impl Fence {
         self.held(&mut state)?;
         let began = before.is_none().then_some(term);
         state.term = term;
+        state.other = None;
         if state.stopped {
             return None;
         }
