@@ -49,6 +49,9 @@ const CONCURRENT_AWS_CALLS: usize = 8;
 /// No write to AWS or to the API server is awaited for longer; a successor by expiry waits as long before its first.
 const LONGEST_WRITE: Duration = Duration::from_secs(5);
 
+/// With `--once`, readiness is awaited for this much longer than a dead leader's Lease lasts, at least.
+const READY: Duration = Duration::from_secs(30);
+
 /// How long the probes go on answering while the last write is waited for and the Lease is released.
 const LINGER: Duration = Duration::from_secs(20);
 
@@ -121,7 +124,13 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
                 cloud,
                 fence: fence.clone(),
                 settings: config.settings.clone(),
-                timing: Timing { full_sync: config.full_sync, ..Timing::default() },
+                timing: Timing {
+                    full_sync: config.full_sync,
+                    last_answers: write_timeout,
+                    // Who holds the Lease may be dead, and is replaced then.
+                    ready: Timing::default().ready.max(config.lease.duration + READY),
+                    ..Timing::default()
+                },
                 dry_run: config.dry_run,
                 clock: clock.clone(),
                 random: random.clone(),
@@ -248,9 +257,12 @@ fn aws_client(
 
 fn routes(cluster: &Arc<Cluster>, metrics: &Arc<Metrics>, progress: &Progress) -> Routes {
     let cluster = cluster.clone();
-    let ready = move || match cluster.synced() {
-        true => Ok(()),
-        false => Err("the lists of Services, Nodes and EndpointSlices are not complete yet".into()),
+    let ready = move || match () {
+        () if cluster.is_current() => Ok(()),
+        () if cluster.synced() => {
+            Err("the API server has been silent for too long: the view of the cluster is old".into())
+        }
+        () => Err(format!("not listed completely yet: {}", cluster.missing().join(", "))),
     };
     Routes { progress: progress.clone(), ready: Arc::new(ready), metrics: metrics.clone() }
 }

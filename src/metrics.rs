@@ -125,10 +125,13 @@ impl Metrics {
         self
     }
 
-    /// A round is over: after how many failed rounds in a row, how long it took, and when.
+    fn stands_by(&self) -> bool {
+        self.standby.load(Ordering::Relaxed)
+    }
+
+    /// A round is over that didn't end because leadership was lost: after how many failed rounds in a row, how long it took, and when.
     pub fn reconciled(&self, failed_rounds: u32, took: Duration, wall: SystemTime) {
-        // A round that ended because leadership was lost says nothing.
-        if self.standby.load(Ordering::Relaxed) {
+        if self.stands_by() {
             return;
         }
         let result = if failed_rounds == 0 { "success" } else { "failure" };

@@ -14,10 +14,12 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use slog::{Logger, info, warn};
+use tokio::sync::watch;
 
 use crate::clock::{SharedClock, SharedRandom, jittered};
 use crate::cloud::Cloud;
@@ -45,6 +47,10 @@ pub struct Timing {
     pub retry_at_most: Duration,
     /// Route 53 is asked this often whether a change has reached its servers.
     pub confirm: Duration,
+    /// When the loop is told to stop, the answers to writes that are under way are awaited for so long.
+    pub last_answers: Duration,
+    /// With `--once`, leadership and complete caches are awaited for so long.
+    pub ready: Duration,
 }
 
 impl Default for Timing {
@@ -56,6 +62,8 @@ impl Default for Timing {
             retry: Duration::from_secs(1),
             retry_at_most: Duration::from_secs(60),
             confirm: Duration::from_secs(2),
+            last_answers: Duration::from_secs(10),
+            ready: Duration::from_secs(60),
         }
     }
 }
@@ -114,6 +122,8 @@ pub struct Reconciler {
     conditions_at: Option<Moment>,
     /// The last plan of a dry run, so that it is told once.
     told: Option<Vec<String>>,
+    /// Nothing new is to be begun.
+    stop: watch::Sender<bool>,
 }
 
 /// What comes after a round.
@@ -145,11 +155,13 @@ impl Reconciler {
             failed_conditions: 0,
             conditions_at: None,
             told: None,
+            stop: watch::Sender::new(false),
         }
     }
 
-    /// Runs rounds while this process leads, until `shutdown` resolves. A round that is under way then is given
-    /// up between two calls: whatever it has done by then is found again by the next leader.
+    /// Runs rounds while this process leads, until `shutdown` resolves. A round that is under way then begins
+    /// nothing new; the answers to its last writes are awaited, for a bounded time. What it leaves undone is found
+    /// by the next leader.
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) {
         tokio::pin!(shutdown);
         let mut changes = self.parts.cluster.changes();
@@ -160,11 +172,7 @@ impl Reconciler {
                 () = self.until_ready(&mut changes) => {}
             }
             changes.borrow_and_update();
-            let next = tokio::select! {
-                biased;
-                () = &mut shutdown => return,
-                next = self.round() => next,
-            };
+            let Some(next) = self.round_until(shutdown.as_mut()).await else { return };
             let (until, only_time) = match next {
                 Next::Lost => {
                     warn!(self.parts.log, "no longer the leader: writing has stopped");
@@ -181,8 +189,23 @@ impl Reconciler {
         }
     }
 
+    /// Runs a round; `None` when `shutdown` resolved before its end.
+    async fn round_until(&mut self, shutdown: Pin<&mut impl Future<Output = ()>>) -> Option<Next> {
+        let (stop, patience) = (self.stop.clone(), self.parts.timing.last_answers);
+        let mut round = pin!(self.round());
+        tokio::select! {
+            biased;
+            () = shutdown => {}
+            next = &mut round => return Some(next),
+        }
+        stop.send_replace(true);
+        // A write that is dropped is cut off half-way; so it is told to end instead. The elector lets no other start.
+        let _ = tokio::time::timeout(patience, round).await;
+        None
+    }
+
     /// Waits until this process leads and may write (a dry run need not), and the caches are complete.
-    async fn until_ready(&mut self, changes: &mut tokio::sync::watch::Receiver<u64>) {
+    async fn until_ready(&mut self, changes: &mut watch::Receiver<u64>) {
         loop {
             self.parts.progress.tick();
             if !self.parts.dry_run {
@@ -204,7 +227,7 @@ impl Reconciler {
     }
 
     /// Waits for the next reason to run a round.
-    async fn pause(&self, until: Moment, only_time: bool, changes: &mut tokio::sync::watch::Receiver<u64>) {
+    async fn pause(&self, until: Moment, only_time: bool, changes: &mut watch::Receiver<u64>) {
         loop {
             let left = until.0.saturating_sub(self.now().0);
             if left.is_zero() {
@@ -212,7 +235,7 @@ impl Reconciler {
             }
             tokio::select! {
                 biased;
-                () = self.parts.fence.lost(), if !self.parts.dry_run => return,
+                () = self.term_over() => return,
                 _ = changes.changed(), if !only_time => break,
                 () = tokio::time::sleep(left.min(HEARTBEAT)) => self.parts.progress.tick(),
             }
@@ -229,12 +252,21 @@ impl Reconciler {
         }
     }
 
+    /// Resolves when the term that was entered is over; never in a dry run, which has none.
+    async fn term_over(&self) {
+        match self.term {
+            Some(term) => self.parts.fence.over(term).await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// A new term of leadership remembers nothing that a leader decides on: its first act is to read everything.
     fn enter(&mut self, term: u64) {
         if self.term == Some(term) {
             return;
         }
         self.term = Some(term);
+        self.parts.fence.enter(term);
         self.parts.cloud.start_over();
         self.full_at = None;
         self.memory = Memory::default();

@@ -66,10 +66,39 @@ fn unreadable<T: Resource>(store: &Store<T>) -> impl Iterator<Item = Unreadable>
     })
 }
 
+impl State {
+    fn is_current(&self, now: Duration) -> bool {
+        let fresh = |complete: bool, alive: Option<Duration>| {
+            complete && alive.is_some_and(|at| now.saturating_sub(at) <= STALE)
+        };
+        fresh(self.services.complete(), self.services.alive_at())
+            && fresh(self.nodes.complete(), self.nodes.alive_at())
+            && fresh(self.slices.complete(), self.slices.alive_at())
+    }
+}
+
 impl Cluster {
     /// Whether all three lists were read completely at least once.
     pub fn synced(&self) -> bool {
-        self.with(|s| s.services.complete() && s.nodes.complete() && s.slices.complete())
+        self.missing().is_empty()
+    }
+
+    /// What was never listed completely: plural names of kinds.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let complete = self.with(|s| {
+            [
+                (StoredService::NAME, s.services.complete()),
+                (Node::NAME, s.nodes.complete()),
+                (Slice::NAME, s.slices.complete()),
+            ]
+        });
+        complete.into_iter().filter(|(_, complete)| !complete).map(|(name, _)| name).collect()
+    }
+
+    /// Whether the view is complete and each part of it has had a sign of life in the last two minutes.
+    pub fn is_current(&self) -> bool {
+        let now = self.clock.monotonic();
+        self.with(|s| s.is_current(now))
     }
 
     /// Objects that exist but whose last version couldn't be decoded; their owners are to be told.
@@ -83,12 +112,7 @@ impl Cluster {
     pub fn snapshot(&self) -> Option<Snapshot> {
         let now = self.clock.monotonic();
         self.with(|s| {
-            let fresh = |complete: bool, alive: Option<Duration>| {
-                complete && alive.is_some_and(|at| now.saturating_sub(at) <= STALE)
-            };
-            let usable = fresh(s.services.complete(), s.services.alive_at())
-                && fresh(s.nodes.complete(), s.nodes.alive_at())
-                && fresh(s.slices.complete(), s.slices.alive_at());
+            let usable = s.is_current(now);
             s.uncertain.retain(|_, since| now.saturating_sub(*since) <= UNCERTAIN);
             if !usable || !s.uncertain.is_empty() {
                 return None;

@@ -213,7 +213,10 @@ impl Elector {
                 Outcome::Leads
             }
             (Ok(LeaseLockResult::NotAcquired(_)), None) => {
-                debug!(self.log, "candidate"; "holder" => self.cage.holder());
+                let holder = self.cage.holder();
+                if self.fence.held_by(holder.clone()) {
+                    info!(self.log, "waits: another process leads"; "holder" => holder);
+                }
                 Outcome::Held
             }
             (Ok(LeaseLockResult::Acquired(_)), None) => {

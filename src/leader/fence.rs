@@ -37,6 +37,7 @@ impl std::error::Error for NotLeader {}
 
 const NOT_HELD: NotLeader = NotLeader("this process doesn't hold the Lease");
 const STOPPED: NotLeader = NotLeader("this process is giving the Lease up");
+const LEFT: NotLeader = NotLeader("the term that this was decided in is over");
 const TOO_EARLY: NotLeader = NotLeader("writes of a former leader may still be on their way");
 const TOO_LATE: NotLeader = NotLeader("the Lease may end before the write does");
 const TOO_LONG: NotLeader = NotLeader("the write may take longer than the Lease lasts");
@@ -69,8 +70,12 @@ struct Held {
 struct State {
     term: u64,
     held: Option<Held>,
+    /// The term that decisions are made in; `None`: nobody has decided anything yet.
+    entered: Option<u64>,
     stopped: bool,
     in_flight: usize,
+    /// Who else holds the Lease, as far as known.
+    other: Option<String>,
     /// Until when a write that was given up without an answer may still take effect.
     unanswered_until: Duration,
 }
@@ -168,11 +173,19 @@ impl Fence {
         let held = self.held(state).ok_or(NOT_HELD)?;
         let now = self.now();
         match () {
+            // Whoever led in between may have changed all that was read before.
+            () if state.entered.is_some_and(|entered| entered != held.term) => Err(LEFT),
             () if attempt > self.inner.usable => Err(TOO_LONG),
             () if now < held.first_write => Err(TOO_EARLY),
             () if now + attempt > held.deadline => Err(TOO_LATE),
             () => Ok(()),
         }
+    }
+
+    /// From now on it is decided on what is read in this term: writes are refused in any other, also in a later one
+    /// of this same process, until that is entered.
+    pub fn enter(&self, term: u64) {
+        self.state().entered = Some(term);
     }
 
     /// Whether a write that takes at most `attempt` may start at this instant.
@@ -233,8 +246,15 @@ impl Fence {
 
     /// Resolves as soon as the present term is over; at once when this process doesn't lead.
     pub async fn lost(&self) {
+        let term = self.leads(&mut self.state()).map(|held| held.term);
+        if let Some(term) = term {
+            self.over(term).await;
+        }
+    }
+
+    /// Resolves as soon as `term` is over; at once when this process doesn't lead, or leads in another one by now.
+    pub async fn over(&self, term: u64) {
         let mut changes = self.inner.changes.subscribe();
-        let Some(term) = self.leads(&mut self.state()).map(|held| held.term) else { return };
         loop {
             changes.mark_unchanged();
             let held = self.leads(&mut self.state());
@@ -242,6 +262,19 @@ impl Fence {
             let left = held.deadline.saturating_sub(self.now());
             let _ = tokio::time::timeout(left.max(Duration::from_millis(1)), changes.changed()).await;
         }
+    }
+
+    /// Who else held the Lease when it was last looked at.
+    pub fn other_holder(&self) -> Option<String> {
+        self.state().other.clone()
+    }
+
+    /// Somebody else holds the Lease. Returns whether that is news.
+    pub(super) fn held_by(&self, holder: String) -> bool {
+        let mut state = self.state();
+        let news = state.other.as_ref() != Some(&holder);
+        state.other = Some(holder);
+        news
     }
 
     /// Until when the Lease counts as held.
@@ -270,6 +303,7 @@ impl Fence {
         self.held(&mut state)?;
         let began = before.is_none().then_some(term);
         state.term = term;
+        state.other = None;
         if state.stopped {
             return None;
         }

@@ -309,7 +309,9 @@ fn a_standby_tells_that_it_does_not_lead_and_nothing_of_the_world() {
     observe(&metrics, &[("Synced", 1)]);
     metrics.planned(&Plan { steps: vec![step(Action::Publish(publication()))], ..Plan::default() });
     metrics.leading(false);
-    // The round that was cut short by the loss.
+    // A round that goes on for a while after the loss.
+    metrics.planned(&Plan { steps: vec![step(Action::Publish(publication()))], ..Plan::default() });
+    observe(&metrics, &[("Synced", 1)]);
     metrics.reconciled(0, Duration::from_secs(1), at(101));
     assert_eq!(sample(&metrics, master), Some(0.0));
     let text = plain_text(&metrics);

@@ -88,6 +88,10 @@ impl Metrics {
         observed: &Observed,
         settings: &Settings,
     ) {
+        // A round that went on after leadership was lost tells nothing.
+        if self.stands_by() {
+            return;
+        }
         let world = &self.world;
         world.services.set(states.iter().map(|(state, n)| ([label("state", state.clone())], *n)).collect());
         world.nodes.set(count_nodes(desired, settings));
@@ -101,6 +105,9 @@ impl Metrics {
 
     /// The steps that are due and not taken yet: all that a dry run would do.
     pub fn planned(&self, plan: &Plan) {
+        if self.stands_by() {
+            return;
+        }
         let mut counts: BTreeMap<[Label; 2], u64> = BTreeMap::new();
         for step in &plan.steps {
             let (resource, verb) = words(&step.action);

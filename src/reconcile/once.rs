@@ -1,11 +1,16 @@
 //! One complete reconcile, for `--once`.
 
 use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
 
 use super::{Next, Reconciler};
 
 /// After so many rounds in a row that failed as a whole, `--once` gives up.
 const ROUNDS: u32 = 5;
+
+/// How often it is looked at what is still missing before the first round.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How `--once` ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,31 +24,66 @@ pub enum Outcome {
 }
 
 impl Reconciler {
-    /// Waits for leadership and complete caches, then reconciles until nothing is left to do now.
+    /// Waits for leadership and complete caches, then reconciles until nothing is left to do now. When `shutdown`
+    /// resolves, a round that is under way ends as it does in [`Reconciler::run`].
     pub async fn once(mut self, shutdown: impl Future<Output = ()>) -> Outcome {
-        tokio::pin!(shutdown);
-        let mut changes = self.parts.cluster.changes();
+        let mut shutdown = pin!(shutdown);
         loop {
-            let attempt = async {
-                self.until_ready(&mut changes).await;
-                match self.round().await {
-                    Next::Wait(_) if self.failing().is_empty() => Some(Outcome::Done),
-                    Next::Wait(_) => Some(Outcome::Incomplete(self.failing())),
-                    Next::Again(_) if self.failed_rounds >= ROUNDS => {
-                        Some(Outcome::Incomplete(vec!["the cluster or AWS could not be read; the log says why".into()]))
-                    }
-                    Next::Again(at) => {
-                        tokio::time::sleep(at.0.saturating_sub(self.now().0)).await;
-                        None
-                    }
-                    Next::Lost => None,
+            tokio::select! {
+                biased;
+                () = &mut shutdown => return Outcome::Interrupted,
+                ready = self.ready_in_time() => if let Err(missing) = ready {
+                    return Outcome::Incomplete(vec![missing]);
                 }
+            }
+            let Some(next) = self.round_until(shutdown.as_mut()).await else { return Outcome::Interrupted };
+            let at = match next {
+                Next::Wait(_) if self.failing().is_empty() => return Outcome::Done,
+                Next::Wait(_) => return Outcome::Incomplete(self.failing()),
+                Next::Again(_) if self.failed_rounds >= ROUNDS => {
+                    return Outcome::Incomplete(vec!["the cluster or AWS could not be read; the log says why".into()]);
+                }
+                Next::Again(at) => at,
+                Next::Lost => continue,
             };
             tokio::select! {
                 biased;
                 () = &mut shutdown => return Outcome::Interrupted,
-                outcome = attempt => if let Some(outcome) = outcome { return outcome },
+                () = tokio::time::sleep(at.0.saturating_sub(self.now().0)) => {}
             }
         }
+    }
+
+    /// Waits until a round can run, but not for ever; the error says what is missing.
+    async fn ready_in_time(&mut self) -> Result<(), String> {
+        let mut changes = self.parts.cluster.changes();
+        let mut waited = Duration::ZERO;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.until_ready(&mut changes) => return Ok(()),
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            // With the Lease in hand and all lists read, only writes of a former leader are waited for.
+            let Some(missing) = self.missing() else { continue };
+            waited += LOOK;
+            if waited >= self.parts.timing.ready {
+                return Err(format!("not ready after {} s: {missing}", waited.as_secs()));
+            }
+        }
+    }
+
+    /// What is missing before a round can run, in words for people.
+    fn missing(&self) -> Option<String> {
+        let lists = self.parts.cluster.missing();
+        let lists = (!lists.is_empty())
+            .then(|| format!("the API server has not given a complete list of {}; the log says why", lists.join(", ")));
+        let lease =
+            (!self.parts.dry_run && !self.parts.fence.is_leader()).then(|| match self.parts.fence.other_holder() {
+                Some(holder) => format!("the Lease is held by {holder}"),
+                None => "the Lease could not be taken; the log says why".to_owned(),
+            });
+        let missing: Vec<String> = lists.into_iter().chain(lease).collect();
+        (!missing.is_empty()).then(|| missing.join("; "))
     }
 }

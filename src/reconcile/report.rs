@@ -218,7 +218,9 @@ impl Reconciler {
 
     /// What of all that is asked for is not so, as of the last round, in words for people.
     pub(super) fn failing(&self) -> Vec<String> {
-        let failed = self.memory.failures.values().map(|failure| failure.message.clone());
+        // What merely takes its time (a group that is in use for a while) is nobody's failure.
+        let failures = self.memory.failures.values().filter(|failure| failure.reason != Reason::Progressing);
+        let failed = failures.map(|failure| failure.message.clone());
         failed.chain(self.rejected.iter().cloned()).collect()
     }
 }

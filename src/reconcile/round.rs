@@ -10,7 +10,7 @@ use super::{Next, Reconciler};
 use crate::cloud::{Next as After, StepError};
 use crate::cluster::{Class, Cluster, Error as ClusterError};
 use crate::expose::plan::{desire, effect, plan, remember};
-use crate::expose::{Action, Failure, Plan, Reason, Snapshot, Step, Trial};
+use crate::expose::{Action, Failure, Plan, Reason, Rejection, Snapshot, Step, Trial};
 
 /// A round never takes more plans than this: the longest honest way is about ten (try, create, open, attach,
 /// list, publish, and as many to close), and some more when others interfere.
@@ -26,6 +26,10 @@ impl Reconciler {
     pub(super) async fn round(&mut self) -> Next {
         let began = self.now();
         let next = self.try_round().await;
+        if next == Next::Lost {
+            // It ended for a reason that isn't its own: neither a success nor a failure.
+            return next;
+        }
         if matches!(next, Next::Wait(_)) {
             self.failed_rounds = 0;
         }
@@ -40,8 +44,10 @@ impl Reconciler {
             debug!(self.parts.log, "the view of the cluster is incomplete or too old to decide on");
             return self.again();
         };
-        if !self.read(&snapshot).await {
-            return self.again();
+        match self.read_unless_stopped(&snapshot).await {
+            Some(true) => {}
+            Some(false) => return self.again(),
+            None => return Next::Lost,
         }
         if self.parts.dry_run {
             return self.dry_run(snapshot);
@@ -51,8 +57,15 @@ impl Reconciler {
             self.parts.progress.tick();
             let Some(snapshot) = self.parts.cluster.snapshot() else { return self.again() };
             // What a step left open is read before anything else is decided.
-            if self.parts.cloud.due() && !self.read(&snapshot).await {
-                return self.again();
+            if self.parts.cloud.due() {
+                match self.read_unless_stopped(&snapshot).await {
+                    Some(true) => {}
+                    Some(false) => return self.again(),
+                    None => return Next::Lost,
+                }
+            }
+            if *self.stop.borrow() {
+                return Next::Lost;
             }
             let plan = self.plan(&snapshot);
             self.parts.metrics.planned(&plan);
@@ -65,6 +78,17 @@ impl Reconciler {
         }
         error!(self.parts.log, "a round found no end: something changes as fast as it is put right");
         self.again()
+    }
+
+    /// Like [`Reconciler::read`]; `None` when the loop is to stop: nobody needs what is read then.
+    async fn read_unless_stopped(&mut self, snapshot: &Snapshot) -> Option<bool> {
+        let mut stop = self.stop.subscribe();
+        tokio::select! {
+            biased;
+            // The sender is in `self`.
+            _ = stop.wait_for(|stop| *stop) => None,
+            usable = self.read(snapshot) => Some(usable),
+        }
     }
 
     /// Reads from AWS what is missing or may have changed. False when there is nothing to decide on.
@@ -198,6 +222,8 @@ impl Reconciler {
             remember(&desired, &snapshot, &self.parts.settings, &mut memory, now);
             let plan = plan(&desired, &snapshot, &observed, &self.parts.settings, &memory, now);
             if plan.steps.is_empty() {
+                let of = |rejection: &Rejection| format!("{}: {}", rejection.service, rejection.message);
+                self.rejected = desired.rejections.values().map(of).collect();
                 for rejection in desired.rejections.values() {
                     told.push(format!("{}: {} ({})", rejection.service, rejection.message, rejection.reason));
                 }

@@ -162,3 +162,26 @@ async fn a_release_without_an_answer_is_not_led_on() {
     b.writable_within(millis(100)).await;
     world.check().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_decided_in_a_former_term_is_not_written_in_the_next() {
+    let world = World::new();
+    let a = world.start("a");
+    a.writable_within(secs(26)).await;
+    let first = a.fence.writable().await;
+    a.fence.enter(first);
+    assert!(a.fence.permits(secs(1)).is_ok());
+    let spec = |holder: &str| serde_json::json!({"holderIdentity": holder, "leaseDurationSeconds": 1});
+    world.api.write_spec(spec("somebody else"));
+    a.fence.over(first).await;
+    world.api.write_spec(spec(""));
+    let second = a.fence.writable().await;
+    assert_ne!(first, second);
+    assert!(a.fence.is_leader());
+    assert!(a.fence.permits(secs(1)).unwrap_err().to_string().starts_with("not the leader: "));
+    assert!(a.fence.begin_when_fresh(secs(1)).await.is_err());
+    a.fence.over(first).await;
+    a.fence.enter(second);
+    assert!(a.fence.permits(secs(1)).is_ok());
+    world.check().await;
+}

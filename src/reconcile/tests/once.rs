@@ -2,8 +2,9 @@
 
 use super::world::World;
 use crate::cloud::tests::aws::Fault as AwsFault;
+use crate::cluster::tests::api::{Fault, Verb, status};
 use crate::cluster::tests::world::{asking, secs};
-use crate::reconcile::Outcome;
+use crate::reconcile::{Outcome, Parts, Timing};
 use serde_json::json;
 
 #[tokio::test(flavor = "local", start_paused = true)]
@@ -54,6 +55,50 @@ async fn once_gives_up_an_aws_that_can_not_be_read() {
 async fn once_can_be_interrupted() {
     let world = World::new(1, &[asking("quake")]);
     world.leases.cut("a");
-    let outcome = world.process("a").once(tokio::time::sleep(secs(100))).await;
+    let outcome = world.process("a").once(tokio::time::sleep(secs(30))).await;
     assert_eq!(outcome, Outcome::Interrupted);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn once_ends_when_another_process_leads_and_names_it() {
+    let world = World::new(1, &[asking("quake")]);
+    world.leases.write_spec(json!({"holderIdentity": "somebody else", "leaseDurationSeconds": 3600}));
+    let outcome = world.process("a").once(std::future::pending()).await;
+    assert!(
+        matches!(&outcome, Outcome::Incomplete(problems) if problems[0].ends_with("the Lease is held by somebody else")),
+        "{outcome:?}"
+    );
+    assert_eq!(world.lines.count("waits: another process leads"), 1);
+    assert_eq!(world.journal(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn once_ends_when_the_cluster_can_not_be_read_and_says_what_is_missing() {
+    let world = World::new(1, &[asking("quake")]);
+    let denied = status(403, "Forbidden", "User \"x\" cannot list resource \"nodes\"");
+    world.api.fault(Verb::List, "nodes", usize::MAX, Fault::Answer(403, denied));
+    let outcome = world.process("a").once(std::future::pending()).await;
+    let Outcome::Incomplete(problems) = outcome else { panic!("it can't be done: {outcome:?}") };
+    assert!(problems[0].contains("a complete list of nodes;") && !problems[0].contains("Lease"), "{problems:?}");
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn once_is_patient_with_the_writes_of_a_former_leader() {
+    let world = World::new(1, &[asking("quake")]);
+    let hasty = |parts: Parts| Parts { timing: Timing { ready: secs(5), ..parts.timing.clone() }, ..parts };
+    // There is no Lease yet: the first write waits for 25 s.
+    let outcome = world.process_with("a", hasty).once(std::future::pending()).await;
+    assert_eq!(outcome, Outcome::Done);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn once_takes_a_group_that_is_in_use_for_a_while_for_no_failure() {
+    let world = World::new(1, &[asking("quake")]);
+    let first = world.converged(&["quake"]).await;
+    drop(first);
+    world.api.edit(|objects| objects.delete("services", "games", "quake"));
+    world.aws.break_down("DeleteSecurityGroup", "", AwsFault::Answer(400, "DependencyViolation", "in use"));
+    let outcome = world.process("b").once(std::future::pending()).await;
+    assert!(world.sent("DeleteSecurityGroup") > 0);
+    assert_eq!(outcome, Outcome::Done);
 }

@@ -2,6 +2,7 @@
 
 use super::world::World;
 use crate::args::{Cli, Command, Config};
+use crate::cluster::tests::api::{Fault, Verb};
 use crate::cluster::tests::world::{asking, millis, secs};
 use crate::daemon;
 use crate::leader::tests::world::{TestClock, TestRandom};
@@ -110,4 +111,32 @@ async fn a_dry_run_once_leaves_no_trace() {
     assert_eq!(daemon.task.await.unwrap(), Ok(()));
     assert!(world.leases.log().is_empty() && world.api.writes().is_empty());
     assert_eq!(world.changes(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_daemon_that_is_told_to_stop_carries_the_writes_under_way_to_their_end() {
+    let world = World::new(1, &[asking("quake")]);
+    world.api.fault(Verb::Apply, "quake", usize::MAX, Fault::Slow(secs(3)));
+    let Daemon { stop, task } = start(&world, &[]);
+    world.until("the record is there", || world.journal().iter().any(|line| line == "ChangeResourceRecordSets")).await;
+    world.pass(secs(1)).await;
+    assert!(world.ips("quake").is_null());
+    stop.send(()).unwrap();
+    assert_eq!(task.await.unwrap(), Ok(()));
+    assert_eq!(world.ips("quake"), serde_json::json!(["10.0.0.1"]), "dropped, it would have been cut off");
+    assert!(world.condition("quake").is_null(), "nothing else was begun");
+    assert_eq!(world.leases.holder(), "");
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_daemon_that_is_told_to_stop_does_not_wait_for_what_it_reads() {
+    let world = World::new(1, &[asking("quake")]);
+    world.slow_down("ListHostedZones", secs(9));
+    let Daemon { stop, task } = start(&world, &[]);
+    world.until("it reads", || world.sent("ListHostedZones") == 1).await;
+    let told = tokio::time::Instant::now();
+    stop.send(()).unwrap();
+    assert_eq!(task.await.unwrap(), Ok(()));
+    assert!(told.elapsed() < secs(1), "{:?}", told.elapsed());
+    assert_eq!(world.leases.holder(), "");
 }

@@ -35,6 +35,8 @@ async fn a_lost_lease_ends_the_round_without_another_write() {
     world.pass(secs(300)).await;
     let changes = world.changes();
     assert_eq!(changes, ["CreateSecurityGroup"]);
+    let numbers = process.metrics.render(None).1;
+    assert!(!numbers.contains("external_ips_reconcile_total{"), "it is no success: {numbers}");
     assert_eq!(world.lines.count("no longer the leader: writing has stopped"), 1);
     assert!(!process.ended(), "it stays as a candidate");
 }
@@ -116,4 +118,23 @@ async fn a_slow_lease_keeps_its_holder_writing() {
     let _process = world.process("a").run();
     world.until("it is served", || world.synced("quake")).await;
     assert_eq!(world.leases.lease().pointer("/spec/holderIdentity").and_then(Value::as_str), Some("a"));
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_round_does_not_outlive_its_term() {
+    let world = World::new(1, &[asking("quake")]);
+    for read in ["ListHostedZones", "ListResourceRecordSets"] {
+        world.slow_down(read, secs(8));
+    }
+    let process = world.process("a").run();
+    world.until("it reads", || world.sent("ListHostedZones") == 1).await;
+    lease(&world, "somebody else");
+    world.until("it is lost", || !process.fence.is_leader()).await;
+    lease(&world, "");
+    world.until("it leads again", || process.fence.is_leader()).await;
+    assert_eq!(world.sent("ListResourceRecordSets"), 0, "the round of the former term is still reading");
+    world.until("something is written", || world.aws_writes() > 0).await;
+    assert_eq!(world.sent("ListResourceRecordSets"), 2, "what was read in the former term doesn't count");
+    assert_eq!(world.lines.count("no longer the leader: writing has stopped"), 1);
+    world.until("it is served", || world.synced("quake")).await;
 }

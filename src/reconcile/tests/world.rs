@@ -243,7 +243,8 @@ impl World {
             log,
         });
         let elector = (!parts.dry_run).then_some(elector);
-        Process { cluster, fence, progress, parts: Some(parts), elector, stop: None, tasks: Vec::new() }
+        let metrics = parts.metrics.clone();
+        Process { cluster, fence, progress, metrics, parts: Some(parts), elector, stop: None, tasks: Vec::new() }
     }
 
     /// A process that leads and has brought these Services about; the journal is empty.
@@ -260,6 +261,7 @@ pub(super) struct Process {
     pub cluster: Arc<Cluster>,
     pub fence: Fence,
     pub progress: Progress,
+    pub metrics: Arc<Metrics>,
     parts: Option<Parts>,
     elector: Option<Elector>,
     stop: Option<oneshot::Sender<()>>,
