@@ -129,28 +129,60 @@ fn judge(error: &aws_api::Error) -> (Reason, Next) {
         Class::Throttled => (Reason::Throttled, Next::BackOff),
         Class::Quota if error.service == Service::Ec2 => (Reason::SecurityGroupLimit, Next::BackOff),
         // The fifth group of an interface may be refused in these words, too.
-        Class::Invalid if error.message.contains("security group memberships") => {
-            (Reason::SecurityGroupLimit, Next::BackOff)
-        }
+        Class::Invalid if is_about_memberships(error) => (Reason::SecurityGroupLimit, Next::BackOff),
         Class::Quota | Class::Transient | Class::Invalid => (Reason::Failed, Next::BackOff),
     }
 }
 
 /// What can be done about it, where AWS's own words don't say so.
 fn hint(error: &aws_api::Error) -> String {
+    if error.refused {
+        return String::new();
+    }
+    if lacks_permission(error) {
+        return format!("; the daemon's role needs {}", permission(error));
+    }
+    let what = match error.class {
+        Class::Denied => "whoever runs the daemon has to look at its credentials and its clock",
+        Class::Quota | Class::Invalid if is_about_memberships(error) => {
+            "raise the quota \"Security groups per network interface\", or take off a group that isn't needed"
+        }
+        Class::Quota if error.is("RulesPerSecurityGroupLimitExceeded") => {
+            "raise the quota \"Inbound or outbound rules per security group\", or ask for fewer ports or source ranges"
+        }
+        Class::Quota if error.service == Service::Ec2 => {
+            "raise that quota, or delete security groups that aren't needed"
+        }
+        Class::Quota => "raise that quota, or delete records that aren't needed",
+        Class::Throttled | Class::Transient => "it is tried again by itself",
+        Class::UnknownOutcome | Class::Conflict | Class::NotFound => "it is looked at and tried again by itself",
+        Class::Invalid => return String::new(),
+    };
+    format!("; {what}")
+}
+
+/// The interface has as many groups as it may have, in either of the ways in which EC2 says so.
+fn is_about_memberships(error: &aws_api::Error) -> bool {
+    error.is("SecurityGroupsPerInterfaceLimitExceeded")
+        || error.is("SecurityGroupsPerInstanceLimitExceeded")
+        || error.message.contains("security group memberships")
+}
+
+fn permission(error: &aws_api::Error) -> String {
     let service = match error.service {
         Service::Ec2 => "ec2",
         Service::Route53 => "route53",
         Service::Sts => "sts",
     };
     match error.operation {
-        _ if !lacks_permission(error) => String::new(),
-        "CreateSecurityGroup" => "; the daemon's role needs ec2:CreateSecurityGroup and ec2:CreateTags".into(),
+        "CreateSecurityGroup" => "ec2:CreateSecurityGroup and ec2:CreateTags".into(),
         "ModifyNetworkInterfaceAttribute" => {
-            "; the daemon's role needs ec2:ModifyNetworkInterfaceAttribute for instances with several network interfaces"
-                .into()
+            "ec2:ModifyNetworkInterfaceAttribute for instances with several network interfaces".into()
         }
-        operation => format!("; the daemon's role needs {service}:{operation}"),
+        "ChangeResourceRecordSets" => {
+            "route53:ChangeResourceRecordSets on this zone, and for this name where its policy lists names".into()
+        }
+        operation => format!("{service}:{operation}"),
     }
 }
 

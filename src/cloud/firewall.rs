@@ -38,7 +38,10 @@ impl Cloud {
                     let error = StepError::new(
                         Reason::Failed,
                         Next::Replan,
-                        format!("could not {}: EC2's answer doesn't tell the id of the group", step.action),
+                        format!(
+                            "could not {}: EC2's answer doesn't tell the id of the group; it is looked for again",
+                            step.action
+                        ),
                     );
                     return Err(Failure::doubtful(step, error));
                 };
@@ -70,7 +73,10 @@ impl Cloud {
             None => Err(Failure::plain(StepError::new(
                 Reason::Progressing,
                 Next::Wait,
-                format!("could not {}: EC2 says that there is one, but doesn't show it yet", step.action),
+                format!(
+                    "could not {}: EC2 says that there is one, but doesn't show it yet; it is tried again by itself",
+                    step.action
+                ),
             ))),
         }
     }
@@ -155,11 +161,17 @@ impl Cloud {
             }]);
         }
         if attach && wanted.vpc != owned.vpc {
-            let why = format!("{group} is in {}, {id} in {}", owned.vpc, wanted.vpc);
+            let why = format!(
+                "{group} is in {}, {id} in {}; delete the group, another one is made then",
+                owned.vpc, wanted.vpc
+            );
             return Err(self.refuse(step, Reason::Failed, why));
         }
         if attach && wanted.groups.len() > GROUPS_PER_INTERFACE_AT_MOST {
-            let why = format!("{id} has {GROUPS_PER_INTERFACE_AT_MOST} security groups, more is impossible");
+            let why = format!(
+                "{id} has {GROUPS_PER_INTERFACE_AT_MOST} security groups, more is impossible; take off one that isn't \
+                 needed"
+            );
             return Err(self.refuse(step, Reason::SecurityGroupLimit, why));
         }
         if wanted.groups.is_empty() {
@@ -211,7 +223,11 @@ impl Cloud {
         let error = StepError::new(
             Reason::Failed,
             Next::Replan,
-            format!("could not {}: someone else changed the interface's groups at the same time", step.action),
+            format!(
+                "could not {}: someone else changed the interface's groups at the same time; if that goes on, look who \
+                 else sets the security groups of {}",
+                step.action, wanted.id
+            ),
         );
         Err(Failure { contradicted: true, ..Failure::doubtful(step, error) })
     }
@@ -222,7 +238,8 @@ impl Cloud {
         match read {
             Some(Lookup::Known(instance)) => Ok(instance),
             _ => {
-                let message = format!("could not {}: EC2 doesn't show the instance", step.action);
+                let message =
+                    format!("could not {}: EC2 doesn't show the instance; it is asked again by itself", step.action);
                 Err(Failure::doubtful(step, StepError::new(Reason::Failed, Next::Replan, message)))
             }
         }
@@ -239,7 +256,10 @@ impl Cloud {
         if found.id == known.id
             && (found.foreign_rules && !known.foreign_rules || found.rules.iter().any(|(r, d)| is_new(r, d)))
         {
-            let message = format!("could not {}: somebody put rules into {}", step.action, known.id);
+            let message = format!(
+                "could not {}: somebody put rules into {}, it stays until they are taken out again",
+                step.action, known.id
+            );
             return Err(Failure::doubtful(step, StepError::new(Reason::Progressing, Next::Replan, message)));
         }
         Ok(())
@@ -248,7 +268,10 @@ impl Cloud {
     /// The group, if it is known to be ours: nothing else is ever written to.
     fn owned(&self, step: &Step, group: &GroupId) -> Result<&Group, Failure> {
         self.observed.groups.get(group).ok_or_else(|| {
-            let message = format!("could not {}: {group} is not known to be ours", step.action);
+            let message = format!(
+                "could not {}: {group} is not known to be ours, the security groups are read again",
+                step.action
+            );
             Failure::doubtful(step, StepError::new(Reason::Failed, Next::Replan, message))
         })
     }
@@ -259,12 +282,15 @@ impl Cloud {
 
     fn group_failure(&self, step: &Step, group: &GroupId, error: &aws_api::Error) -> Failure {
         if is_group_not_found(error) && self.journal.is_young(group, self.now()) {
-            let message = format!("could not {} yet: EC2 doesn't find the new group everywhere", step.action);
+            let message = format!(
+                "could not {} yet: EC2 doesn't find the new group everywhere; it is tried again by itself",
+                step.action
+            );
             return Failure::plain(StepError::new(Reason::Progressing, Next::Wait, message));
         }
         if error.message.contains("multiple interfaces") {
             // A second interface came between the read and the write.
-            let message = format!("could not {}: {error}", step.action);
+            let message = format!("could not {}: {error}; it is looked at and tried again by itself", step.action);
             return Failure::doubtful(step, StepError::new(Reason::Progressing, Next::Replan, message));
         }
         Failure::of(step, error)

@@ -392,3 +392,28 @@ async fn a_group_into_which_somebody_put_a_rule_is_not_taken_away() {
         assert_eq!(cloud.observed().groups[&sg("sg-1")].rules.len(), 1);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_an_owner_reads_says_what_to_do_about_it() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    let cases = [
+        (Fault::Answer(401, "AuthFailure", "no"), "look at its credentials"),
+        (Fault::Answer(503, "RequestLimitExceeded", "slow"), "tried again by itself"),
+        (Fault::Answer(400, "RulesPerSecurityGroupLimitExceeded", "full"), "rules per security group"),
+        (
+            Fault::Answer(400, "SecurityGroupsPerInterfaceLimitExceeded", "full"),
+            "Security groups per network interface",
+        ),
+        (Fault::Answer(400, "InvalidParameterValue", "security group memberships"), "take off a group"),
+        (Fault::Answer(400, "SecurityGroupLimitExceeded", "full"), "delete security groups"),
+        (Fault::LostBefore, "tried again by itself"),
+    ];
+    for (fault, advice) in cases {
+        aws.break_down("AuthorizeSecurityGroupIngress", "", fault.clone());
+        let error = one(&mut cloud, authorize("i-1", "sg-1", &[53])).await.unwrap_err();
+        assert!(error.message.contains(advice), "{fault:?}: {error}");
+        aws.mend();
+        cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    }
+}

@@ -94,6 +94,7 @@ async fn of_a_refused_batch_only_the_bad_change_fails() {
     let error = results[33].as_ref().unwrap_err();
     assert_eq!(error.next, Next::Replan);
     assert!(error.message.contains("it already exists"), "{error}");
+    assert!(error.message.contains("out of the way by hand"), "{error}");
     assert!(batches(&aws) <= 15);
     assert_eq!(aws.values("Z1", "s33.example.com.", "A").unwrap(), ["198.51.100.1"]);
     assert_eq!(aws.state().route53.zones["Z1"].records.len(), 199);
@@ -147,6 +148,7 @@ async fn a_deleted_zone_disturbs_no_other() {
     for result in [&results[0], &results[2]] {
         let error = result.as_ref().unwrap_err();
         assert_eq!((error.next, error.reason), (Next::Replan, Reason::ZoneNotFound));
+        assert!(error.message.contains("make a hosted zone"), "{error}");
     }
     assert!(cloud.due());
     cloud.refresh(&ids(&[]), false).await.unwrap();
