@@ -217,9 +217,19 @@ impl<'a> Desired<'a> {
 
     /// The nodes that are in use for the Service: a record lists them, or they are published.
     pub(super) fn used_nodes(&self, service: &Service) -> BTreeSet<&InstanceId> {
-        let published = own_addresses(service).into_iter().filter_map(|ip| self.joined.by_private.get(&ip));
         let listed = self.usage.listed(&service.key).iter().filter_map(|ip| self.joined.by_public.get(ip));
-        published.chain(listed).collect()
+        self.published_nodes(service).chain(listed).collect()
+    }
+
+    /// Those of them that are in use by its own doing. The others are listed by a name that it asks for, but that was
+    /// another Service's until now.
+    pub(super) fn own_nodes(&self, service: &Service) -> BTreeSet<&InstanceId> {
+        let listed = self.usage.listed_by_own(&service.key).iter().filter_map(|ip| self.joined.by_public.get(ip));
+        self.published_nodes(service).chain(listed).collect()
+    }
+
+    fn published_nodes(&self, service: &Service) -> impl Iterator<Item = &InstanceId> {
+        own_addresses(service).into_iter().filter_map(|ip| self.joined.by_private.get(&ip))
     }
 
     /// Every rule that is open and attached on a node.

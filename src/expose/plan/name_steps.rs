@@ -40,6 +40,11 @@ fn ask(view: &View<'_>, plan: &mut Plan, busy: &BTreeSet<InstanceId>, hostname: 
     let Some(eldest) = exposures.first() else { return };
     let Ok(zone) = dns::zone_of(hostname.as_str(), &view.observed.zones) else { return };
     let owned = view.desired.at_home(hostname);
+    if !exposures.iter().all(|exposure| is_admitted(view, exposure)) {
+        // A refusal must find the name as it was: only strangers' addresses leave it.
+        owned.into_iter().for_each(|owned| shrink(view, plan, owned));
+        return;
+    }
     let current = owned.map(|owned| owned.public_ips().clone()).unwrap_or_default();
     let addresses = addresses(view, busy, eldest, exposures, &current);
     if addresses.is_empty() {
@@ -64,6 +69,12 @@ fn ask(view: &View<'_>, plan: &mut Plan, busy: &BTreeSet<InstanceId>, hostname: 
     });
 }
 
+/// Whether the API server would take the addresses of the exposure.
+fn is_admitted(view: &View<'_>, exposure: &Exposure) -> bool {
+    let service = view.snapshot.services.get(&exposure.service);
+    service.is_some_and(|service| view.desired.is_admitted(exposure, service, view.memory))
+}
+
 /// What the record may list now.
 fn addresses(
     view: &View<'_>,
@@ -74,10 +85,6 @@ fn addresses(
 ) -> BTreeSet<PublicIp> {
     let desired = view.desired;
     let open_for_all = |id: &InstanceId| exposures.iter().all(|exposure| desired.is_open(exposure, id));
-    let admitted = exposures.iter().all(|exposure| {
-        let service = view.snapshot.services.get(&exposure.service);
-        service.is_some_and(|service| desired.is_admitted(exposure, service, view.memory))
-    });
     let failing = |id: &InstanceId| view.memory.failures.contains_key(&Target::Firewall(id.clone()));
 
     let wait = desired.placed(&eldest.service).any(|node| busy.contains(&node.instance.id));
@@ -87,7 +94,7 @@ fn addresses(
     for node in desired.placed(&eldest.service) {
         let id = &node.instance.id;
         let listed = current.contains(&node.public_ip);
-        if open_for_all(id) && (listed || (admitted && !wait)) {
+        if open_for_all(id) && (listed || !wait) {
             list.insert(node.public_ip);
         } else if !failing(id) {
             complete = false;

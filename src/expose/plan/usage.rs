@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::dns::{self, Hostname, NameKey, OwnedName, Zone, ZoneId};
 use super::super::{Exposure, PublicIp, ServiceKey};
 
+const NONE: &BTreeSet<PublicIp> = &BTreeSet::new();
+
 /// The names that are ours, by the Services that use them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Usage {
@@ -13,6 +15,8 @@ pub(super) struct Usage {
     names: BTreeMap<ServiceKey, BTreeSet<NameKey>>,
     /// The addresses that they list.
     listed: BTreeMap<ServiceKey, BTreeSet<PublicIp>>,
+    /// Those that are listed by names whose twins tell of the Service itself.
+    own: BTreeMap<ServiceKey, BTreeSet<PublicIp>>,
     /// Where the names that somebody asks for belong.
     homes: BTreeMap<Hostname, NameKey>,
 }
@@ -27,6 +31,7 @@ impl Usage {
         let mut by_hostname: BTreeMap<&str, Vec<(&NameKey, &OwnedName)>> = BTreeMap::new();
         for (key, name) in names {
             usage.add(&name.service, key, name);
+            usage.own.entry(name.service.clone()).or_default().extend(name.public_ips());
             by_hostname.entry(&name.name).or_default().push((key, name));
         }
         for exposure in exposures.values() {
@@ -56,11 +61,15 @@ impl Usage {
 
     /// The addresses that those list.
     pub(super) fn listed(&self, service: &ServiceKey) -> &BTreeSet<PublicIp> {
-        const NONE: &BTreeSet<PublicIp> = &BTreeSet::new();
         self.listed.get(service).unwrap_or(NONE)
     }
 
-    /// The same for all Services.
+    /// Of these, the ones that names list whose twins tell of the Service itself, not of one that had the name before.
+    pub(super) fn listed_by_own(&self, service: &ServiceKey) -> &BTreeSet<PublicIp> {
+        self.own.get(service).unwrap_or(NONE)
+    }
+
+    /// [`Usage::listed`] of all Services.
     pub(super) fn all_listed(&self) -> impl Iterator<Item = (&ServiceKey, &BTreeSet<PublicIp>)> {
         self.listed.iter()
     }
