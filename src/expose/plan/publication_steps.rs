@@ -1,4 +1,4 @@
-//! Publications: an address is published after the names list it, and withdrawn when resolvers have forgotten it.
+//! Publications: an address is published as soon as a name lists it, and withdrawn when resolvers have forgotten it.
 
 use std::time::Duration;
 
@@ -40,7 +40,11 @@ fn ask(view: &View<'_>, plan: &mut Plan, service: &Service, exposure: &Exposure)
         }
     }
     for node in view.desired.placed(&service.key) {
-        if !next.contains(&node.private_ip) && view.desired.is_listed_everywhere(exposure, node.public_ip) {
+        // One name is enough: whoever follows it comes, though others can't be written.
+        if !next.contains(&node.private_ip)
+            && view.desired.is_listed(&service.key, node.public_ip)
+            && view.desired.is_open(exposure, &node.instance.id)
+        {
             next.push(node.private_ip);
         }
     }

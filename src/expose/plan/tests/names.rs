@@ -38,3 +38,21 @@ fn a_name_that_moves_to_another_service_is_never_without_an_address() {
     assert_eq!(world.condition(&b).unwrap().reason, "Synced");
     assert_eq!(world.observed.groups.len(), 1);
 }
+
+#[test]
+fn an_address_is_published_though_only_one_of_the_names_could_be_written() {
+    let mut world = World::new(1);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com,b.example.com")]);
+    let failure = Failure {
+        reason: Reason::AccessDenied,
+        message: "no".into(),
+        attempts: 1,
+        retry_at: Moment(std::time::Duration::from_secs(1_000_000)),
+    };
+    world.memory.failures.insert(Target::Name(ZoneId(ZONE.into()), "b.example.com".into()), failure);
+    world.round();
+    assert_eq!(world.listed("a.example.com").len(), 1);
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.1"]);
+    let condition = world.condition(&key).unwrap();
+    assert!(!condition.ready && condition.reason == "AccessDenied", "{condition:?}");
+}

@@ -235,7 +235,7 @@ fn check(before: &World, after: &World, step: &Step) {
             let new = !before.snapshot.services[key].external_ips.contains(ip);
             let node = desired.node_of_private(PrivateIp(ip.parse().unwrap()));
             assert!(
-                !new || node.is_some_and(|node| desired.is_listed_everywhere(exposure, node.public_ip)),
+                !new || node.is_some_and(|node| desired.is_listed(key, node.public_ip)),
                 "order: {ip} is published before it is listed, by {step:?}"
             );
         }
