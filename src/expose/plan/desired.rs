@@ -13,7 +13,7 @@ use super::usage::Usage;
 use super::{Publication, name_claims};
 
 /// For how long the refusal of a dry run is believed, before it is tried again.
-const TRIAL_BELIEVED: std::time::Duration = std::time::Duration::from_secs(300);
+pub(super) const TRIAL_BELIEVED: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// Everything that is asked for, seen against what is there.
 #[derive(Clone, Debug)]

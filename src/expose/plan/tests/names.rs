@@ -56,3 +56,14 @@ fn an_address_is_published_though_only_one_of_the_names_could_be_written() {
     let condition = world.condition(&key).unwrap();
     assert!(!condition.ready && condition.reason == "AccessDenied", "{condition:?}");
 }
+
+#[test]
+fn a_refused_dry_run_is_tried_again_without_anything_else_happening() {
+    let mut world = World::new(1);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.wait(7);
+    refused(&mut world, &key);
+    assert_eq!(world.plan().wake_at, Some(Moment(std::time::Duration::from_secs(307))));
+    world.settle();
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.1"]);
+}

@@ -159,7 +159,7 @@ impl World {
         panic!("waits for ever");
     }
 
-    /// The public addresses that a name lists.
+    /// The public addresses that a name lists, in whatever zone.
     pub fn listed(&self, name: &str) -> BTreeSet<String> {
         let records = &self.observed.records[&ZoneId(ZONE.into())];
         records.get(&dns::address_key(name)).map(|record| record.values.clone()).unwrap_or_default()
