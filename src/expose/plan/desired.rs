@@ -7,7 +7,7 @@ use super::super::nodes::{self, Alive, Joined};
 use super::super::publication::{ADDRESSES, ASSIGNED};
 use super::super::{
     Drain, Exposure, FieldOwner, InstanceId, Memory, Moment, Observed, Placement, PrivateIp, PublicIp, Reason,
-    Rejection, Rule, Service, ServiceKey, Settings, Snapshot, annotations, firewall, placement,
+    Rejection, Rule, Service, ServiceKey, Settings, Snapshot, ZoneId, annotations, firewall, placement,
 };
 use super::usage::Usage;
 use super::{Publication, name_claims};
@@ -195,6 +195,16 @@ impl<'a> Desired<'a> {
     /// The name that somebody asks for, in the zone where it belongs; `None` while it isn't there.
     pub(super) fn at_home(&self, hostname: &Hostname) -> Option<&OwnedName> {
         self.names.get(self.usage.home_of(hostname)?)
+    }
+
+    /// The same name in zones where it doesn't belong any more.
+    pub(super) fn elsewhere(&self, hostname: &Hostname) -> impl Iterator<Item = &OwnedName> {
+        self.usage.elsewhere(hostname).iter().filter_map(|key| self.names.get(key))
+    }
+
+    /// The zone that a name which somebody asks for belongs in.
+    pub(super) fn zone_of(&self, hostname: &Hostname) -> Option<&ZoneId> {
+        self.usage.home_of(hostname).map(|(zone, _)| zone)
     }
 
     /// Whether some record of the Service lists the address.

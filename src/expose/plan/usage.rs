@@ -19,6 +19,8 @@ pub(super) struct Usage {
     own: BTreeMap<ServiceKey, BTreeSet<PublicIp>>,
     /// Where the names that somebody asks for belong.
     homes: BTreeMap<Hostname, NameKey>,
+    /// Where else they are, though they don't belong there any more.
+    elsewhere: BTreeMap<Hostname, Vec<NameKey>>,
 }
 
 impl Usage {
@@ -36,14 +38,17 @@ impl Usage {
         }
         for exposure in exposures.values() {
             for hostname in &exposure.hostnames {
-                for (key, name) in by_hostname.get(hostname.as_str()).into_iter().flatten() {
+                let found = by_hostname.get(hostname.as_str()).map(Vec::as_slice).unwrap_or_default();
+                for (key, name) in found {
                     usage.add(&exposure.service, key, name);
                 }
-                if !usage.homes.contains_key(hostname)
-                    && let Ok(zone) = dns::zone_of(hostname.as_str(), zones)
-                {
-                    usage.homes.insert(hostname.clone(), (zone.id.clone(), hostname.as_str().to_owned()));
+                if usage.homes.contains_key(hostname) {
+                    continue;
                 }
+                let Ok(zone) = dns::zone_of(hostname.as_str(), zones) else { continue };
+                let elsewhere = found.iter().filter(|(_, name)| name.zone != zone.id).map(|(key, _)| (*key).clone());
+                usage.elsewhere.insert(hostname.clone(), elsewhere.collect());
+                usage.homes.insert(hostname.clone(), (zone.id.clone(), hostname.as_str().to_owned()));
             }
         }
         usage
@@ -77,5 +82,10 @@ impl Usage {
     /// The zone that a name which is asked for belongs in, and the name.
     pub(super) fn home_of(&self, hostname: &Hostname) -> Option<&NameKey> {
         self.homes.get(hostname)
+    }
+
+    /// Where else that name is.
+    pub(super) fn elsewhere(&self, hostname: &Hostname) -> &[NameKey] {
+        self.elsewhere.get(hostname).map(Vec::as_slice).unwrap_or_default()
     }
 }

@@ -67,3 +67,44 @@ fn a_refused_dry_run_is_tried_again_without_anything_else_happening() {
     world.settle();
     assert_eq!(world.service(&key).external_ips, ["10.0.0.1"]);
 }
+
+#[test]
+fn a_name_moves_into_a_new_zone_below_and_is_then_withdrawn_from_the_old_one() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.sub.example.com,b.example.com")]);
+    world.settle();
+    world.add_zone("ZSUB", "sub.example.com");
+    assert_eq!(world.settle(), ["change-name a.sub.example.com", "delete-name a.sub.example.com"]);
+    let names = |world: &World, zone: &str| -> Vec<String> {
+        let records = world.observed.records[&ZoneId(zone.into())].keys();
+        records.filter(|key| key.kind == RecordType::A).map(|key| key.name.clone()).collect()
+    };
+    assert_eq!(names(&world, "ZSUB"), ["a.sub.example.com"]);
+    assert_eq!(names(&world, ZONE), ["b.example.com"]);
+    assert_eq!(world.listed("a.sub.example.com").len(), 2);
+    assert_eq!(world.condition(&key).unwrap().reason, "Synced");
+    world.annotate(&key, "hostname", None);
+    world.settle();
+    assert!(world.is_clean());
+}
+
+#[test]
+fn a_name_stays_in_the_old_zone_while_the_new_one_can_not_be_written_and_loses_only_strangers_there() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.sub.example.com")]);
+    world.settle();
+    world.add_zone("ZSUB", "sub.example.com");
+    let failure = Failure {
+        reason: Reason::AccessDenied,
+        message: "no".into(),
+        attempts: 1,
+        retry_at: Moment(std::time::Duration::from_secs(1_000_000)),
+    };
+    world.memory.failures.insert(Target::Name(ZoneId("ZSUB".into()), "a.sub.example.com".into()), failure);
+    assert_eq!(world.round(), [""; 0]);
+    world.snapshot.nodes.remove("n1");
+    world.observed.instances.insert(InstanceId("i-00000001".into()), Lookup::Gone);
+    world.round();
+    assert_eq!(world.listed("a.sub.example.com"), ["203.0.113.2".to_string()].into());
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
+}
