@@ -108,3 +108,30 @@ fn a_name_stays_in_the_old_zone_while_the_new_one_can_not_be_written_and_loses_o
     assert_eq!(world.listed("a.sub.example.com"), ["203.0.113.2".to_string()].into());
     assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
 }
+
+#[test]
+fn who_can_not_have_a_name_because_of_a_record_reads_what_to_do_about_it() {
+    let mut world = World::new(1);
+    let record = Record { ttl: Some(60), values: ["198.51.100.1".into()].into() };
+    world.observed.records.get_mut(&ZoneId(ZONE.into())).unwrap().insert(dns::address_key("a.example.com"), record);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    let message = world.condition(&key).unwrap().message;
+    assert!(message.contains("delete it") && message.contains("TXT record `a-a.example.com`"), "{message}");
+}
+
+#[test]
+fn an_alias_that_someone_put_beside_our_ownership_record_takes_the_name() {
+    let cname = RecordKey { name: "a.example.com".into(), kind: RecordType::Other("CNAME".into()), set: String::new() };
+    let weighted = RecordKey { set: "blue".into(), ..dns::address_key("a.example.com") };
+    for other in [cname, weighted] {
+        let mut world = World::new(1);
+        let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+        world.settle();
+        let records = world.observed.records.get_mut(&ZoneId(ZONE.into())).unwrap();
+        records.remove(&dns::address_key("a.example.com"));
+        records.insert(other, Record { ttl: Some(60), values: [].into() });
+        assert_eq!(world.settle(), [""; 0]);
+        let condition = world.condition(&key).unwrap();
+        assert!(condition.reason == "HostnameTaken" && condition.message.contains("delete it"), "{condition:?}");
+    }
+}
