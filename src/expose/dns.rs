@@ -252,12 +252,20 @@ pub fn refusal(
                 format!("the records of hosted zone {} ({}) can't be read at the moment", zone.name, zone.id),
             ));
         };
-        if owned.contains_key(&(zone.id.clone(), name.to_owned())) {
-            continue;
-        }
         let taken = |what: String| {
             reject(Reason::HostnameTaken, format!("`{name}` in hosted zone {}: {what}; it is left as it is", zone.name))
         };
+        if owned.contains_key(&(zone.id.clone(), name.to_owned())) {
+            // Whoever put one of these beside our ownership record keeps us from writing.
+            let beside = |key: &&RecordKey| **key != address_key(name);
+            if let Some(kind) = records_named(name, records).filter(beside).find_map(conflicting) {
+                return Some(taken(format!(
+                    "a record of type {kind} of someone else stands beside our ownership record, so no address can \
+                     be listed: delete it, or take the hostname off this Service"
+                )));
+            }
+            continue;
+        }
         let twin = records.get(&twin_key(name));
         let owner = twin.and_then(|record| record.values.iter().find_map(|value| parse_twin(value)));
         match owner {
@@ -274,7 +282,10 @@ pub fn refusal(
             None => {}
         }
         if let Some(kind) = records_named(name, records).find_map(conflicting) {
-            return Some(taken(format!("a record of type {kind} without an ownership record of ours exists")));
+            return Some(taken(format!(
+                "a record of type {kind} without an ownership record of ours exists: delete it, use another hostname, or, if this \
+                 daemon wrote it, restore its TXT record `{TWIN_PREFIX}{name}`"
+            )));
         }
     }
     None

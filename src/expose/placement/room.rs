@@ -40,6 +40,9 @@ impl Rooms {
         let added = rules.iter().filter(|rule| !room.present.contains(rule) && !room.coming.contains(rule));
         let v6 = |rule: &&Rule| rule.source.is_v6();
         let (new_v6, new): (Vec<&Rule>, Vec<&Rule>) = added.partition(v6);
+        if new.is_empty() && new_v6.is_empty() {
+            return true;
+        }
         let coming_v6 = room.coming.iter().filter(v6).count();
         let coming_v4 = room.coming.len() - coming_v6;
         coming_v4 + new.len() <= room.free.0 && coming_v6 + new_v6.len() <= room.free.1

@@ -118,9 +118,14 @@ impl<'a> Scheduler<'a> {
             } else if let Some((port, holder)) = taken {
                 survey.taken.get_or_insert((port, holder, &alive.node.name));
                 "where another Service has the port".into()
-            } else if !serves && !self.rooms.fits(id, &unit.rules) {
+            } else if !self.rooms.fits(id, &unit.rules) {
+                let why = "without room in its security groups".to_owned();
                 survey.full = true;
-                "without room in its security groups".into()
+                if serves {
+                    survey.unfit_serving.push(alive);
+                    *survey.serving_obstacles.entry(why.clone()).or_default() += 1;
+                }
+                why
             } else {
                 survey.fit.push(alive);
                 continue;

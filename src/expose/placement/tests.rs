@@ -407,3 +407,32 @@ fn a_group_that_is_not_attached_yet_needs_a_slot_like_a_new_one() {
     cluster.settings.groups_per_interface = 3;
     assert_eq!(cluster.chosen(&a), ["n1"]);
 }
+
+#[test]
+fn a_node_that_serves_without_room_for_its_rules_is_left_when_another_is_free() {
+    let mut cluster = Cluster::new(2);
+    let a = cluster.expose("a", 53);
+    cluster.exposure("a").max_nodes = Some(1);
+    cluster.serve("a", &[1]);
+    cluster.fill_slots(1);
+    assert_eq!(cluster.chosen(&a), ["n2"]);
+    cluster.fill_slots(2);
+    assert_eq!(cluster.chosen(&a), ["n1"], "when none is free it stays");
+    assert!(cluster.place().degraded[&a].contains("without room"));
+}
+
+#[test]
+fn a_node_that_serves_with_all_its_rules_open_needs_no_room() {
+    let mut cluster = Cluster::new(2);
+    let (a, b) = (cluster.expose("a", 1000), cluster.expose("b", 53));
+    cluster.exposure("a").max_nodes = Some(1);
+    cluster.exposure("b").selector = "odd=1".parse().unwrap();
+    cluster.own_group(1, 60);
+    cluster.fill_slots(1);
+    cluster.serve("a", &[1]);
+    // It has more coming than fits.
+    cluster.exposure("b").created = 1;
+    cluster.serve("b", &[1]);
+    assert_eq!(cluster.chosen(&b), ["n1"]);
+    assert_eq!(cluster.chosen(&a), ["n1"]);
+}

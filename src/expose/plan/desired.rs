@@ -7,13 +7,13 @@ use super::super::nodes::{self, Alive, Joined};
 use super::super::publication::{ADDRESSES, ASSIGNED};
 use super::super::{
     Drain, Exposure, FieldOwner, InstanceId, Memory, Moment, Observed, Placement, PrivateIp, PublicIp, Reason,
-    Rejection, Rule, Service, ServiceKey, Settings, Snapshot, annotations, firewall, placement,
+    Rejection, Rule, Service, ServiceKey, Settings, Snapshot, ZoneId, annotations, firewall, placement,
 };
 use super::usage::Usage;
 use super::{Publication, name_claims};
 
 /// For how long the refusal of a dry run is believed, before it is tried again.
-const TRIAL_BELIEVED: std::time::Duration = std::time::Duration::from_secs(300);
+pub(super) const TRIAL_BELIEVED: std::time::Duration = std::time::Duration::from_secs(300);
 
 /// Everything that is asked for, seen against what is there.
 #[derive(Clone, Debug)]
@@ -197,6 +197,16 @@ impl<'a> Desired<'a> {
         self.names.get(self.usage.home_of(hostname)?)
     }
 
+    /// The same name in zones where it doesn't belong any more.
+    pub(super) fn elsewhere(&self, hostname: &Hostname) -> impl Iterator<Item = &OwnedName> {
+        self.usage.elsewhere(hostname).iter().filter_map(|key| self.names.get(key))
+    }
+
+    /// The zone that a name which somebody asks for belongs in.
+    pub(super) fn zone_of(&self, hostname: &Hostname) -> Option<&ZoneId> {
+        self.usage.home_of(hostname).map(|(zone, _)| zone)
+    }
+
     /// Whether some record of the Service lists the address.
     pub fn is_listed(&self, service: &ServiceKey, ip: PublicIp) -> bool {
         self.usage.listed(service).contains(&ip)
@@ -217,9 +227,19 @@ impl<'a> Desired<'a> {
 
     /// The nodes that are in use for the Service: a record lists them, or they are published.
     pub(super) fn used_nodes(&self, service: &Service) -> BTreeSet<&InstanceId> {
-        let published = own_addresses(service).into_iter().filter_map(|ip| self.joined.by_private.get(&ip));
         let listed = self.usage.listed(&service.key).iter().filter_map(|ip| self.joined.by_public.get(ip));
-        published.chain(listed).collect()
+        self.published_nodes(service).chain(listed).collect()
+    }
+
+    /// Those of them that are in use by its own doing. The others are listed by a name that it asks for, but that was
+    /// another Service's until now.
+    pub(super) fn own_nodes(&self, service: &Service) -> BTreeSet<&InstanceId> {
+        let listed = self.usage.listed_by_own(&service.key).iter().filter_map(|ip| self.joined.by_public.get(ip));
+        self.published_nodes(service).chain(listed).collect()
+    }
+
+    fn published_nodes(&self, service: &Service) -> impl Iterator<Item = &InstanceId> {
+        own_addresses(service).into_iter().filter_map(|ip| self.joined.by_private.get(&ip))
     }
 
     /// Every rule that is open and attached on a node.

@@ -55,6 +55,7 @@ fn needed(view: &View<'_>) -> BTreeMap<InstanceId, Needed> {
         let Some(service) = view.snapshot.services.get(key) else { continue };
         let admitted = view.desired.is_admitted(exposure, service, view.memory);
         let used = view.desired.used_nodes(service);
+        let own = view.desired.own_nodes(service);
         let placed: BTreeSet<&InstanceId> = view.desired.placed(key).map(|node| &node.instance.id).collect();
         let rules = firewall::rules(exposure);
         for id in used.union(&placed).copied() {
@@ -63,7 +64,8 @@ fn needed(view: &View<'_>) -> BTreeMap<InstanceId, Needed> {
                 of_node.rules.insert(*rule, key.clone());
                 if used.contains(id) {
                     of_node.in_use.insert(*rule);
-                } else if !admitted {
+                }
+                if !admitted && !own.contains(id) {
                     of_node.withheld.insert(*rule);
                 }
             }

@@ -25,6 +25,10 @@ pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
             leave(view, plan, owned);
         }
     }
+    for hostname in wanted.keys() {
+        let elsewhere = view.desired.elsewhere(hostname);
+        elsewhere.for_each(|owned| move_out(view, plan, hostname, owned));
+    }
 }
 
 /// The nodes on whose firewall this very plan works, and not in vain: they are listed when that is done, together
@@ -38,9 +42,16 @@ fn busy(view: &View<'_>, plan: &Plan) -> BTreeSet<InstanceId> {
 /// A name that `exposures` (the eldest first, at least one) ask for.
 fn ask(view: &View<'_>, plan: &mut Plan, busy: &BTreeSet<InstanceId>, hostname: &Hostname, exposures: &[&Exposure]) {
     let Some(eldest) = exposures.first() else { return };
-    let Ok(zone) = dns::zone_of(hostname.as_str(), &view.observed.zones) else { return };
+    let Some(zone) = view.desired.zone_of(hostname) else { return };
     let owned = view.desired.at_home(hostname);
-    let current = owned.map(|owned| owned.public_ips().clone()).unwrap_or_default();
+    if !exposures.iter().all(|exposure| is_admitted(view, exposure)) {
+        // A refusal must find the name as it was: only strangers' addresses leave it.
+        owned.into_iter().for_each(|owned| shrink(view, plan, owned));
+        return;
+    }
+    // What another zone lists so far comes along: a zone was made below the one where the name was.
+    let before = owned.or_else(|| view.desired.elsewhere(hostname).next());
+    let current = before.map(|owned| owned.public_ips().clone()).unwrap_or_default();
     let addresses = addresses(view, busy, eldest, exposures, &current);
     if addresses.is_empty() {
         if let Some(owned) = owned.filter(|owned| owned.address.is_some()) {
@@ -55,13 +66,18 @@ fn ask(view: &View<'_>, plan: &mut Plan, busy: &BTreeSet<InstanceId>, hostname: 
     let create =
         BTreeMap::from([(dns::address_key(hostname.as_str()), address), (dns::twin_key(hostname.as_str()), twin)]);
     let delete = owned.map(OwnedName::records).unwrap_or_default();
-    let zone = owned.map_or(&zone.id, |owned| &owned.zone).clone();
-    let Some(change) = difference(zone, hostname.as_str(), delete, create) else { return };
+    let Some(change) = difference(zone.clone(), hostname.as_str(), delete, create) else { return };
     plan.steps.push(Step {
         reason: describe(hostname.as_str(), &current, &addresses),
         services: exposures.iter().map(|exposure| exposure.service.clone()).collect(),
         action: Action::ChangeRecords(change),
     });
+}
+
+/// Whether the API server would take the addresses of the exposure.
+fn is_admitted(view: &View<'_>, exposure: &Exposure) -> bool {
+    let service = view.snapshot.services.get(&exposure.service);
+    service.is_some_and(|service| view.desired.is_admitted(exposure, service, view.memory))
 }
 
 /// What the record may list now.
@@ -74,10 +90,6 @@ fn addresses(
 ) -> BTreeSet<PublicIp> {
     let desired = view.desired;
     let open_for_all = |id: &InstanceId| exposures.iter().all(|exposure| desired.is_open(exposure, id));
-    let admitted = exposures.iter().all(|exposure| {
-        let service = view.snapshot.services.get(&exposure.service);
-        service.is_some_and(|service| desired.is_admitted(exposure, service, view.memory))
-    });
     let failing = |id: &InstanceId| view.memory.failures.contains_key(&Target::Firewall(id.clone()));
 
     let wait = desired.placed(&eldest.service).any(|node| busy.contains(&node.instance.id));
@@ -87,7 +99,7 @@ fn addresses(
     for node in desired.placed(&eldest.service) {
         let id = &node.instance.id;
         let listed = current.contains(&node.public_ip);
-        if open_for_all(id) && (listed || (admitted && !wait)) {
+        if open_for_all(id) && (listed || !wait) {
             list.insert(node.public_ip);
         } else if !failing(id) {
             complete = false;
@@ -136,6 +148,18 @@ fn leave(view: &View<'_>, plan: &mut Plan, owned: &OwnedName) {
     } else {
         delete(plan, owned, format!("{key} doesn't ask for it any more"));
     }
+}
+
+/// A name that somebody asks for, in a zone where it belongs no more.
+fn move_out(view: &View<'_>, plan: &mut Plan, hostname: &Hostname, owned: &OwnedName) {
+    if !view.settings.in_scope(&owned.service) {
+        return;
+    }
+    let moved = view.desired.at_home(hostname).is_some_and(|home| !home.public_ips().is_empty());
+    if moved && view.settings.policy == Policy::Sync {
+        return delete(plan, owned, "it is in the zone where it belongs now".into());
+    }
+    shrink(view, plan, owned);
 }
 
 /// Takes out the addresses that belong to no node any more: AWS gives them to strangers.

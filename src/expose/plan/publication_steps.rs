@@ -1,14 +1,20 @@
-//! Publications: an address is published after the names list it, and withdrawn when resolvers have forgotten it.
+//! Publications: an address is published as soon as a name lists it, and withdrawn when resolvers have forgotten it.
 
 use std::time::Duration;
 
 use super::super::publication::{ADDRESSES, ASSIGNED, joined};
-use super::super::{Exposure, FieldOwner, Policy, PrivateIp, Service};
-use super::desired::own_addresses;
+use super::super::{Exposure, FieldOwner, Policy, PrivateIp, Reason, Service};
+use super::desired::{TRIAL_BELIEVED, own_addresses};
 use super::firewall_steps::list;
 use super::{Action, Plan, Step, View};
 
 pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
+    for (key, trial) in &view.memory.trials {
+        let refused = view.desired.rejections.get(key).is_some_and(|r| r.reason == Reason::ExternalIPsForbidden);
+        if refused && trial.refused.is_some() {
+            plan.wake(trial.at.after(TRIAL_BELIEVED));
+        }
+    }
     for (key, service) in &view.snapshot.services {
         if !view.settings.in_scope(key) {
             continue;
@@ -40,7 +46,11 @@ fn ask(view: &View<'_>, plan: &mut Plan, service: &Service, exposure: &Exposure)
         }
     }
     for node in view.desired.placed(&service.key) {
-        if !next.contains(&node.private_ip) && view.desired.is_listed_everywhere(exposure, node.public_ip) {
+        // One name is enough: whoever follows it comes, though others can't be written.
+        if !next.contains(&node.private_ip)
+            && view.desired.is_listed(&service.key, node.public_ip)
+            && view.desired.is_open(exposure, &node.instance.id)
+        {
             next.push(node.private_ip);
         }
     }

@@ -4,5 +4,6 @@
 
 mod firewall;
 mod histories;
+mod names;
 mod rules;
 mod world;

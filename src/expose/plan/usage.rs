@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::dns::{self, Hostname, NameKey, OwnedName, Zone, ZoneId};
 use super::super::{Exposure, PublicIp, ServiceKey};
 
+const NONE: &BTreeSet<PublicIp> = &BTreeSet::new();
+
 /// The names that are ours, by the Services that use them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Usage {
@@ -13,8 +15,12 @@ pub(super) struct Usage {
     names: BTreeMap<ServiceKey, BTreeSet<NameKey>>,
     /// The addresses that they list.
     listed: BTreeMap<ServiceKey, BTreeSet<PublicIp>>,
+    /// Those that are listed by names whose twins tell of the Service itself.
+    own: BTreeMap<ServiceKey, BTreeSet<PublicIp>>,
     /// Where the names that somebody asks for belong.
     homes: BTreeMap<Hostname, NameKey>,
+    /// Where else they are, though they don't belong there any more.
+    elsewhere: BTreeMap<Hostname, Vec<NameKey>>,
 }
 
 impl Usage {
@@ -27,18 +33,22 @@ impl Usage {
         let mut by_hostname: BTreeMap<&str, Vec<(&NameKey, &OwnedName)>> = BTreeMap::new();
         for (key, name) in names {
             usage.add(&name.service, key, name);
+            usage.own.entry(name.service.clone()).or_default().extend(name.public_ips());
             by_hostname.entry(&name.name).or_default().push((key, name));
         }
         for exposure in exposures.values() {
             for hostname in &exposure.hostnames {
-                for (key, name) in by_hostname.get(hostname.as_str()).into_iter().flatten() {
+                let found = by_hostname.get(hostname.as_str()).map(Vec::as_slice).unwrap_or_default();
+                for (key, name) in found {
                     usage.add(&exposure.service, key, name);
                 }
-                if !usage.homes.contains_key(hostname)
-                    && let Ok(zone) = dns::zone_of(hostname.as_str(), zones)
-                {
-                    usage.homes.insert(hostname.clone(), (zone.id.clone(), hostname.as_str().to_owned()));
+                if usage.homes.contains_key(hostname) {
+                    continue;
                 }
+                let Ok(zone) = dns::zone_of(hostname.as_str(), zones) else { continue };
+                let elsewhere = found.iter().filter(|(_, name)| name.zone != zone.id).map(|(key, _)| (*key).clone());
+                usage.elsewhere.insert(hostname.clone(), elsewhere.collect());
+                usage.homes.insert(hostname.clone(), (zone.id.clone(), hostname.as_str().to_owned()));
             }
         }
         usage
@@ -56,11 +66,15 @@ impl Usage {
 
     /// The addresses that those list.
     pub(super) fn listed(&self, service: &ServiceKey) -> &BTreeSet<PublicIp> {
-        const NONE: &BTreeSet<PublicIp> = &BTreeSet::new();
         self.listed.get(service).unwrap_or(NONE)
     }
 
-    /// The same for all Services.
+    /// Of these, the ones that names list whose twins tell of the Service itself, not of one that had the name before.
+    pub(super) fn listed_by_own(&self, service: &ServiceKey) -> &BTreeSet<PublicIp> {
+        self.own.get(service).unwrap_or(NONE)
+    }
+
+    /// [`Usage::listed`] of all Services.
     pub(super) fn all_listed(&self) -> impl Iterator<Item = (&ServiceKey, &BTreeSet<PublicIp>)> {
         self.listed.iter()
     }
@@ -68,5 +82,10 @@ impl Usage {
     /// The zone that a name which is asked for belongs in, and the name.
     pub(super) fn home_of(&self, hostname: &Hostname) -> Option<&NameKey> {
         self.homes.get(hostname)
+    }
+
+    /// Where else that name is.
+    pub(super) fn elsewhere(&self, hostname: &Hostname) -> &[NameKey] {
+        self.elsewhere.get(hostname).map(Vec::as_slice).unwrap_or_default()
     }
 }

@@ -213,3 +213,16 @@ fn a_plan_changes_the_groups_of_an_interface_at_most_once() {
     world.settle();
     assert!(world.is_clean());
 }
+
+#[test]
+fn a_service_moves_away_from_a_node_whose_slots_others_have_taken() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("maxips", "1")]);
+    world.settle();
+    let n = if world.service(&key).external_ips == ["10.0.0.1"] { 1 } else { 2 };
+    world.instance(n).groups = (0..5).map(|k| GroupId(format!("sg-{k}"))).collect();
+    world.memory.failures.insert(Target::Firewall(id(n)), failure());
+    world.settle();
+    assert_eq!(world.service(&key).external_ips, [format!("10.0.0.{}", 3 - n)]);
+    assert_eq!(world.condition(&key).unwrap().reason, "Synced");
+}

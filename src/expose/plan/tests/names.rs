@@ -1,0 +1,137 @@
+//! Rules of names and publications, one test per rule.
+
+use super::super::super::*;
+use super::world::{World, ZONE};
+
+fn refused(world: &mut World, key: &ServiceKey) {
+    let uid = world.service(key).uid.clone();
+    let trial = Trial { uid, addresses: vec![], at: world.now, refused: Some("Deny".into()) };
+    world.memory.trials.insert(key.clone(), trial);
+}
+
+#[test]
+fn a_name_that_moves_to_a_service_which_is_refused_is_withdrawn_with_the_service_that_had_it() {
+    let mut world = World::new(2);
+    let a = world.add_service("a", 6315, &[("hostname", "h.example.com"), ("selector", "odd=1")]);
+    world.settle();
+    world.annotate(&a, "hostname", None);
+    let b = world.add_service("b", 6316, &[("hostname", "h.example.com"), ("selector", "odd=0")]);
+    let steps = world.plan().steps;
+    let verbs: Vec<String> = steps.iter().map(|step| super::world::describe(&step.action)).collect();
+    assert_eq!(verbs, ["release a", "try b"], "neither the name nor the firewall before the dry run");
+    world.take(&steps[0]);
+    refused(&mut world, &b);
+    world.round();
+    assert_eq!(world.condition(&b).unwrap().reason, "ExternalIPsForbidden");
+    assert!(world.is_clean(), "{:?} {:?}", world.observed.groups, world.observed.records);
+}
+
+#[test]
+fn a_name_that_moves_to_another_service_is_never_without_an_address() {
+    let mut world = World::new(2);
+    let a = world.add_service("a", 6315, &[("hostname", "h.example.com"), ("selector", "odd=1")]);
+    world.settle();
+    world.annotate(&a, "hostname", None);
+    let b = world.add_service("b", 6316, &[("hostname", "h.example.com"), ("selector", "odd=0")]);
+    world.settle();
+    assert_eq!(world.listed("h.example.com"), ["203.0.113.2".to_string()].into());
+    assert_eq!(world.condition(&b).unwrap().reason, "Synced");
+    assert_eq!(world.observed.groups.len(), 1);
+}
+
+#[test]
+fn an_address_is_published_though_only_one_of_the_names_could_be_written() {
+    let mut world = World::new(1);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com,b.example.com")]);
+    let failure = Failure {
+        reason: Reason::AccessDenied,
+        message: "no".into(),
+        attempts: 1,
+        retry_at: Moment(std::time::Duration::from_secs(1_000_000)),
+    };
+    world.memory.failures.insert(Target::Name(ZoneId(ZONE.into()), "b.example.com".into()), failure);
+    world.round();
+    assert_eq!(world.listed("a.example.com").len(), 1);
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.1"]);
+    let condition = world.condition(&key).unwrap();
+    assert!(!condition.ready && condition.reason == "AccessDenied", "{condition:?}");
+}
+
+#[test]
+fn a_refused_dry_run_is_tried_again_without_anything_else_happening() {
+    let mut world = World::new(1);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.wait(7);
+    refused(&mut world, &key);
+    assert_eq!(world.plan().wake_at, Some(Moment(std::time::Duration::from_secs(307))));
+    world.settle();
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.1"]);
+}
+
+#[test]
+fn a_name_moves_into_a_new_zone_below_and_is_then_withdrawn_from_the_old_one() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.sub.example.com,b.example.com")]);
+    world.settle();
+    world.add_zone("ZSUB", "sub.example.com");
+    assert_eq!(world.settle(), ["change-name a.sub.example.com", "delete-name a.sub.example.com"]);
+    let names = |world: &World, zone: &str| -> Vec<String> {
+        let records = world.observed.records[&ZoneId(zone.into())].keys();
+        records.filter(|key| key.kind == RecordType::A).map(|key| key.name.clone()).collect()
+    };
+    assert_eq!(names(&world, "ZSUB"), ["a.sub.example.com"]);
+    assert_eq!(names(&world, ZONE), ["b.example.com"]);
+    assert_eq!(world.listed("a.sub.example.com").len(), 2);
+    assert_eq!(world.condition(&key).unwrap().reason, "Synced");
+    world.annotate(&key, "hostname", None);
+    world.settle();
+    assert!(world.is_clean());
+}
+
+#[test]
+fn a_name_stays_in_the_old_zone_while_the_new_one_can_not_be_written_and_loses_only_strangers_there() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.sub.example.com")]);
+    world.settle();
+    world.add_zone("ZSUB", "sub.example.com");
+    let failure = Failure {
+        reason: Reason::AccessDenied,
+        message: "no".into(),
+        attempts: 1,
+        retry_at: Moment(std::time::Duration::from_secs(1_000_000)),
+    };
+    world.memory.failures.insert(Target::Name(ZoneId("ZSUB".into()), "a.sub.example.com".into()), failure);
+    assert_eq!(world.round(), [""; 0]);
+    world.snapshot.nodes.remove("n1");
+    world.observed.instances.insert(InstanceId("i-00000001".into()), Lookup::Gone);
+    world.round();
+    assert_eq!(world.listed("a.sub.example.com"), ["203.0.113.2".to_string()].into());
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
+}
+
+#[test]
+fn who_can_not_have_a_name_because_of_a_record_reads_what_to_do_about_it() {
+    let mut world = World::new(1);
+    let record = Record { ttl: Some(60), values: ["198.51.100.1".into()].into() };
+    world.observed.records.get_mut(&ZoneId(ZONE.into())).unwrap().insert(dns::address_key("a.example.com"), record);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    let message = world.condition(&key).unwrap().message;
+    assert!(message.contains("delete it") && message.contains("TXT record `a-a.example.com`"), "{message}");
+}
+
+#[test]
+fn an_alias_that_someone_put_beside_our_ownership_record_takes_the_name() {
+    let cname = RecordKey { name: "a.example.com".into(), kind: RecordType::Other("CNAME".into()), set: String::new() };
+    let weighted = RecordKey { set: "blue".into(), ..dns::address_key("a.example.com") };
+    for other in [cname, weighted] {
+        let mut world = World::new(1);
+        let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+        world.settle();
+        let records = world.observed.records.get_mut(&ZoneId(ZONE.into())).unwrap();
+        records.remove(&dns::address_key("a.example.com"));
+        records.insert(other, Record { ttl: Some(60), values: [].into() });
+        assert_eq!(world.settle(), [""; 0]);
+        let condition = world.condition(&key).unwrap();
+        assert!(condition.reason == "HostnameTaken" && condition.message.contains("delete it"), "{condition:?}");
+    }
+}
