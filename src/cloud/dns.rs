@@ -32,6 +32,11 @@ pub(super) struct Unit<'a> {
 }
 
 impl Unit<'_> {
+    /// Whether a record is put back as it was: as proof that it still is.
+    fn keeps_a_record(&self) -> bool {
+        self.change.delete.iter().any(|(key, record)| self.change.create.get(key) == Some(record))
+    }
+
     /// Values and characters, as Route 53 counts them.
     fn size(&self) -> (usize, usize) {
         let records = || self.change.delete.values().chain(self.change.create.values());
@@ -78,7 +83,7 @@ impl Cloud {
             let began = self.now();
             let result = match stopped.clone() {
                 Some(error) => Err(error),
-                None => self.send_batch(zone, &batch).await,
+                None => self.take_batch(zone, &batch).await,
             };
             match result {
                 Ok(info) => {
@@ -115,19 +120,38 @@ impl Cloud {
         results
     }
 
-    async fn send_batch(&self, zone: &ZoneId, batch: &[Unit<'_>]) -> Result<route53::ChangeInfo, aws_api::Error> {
+    async fn take_batch(&self, zone: &ZoneId, batch: &[Unit<'_>]) -> Result<route53::ChangeInfo, aws_api::Error> {
+        let result = self.send_batch(zone, batch, |_, _| true).await;
+        match (&result, batch) {
+            // Emulators (moto 5) judge a CREATE by what was there before the batch, and so never let a record stay as
+            // it is. Route 53 itself doesn't refuse what the same batch has just deleted.
+            (Err(error), [unit]) if is_only_about_creation(error) && unit.keeps_a_record() => {
+                self.send_batch(zone, batch, |change, key| change.delete.get(key) != change.create.get(key)).await
+            }
+            _ => result,
+        }
+    }
+
+    /// Sends those parts of the changes that are `wanted`.
+    async fn send_batch(
+        &self,
+        zone: &ZoneId,
+        batch: &[Unit<'_>],
+        wanted: impl Fn(&RecordChange, &RecordKey) -> bool,
+    ) -> Result<route53::ChangeInfo, aws_api::Error> {
         let change = |action: route53::ChangeAction, (key, record): (&RecordKey, &Record)| route53::Change {
             action,
             resource_record_set: record_set(key, record),
         };
-        let changes = batch.iter().flat_map(|unit| {
-            let deleted = unit.change.delete.iter().map(move |r| change(route53::ChangeAction::Delete, r));
-            let created = unit.change.create.iter().map(move |r| change(route53::ChangeAction::Create, r));
-            deleted.chain(created)
-        });
+        let mut changes = Vec::new();
+        for unit in batch {
+            let wanted = |(key, _): &(&RecordKey, &Record)| wanted(unit.change, key);
+            changes.extend(unit.change.delete.iter().filter(wanted).map(|r| change(route53::ChangeAction::Delete, r)));
+            changes.extend(unit.change.create.iter().filter(wanted).map(|r| change(route53::ChangeAction::Create, r)));
+        }
         let request = route53::ChangeResourceRecordSets {
             hosted_zone_id: zone.0.clone(),
-            change_batch: route53::ChangeBatch { comment: None, changes: changes.collect() },
+            change_batch: route53::ChangeBatch { comment: None, changes },
         };
         Ok(self.dns.send(&request).await?.change_info)
     }
@@ -136,6 +160,12 @@ impl Cloud {
 /// Whether one change in the batch is bad, rather than all of it.
 fn is_about_a_change(error: &aws_api::Error) -> bool {
     !error.refused && (error.is("InvalidChangeBatch") || error.is("InvalidInput"))
+}
+
+/// Whether nothing but creations was refused: what the batch deletes was there as it said.
+fn is_only_about_creation(error: &aws_api::Error) -> bool {
+    let says = |text: &str| error.message.contains(text);
+    error.is("InvalidChangeBatch") && says("already exists") && !says("delete")
 }
 
 fn failure(unit: &Unit<'_>, error: &aws_api::Error) -> Failure {

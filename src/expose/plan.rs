@@ -154,7 +154,7 @@ pub struct Publication {
     pub take_over: bool,
 }
 
-/// A change of the record sets of one hostname: the address record and its twin together, as far as they change.
+/// A change of the record sets of one hostname: the address record and its twin together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordChange {
     /// The zone.

@@ -138,7 +138,8 @@ async fn more_maxips_adds_and_leaves_alone_what_serves() -> Result<()> {
         "AuthorizeSecurityGroupIngress udp/6315 from 0.0.0.0/0".to_owned(),
         format!("ModifyInstanceAttribute {id}"),
         format!(
-            "ChangeResourceRecordSets DELETE A {NAME} 60 [{}], CREATE A {NAME} 60 [203.0.113.11, 203.0.113.12]",
+            "ChangeResourceRecordSets DELETE A {NAME} 60 [{}], DELETE TXT a-{NAME} 60, \
+             CREATE A {NAME} 60 [203.0.113.11, 203.0.113.12], CREATE TXT a-{NAME} 60",
             first.public()?
         ),
     ];
@@ -189,7 +190,8 @@ async fn fewer_maxips_withdraws_in_the_safe_order() -> Result<()> {
     let id = &leaves.instance.id;
     let expected = [
         format!(
-            "ChangeResourceRecordSets DELETE A {NAME} 1 [203.0.113.11, 203.0.113.12], CREATE A {NAME} 1 [{}]",
+            "ChangeResourceRecordSets DELETE A {NAME} 1 [203.0.113.11, 203.0.113.12], DELETE TXT a-{NAME} 1, \
+             CREATE A {NAME} 1 [{}], CREATE TXT a-{NAME} 1",
             stays.public()?
         ),
         "RevokeSecurityGroupIngress udp/6315 from 0.0.0.0/0".to_owned(),
@@ -232,7 +234,10 @@ async fn a_change_of_the_selector_serves_on_new_nodes_before_old_ones_leave() ->
         format!("CreateSecurityGroup {new}"),
         "AuthorizeSecurityGroupIngress udp/6315 from 0.0.0.0/0".to_owned(),
         format!("ModifyInstanceAttribute {new}"),
-        format!("ChangeResourceRecordSets DELETE A {NAME} 1 [203.0.113.11], CREATE A {NAME} 1 [203.0.113.12]"),
+        format!(
+            "ChangeResourceRecordSets DELETE A {NAME} 1 [203.0.113.11], DELETE TXT a-{NAME} 1, \
+             CREATE A {NAME} 1 [203.0.113.12], CREATE TXT a-{NAME} 1"
+        ),
         "RevokeSecurityGroupIngress udp/6315 from 0.0.0.0/0".to_owned(),
         format!("ModifyInstanceAttribute {old}"),
         "DeleteSecurityGroup".to_owned(),

@@ -3,6 +3,9 @@ use super::*;
 use crate::cloud::Next;
 use crate::expose::Reason;
 
+/// The twin of every name here.
+const TWIN: &str = "\"heritage=external-dns,external-dns/owner=c1,external-dns/resource=service/games/quake\"";
+
 fn world() -> Aws {
     let aws = Aws::default();
     aws.zone("Z1", "example.com.");
@@ -25,8 +28,7 @@ async fn many_names_of_a_zone_go_in_one_batch() {
     assert!(cloud.apply(&steps).await.iter().all(Result::is_ok));
     assert_eq!(batches(&aws), 2);
     assert_eq!(aws.values("Z1", "s7.example.com.", "A").unwrap(), ["203.0.113.1"]);
-    let twin = "\"heritage=external-dns,external-dns/owner=c1,external-dns/resource=service/games/quake\"";
-    assert_eq!(aws.values("Z1", "a-s7.example.com.", "TXT").unwrap(), [twin]);
+    assert_eq!(aws.values("Z1", "a-s7.example.com.", "TXT").unwrap(), [TWIN]);
     assert_eq!(aws.values("Z2", "\\052.other.example.", "A").unwrap(), ["203.0.113.2", "203.0.113.3"]);
     let as_written = cloud.observed().clone();
     assert_eq!(as_written.records[&ZoneId("Z1".into())].len(), 100);
@@ -364,4 +366,34 @@ async fn a_few_changes_are_asked_for_in_a_round_and_all_in_turn() {
         calls.into_iter().for_each(|call| *asked.entry(call.path).or_default() += 1);
     }
     assert_eq!((asked.len(), asked.values().min(), asked.values().max()), (12, Some(&5), Some(&5)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_twin_that_somebody_took_over_since_the_last_look_stops_the_change_of_its_record() {
+    let aws = world();
+    aws.record("Z1", "a.example.com.", "A", &["203.0.113.1"]);
+    aws.record("Z1", "a-a.example.com.", "TXT", &[TWIN]);
+    let mut cloud = read(&aws, &[]).await;
+    aws.meddle("ChangeResourceRecordSets", |state| {
+        let zone = state.route53.zones.get_mut("Z1").unwrap();
+        let key = ("a-a.example.com.".to_owned(), "TXT".to_owned());
+        zone.records.get_mut(&key).unwrap().1 = [TWIN.replace("owner=c1", "owner=other")].into();
+    });
+    let replace = change("Z1", "a.example.com", &["203.0.113.1"], &["203.0.113.2"]);
+    let error = cloud.apply(&[replace]).await.remove(0).unwrap_err();
+    assert_eq!(error.next, Next::Replan);
+    assert_eq!(aws.values("Z1", "a.example.com.", "A").unwrap(), ["203.0.113.1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_emulator_that_never_lets_a_record_stay_is_sent_the_differences() {
+    let aws = world();
+    aws.record("Z1", "a.example.com.", "A", &["203.0.113.1"]);
+    aws.record("Z1", "a-a.example.com.", "TXT", &[TWIN]);
+    let mut cloud = read(&aws, &[]).await;
+    let told = "Tried to create resource record set [name='a-a.example.com.', type='TXT'] but it already exists";
+    aws.break_down("ChangeResourceRecordSets", "TXT", Fault::Answer(400, "InvalidChangeBatch", told));
+    let replace = change("Z1", "a.example.com", &["203.0.113.1"], &["203.0.113.2"]);
+    cloud.apply(&[replace]).await.remove(0).unwrap();
+    assert_eq!(aws.values("Z1", "a.example.com.", "A").unwrap(), ["203.0.113.2"]);
 }

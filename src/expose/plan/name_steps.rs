@@ -191,18 +191,15 @@ fn replace(plan: &mut Plan, owned: &OwnedName, create: BTreeMap<RecordKey, Recor
     plan.steps.push(Step { action: Action::ChangeRecords(change), reason, services: vec![owned.service.clone()] });
 }
 
-/// The change from one state of a name's records to another; `None` where there is no difference. What stays as it
-/// is isn't touched.
+/// The change from one state of a name's records to another; `None` where there is no difference. The twin goes with
+/// it though it stays as it is: taken out and put back in the same batch, it proves that the name is still ours.
 fn difference(
     zone: ZoneId,
     name: &str,
-    mut delete: BTreeMap<RecordKey, Record>,
-    mut create: BTreeMap<RecordKey, Record>,
+    delete: BTreeMap<RecordKey, Record>,
+    create: BTreeMap<RecordKey, Record>,
 ) -> Option<RecordChange> {
-    let before = delete.clone();
-    delete.retain(|key, record| create.get(key) != Some(record));
-    create.retain(|key, record| before.get(key) != Some(record));
-    (!delete.is_empty() || !create.is_empty()).then(|| RecordChange { zone, name: name.to_owned(), delete, create })
+    (delete != create).then(|| RecordChange { zone, name: name.to_owned(), delete, create })
 }
 
 fn describe(name: &str, current: &BTreeSet<PublicIp>, next: &BTreeSet<PublicIp>) -> String {
