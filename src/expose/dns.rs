@@ -81,6 +81,9 @@ pub fn normal_name(name: &str) -> String {
     out
 }
 
+/// A record set holds at most this many values (a quota of Route 53 that can't be raised).
+pub const MAX_VALUES: usize = 400;
+
 /// The ownership twin of a record: what its TXT value says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Twin {

@@ -215,6 +215,9 @@ pub struct Drain {
     pub ttl: u32,
     /// Since when no record holds it; `None` while one does.
     pub since: Option<Moment>,
+    /// When resolvers have forgotten the answers with a higher TTL that were given before; the record's way to all
+    /// of Route 53's servers not counted in.
+    pub remembered_until: Moment,
 }
 
 /// A step that failed, and when it may be tried again.

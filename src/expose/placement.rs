@@ -14,6 +14,7 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::dns::MAX_VALUES;
 use super::nodes::{self, Joined};
 use super::{
     Exposure, FieldOwner, Hostname, InstanceId, Observed, Policy, PrivateIp, PublicIp, Rejection, Service, ServiceKey,
@@ -196,13 +197,27 @@ impl<'a> Scheduler<'a> {
 
     /// Chooses among what was found, and claims it.
     fn settle(&mut self, unit: &Unit<'a>, found: Survey<'a>) {
-        let degraded = found.degradation();
+        let max = unit.max_nodes();
+        let mut degraded = found.degradation();
         let candidates = if found.fit.is_empty() { found.unfit_serving } else { found.fit };
+        let matching = candidates.len();
         let (serving, others): (Vec<_>, Vec<_>) =
             candidates.into_iter().partition(|alive| unit.any(|key| self.serving.has(key, &alive.instance.id)));
         let (listed, leaving): (Vec<_>, Vec<_>) =
             serving.into_iter().partition(|alive| unit.any(|key| self.serving.lists(key, &alive.instance.id)));
-        let max = unit.max_nodes();
+        let max = match max.min(matching) > MAX_VALUES {
+            true => {
+                degraded.get_or_insert_with(|| {
+                    format!(
+                        "a DNS record holds at most {MAX_VALUES} addresses, so of {} nodes only as many serve: set \
+                         `maxips` or a narrower selector",
+                        max.min(matching)
+                    )
+                });
+                MAX_VALUES
+            }
+            false => max,
+        };
         let mut chosen = Vec::new();
         // Among those that serve already only what doesn't change counts, so that the choice doesn't either.
         choose::spread(&mut chosen, listed, max, |_| 0);

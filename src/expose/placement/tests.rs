@@ -7,7 +7,7 @@ mod invariants;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{FieldOwner, Policy, PublicIp, Reason, ServiceKey};
+use super::super::*;
 use cluster::{Cluster, id};
 
 #[test]
@@ -435,4 +435,30 @@ fn a_node_that_serves_with_all_its_rules_open_needs_no_room() {
     cluster.serve("b", &[1]);
     assert_eq!(cluster.chosen(&b), ["n1"]);
     assert_eq!(cluster.chosen(&a), ["n1"]);
+}
+
+#[test]
+fn an_exposure_has_at_most_as_many_nodes_as_a_record_holds_addresses_and_says_so() {
+    let mut cluster = Cluster::new(4);
+    let a = cluster.expose("a", 53);
+    let (node, instance) = (cluster.node(1).clone(), cluster.instance(1).clone());
+    for n in 5..=450_u16 {
+        let id = InstanceId(format!("i-{n:08x}"));
+        let [high, low] = n.to_be_bytes();
+        let node = Node { name: format!("n{n}"), provider_id: format!("aws:///eu-west-1a/{id}"), ..node.clone() };
+        let instance = Instance {
+            id: id.clone(),
+            private_ip: Some(PrivateIp([10, 0, high, low].into())),
+            public_ip: Some(PublicIp([203, 0, high, low].into())),
+            ..instance.clone()
+        };
+        cluster.snapshot.nodes.insert(node.name.clone(), node);
+        cluster.observed.instances.insert(id, Lookup::Known(instance));
+    }
+    let placement = cluster.place();
+    assert_eq!(placement.nodes[&a].len(), 400);
+    assert!(placement.degraded[&a].contains("at most 400 addresses"), "{:?}", placement.degraded);
+    cluster.exposure("a").max_nodes = Some(400);
+    let placement = cluster.place();
+    assert_eq!((placement.nodes[&a].len(), placement.degraded.len()), (400, 0));
 }

@@ -1,6 +1,7 @@
 //! The wish: who is exposed where, who is rejected and why, and what of it is in use already.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::super::dns::{self, Hostname, NameKey, OwnedName};
 use super::super::nodes::{self, Alive, Joined};
@@ -13,7 +14,7 @@ use super::usage::Usage;
 use super::{Publication, name_claims};
 
 /// For how long the refusal of a dry run is believed, before it is tried again.
-pub(super) const TRIAL_BELIEVED: std::time::Duration = std::time::Duration::from_secs(300);
+pub(super) const TRIAL_BELIEVED: Duration = Duration::from_secs(300);
 
 /// Everything that is asked for, seen against what is there.
 #[derive(Clone, Debug)]
@@ -304,11 +305,20 @@ pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings,
             let before = memory.drains.get(&(key.clone(), ip));
             let listed = desired.names_of(key).filter(|name| name.public_ips().contains(&node.public_ip));
             let drain = match (listed.map(OwnedName::ttl).max(), before) {
-                (Some(ttl), _) => Drain { ttl, since: None },
-                (None, Some(before)) => Drain { ttl: before.ttl, since: before.since.or(Some(now)) },
+                (Some(ttl), None) => Drain { ttl, since: None, remembered_until: now },
+                (Some(ttl), Some(before)) => {
+                    // With a lower TTL now, answers with the higher one are still about.
+                    let until = match before.since {
+                        None if before.ttl > ttl => now.after(Duration::from_secs(before.ttl.into())),
+                        None => before.remembered_until,
+                        Some(since) => since.after(Duration::from_secs(before.ttl.into())),
+                    };
+                    Drain { ttl, since: None, remembered_until: before.remembered_until.max(until) }
+                }
+                (None, Some(before)) => Drain { since: before.since.or(Some(now)), ..*before },
                 (None, None) => {
                     let ttl = desired.exposures.get(key).map_or(settings.default_ttl, |e| e.ttl);
-                    Drain { ttl, since: Some(now) }
+                    Drain { ttl, since: Some(now), remembered_until: now }
                 }
             };
             drains.insert((key.clone(), ip), drain);

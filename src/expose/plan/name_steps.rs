@@ -119,7 +119,7 @@ fn addresses(
             // Nobody's address: gone, unless it may be that of a node which EC2 kept silent about.
             None => desired.joined.doubt,
         };
-        if kept {
+        if kept && list.len() < dns::MAX_VALUES {
             list.insert(*ip);
         }
     }

@@ -65,8 +65,9 @@ fn stays(view: &View<'_>, plan: &mut Plan, service: &Service, ip: PrivateIp) -> 
     }
     // Draining: resolvers may hold the old answer for its TTL, after the last of Route 53's servers gave it.
     let drain = view.memory.drains.get(&(service.key.clone(), ip));
-    let Some((ttl, since)) = drain.and_then(|drain| Some((drain.ttl, drain.since?))) else { return true };
-    let end = since.after(Duration::from_secs(u64::from(ttl)) + view.settings.propagation);
+    let Some((drain, since)) = drain.and_then(|drain| Some((drain, drain.since?))) else { return true };
+    let forgotten = since.after(Duration::from_secs(drain.ttl.into())).max(drain.remembered_until);
+    let end = forgotten.after(view.settings.propagation);
     if view.now < end {
         plan.wake(end);
     }

@@ -135,3 +135,21 @@ fn an_alias_that_someone_put_beside_our_ownership_record_takes_the_name() {
         assert!(condition.reason == "HostnameTaken" && condition.message.contains("delete it"), "{condition:?}");
     }
 }
+
+#[test]
+fn a_drain_lasts_as_long_as_answers_with_an_earlier_higher_ttl_may_be_remembered() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "3600"), ("selector", "odd=1")]);
+    world.settle();
+    world.annotate(&key, "ttl", Some("60"));
+    world.round();
+    world.wait(600);
+    world.annotate(&key, "selector", Some("odd=0"));
+    world.round();
+    world.wait(3000 + 60 - 1);
+    world.round();
+    assert_eq!(world.service(&key).external_ips.len(), 2);
+    world.wait(1);
+    world.round();
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
+}
