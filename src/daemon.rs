@@ -266,7 +266,7 @@ fn routes(cluster: &Arc<Cluster>, metrics: &Arc<Metrics>, progress: &Progress) -
         () if cluster.synced() => {
             Err("the API server has been silent for too long: the view of the cluster is old".into())
         }
-        () => Err(format!("not listed completely yet: {}", cluster.missing().join(", "))),
+        () => Err(format!("the lists of {} are not complete yet", cluster.missing().join(", "))),
     };
     Routes { progress: progress.clone(), ready: Arc::new(ready), metrics: metrics.clone() }
 }
