@@ -55,7 +55,7 @@ variable instead (--cluster-name as EXTERNAL_IPS_CLUSTER_NAME); the flag wins.
 Example: first look at what it would do, changing nothing, then run it:
 
   external-ips run --cluster-name prod --domain-filter example.com --dry-run --once
-  external-ips run --cluster-name prod --domain-filter example.com
+  external-ips run --cluster-name prod --domain-filter example.com --lease-namespace external-ips
 
 A Service asks to be exposed with annotations; only the first is needed:
 
@@ -180,7 +180,8 @@ pub struct RunArgs {
     #[arg(long, env = "EXTERNAL_IPS_DRY_RUN", value_parser = BoolishValueParser::new(), help_heading = "Exposure")]
     dry_run: bool,
 
-    /// Do what is to be done now, then end: with 0 when all is as asked for, else with 1
+    /// Do what is to be done now, then end: with 0 when all is as asked for, else with 1 (also when it didn't come
+    /// to lead within a minute)
     #[arg(long, env = "EXTERNAL_IPS_ONCE", value_parser = BoolishValueParser::new(), help_heading = "Exposure")]
     once: bool,
 
@@ -198,7 +199,7 @@ pub struct RunArgs {
     )]
     lease_name: String,
 
-    /// Its namespace [default: the pod's own]
+    /// Its namespace [default: the pod's own; outside a pod it must be given, except with --dry-run]
     #[arg(
         long, env = "EXTERNAL_IPS_LEASE_NAMESPACE", value_name = "NAMESPACE",
         value_parser = values::optional(values::label), help_heading = "Leadership"

@@ -109,8 +109,12 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
                     .map_err(|e| e.to_string())?;
             aws_config.write_timeout = write_timeout;
             aws_config.user_agent = concat!("external-ips/", env!("CARGO_PKG_VERSION")).into();
-            let observer = Arc::new(CallsAreProgress { progress: progress.clone(), next: metrics.clone() });
+            let aws_log = log.new(o!("part" => "aws"));
+            let observer =
+                Arc::new(CallsAreProgress { progress: progress.clone(), next: metrics.clone(), log: aws_log.clone() });
+            let region = aws_config.region.clone();
             let client = aws_client(&environment, aws_config, aws, &fence, time, &random, observer)?;
+            info!(log, "AWS"; "region" => region, "credentials" => client.credentials().source());
             let cloud_settings = CloudSettings {
                 cluster: config.settings.cluster.clone(),
                 domains: config.filters.domains.clone(),
@@ -118,7 +122,7 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
                 zone_type: config.filters.zone_type,
                 concurrency: CONCURRENT_AWS_CALLS,
             };
-            let cloud = Cloud::new(client.clone(), client, cloud_settings, clock.clone(), log.new(o!("part" => "aws")));
+            let cloud = Cloud::new(client.clone(), client, cloud_settings, clock.clone(), aws_log);
             let reconciler = Reconciler::new(Parts {
                 cluster: cluster.clone(),
                 cloud,
@@ -262,7 +266,7 @@ fn routes(cluster: &Arc<Cluster>, metrics: &Arc<Metrics>, progress: &Progress) -
         () if cluster.synced() => {
             Err("the API server has been silent for too long: the view of the cluster is old".into())
         }
-        () => Err(format!("not listed completely yet: {}", cluster.missing().join(", "))),
+        () => Err(format!("the lists of {} are not complete yet", cluster.missing().join(", "))),
     };
     Routes { progress: progress.clone(), ready: Arc::new(ready), metrics: metrics.clone() }
 }

@@ -27,7 +27,7 @@ fn run(arguments: RunArgs) -> ExitCode {
         Err(why) => return say(&mut std::io::stderr(), &format!("error: {why}"), USAGE),
     };
     let clock: SharedClock = Arc::new(SystemClock::new());
-    let (log, _written) = logging::logger(config.log_format, config.log_level, clock.clone(), std::io::stderr());
+    let (log, written) = logging::logger(config.log_format, config.log_level, clock.clone(), std::io::stderr());
     if let Err(why) = logging::install_facades(&log) {
         return say(&mut std::io::stderr(), &format!("error: {why}"), 1);
     }
@@ -36,7 +36,12 @@ fn run(arguments: RunArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(why) => return say(&mut std::io::stderr(), &format!("error: can't start: {why}"), 1),
     };
-    runtime.block_on(process::run(config, clock, log))
+    let code = runtime.block_on(process::run(config, clock, log));
+    // Not waited for: a look-up of a name can take minutes, in a thread that nothing ends.
+    runtime.shutdown_background();
+    // Waits until all lines are written.
+    drop(written);
+    code
 }
 
 /// A line for the person at the terminal.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use slog::{Logger, crit, info, warn};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::args::Config;
 use crate::clock::SharedClock;
@@ -26,11 +26,33 @@ const CONNECT: Duration = Duration::from_secs(3);
 const SILENCE: Duration = Duration::from_secs(75);
 
 /// Exit code of a process that was told to stop twice.
-const IMPATIENT: i32 = 130;
+const IMPATIENT: u8 = 130;
+
+/// Settings of the environment that other programs heed and this one doesn't.
+const UNHEEDED: [&str; 3] = ["HTTPS_PROXY", "https_proxy", "AWS_CA_BUNDLE"];
 
 /// Runs the daemon as this process until it is told to stop.
 pub async fn run(config: Config, clock: SharedClock, log: Logger) -> ExitCode {
-    match try_run(config, clock, &log).await {
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(why) => {
+            crit!(log, "{}", why);
+            return ExitCode::FAILURE;
+        }
+    };
+    let (told, wait) = tokio::sync::oneshot::channel();
+    let shutdown = async {
+        let _ = wait.await;
+    };
+    let result = tokio::select! {
+        biased;
+        () = signals.twice(told) => {
+            warn!(log, "told to stop twice: ending at once");
+            return ExitCode::from(IMPATIENT);
+        }
+        result = try_run(config, clock, &log, shutdown) => result,
+    };
+    match result {
         Ok(()) => {
             info!(log, "stopped");
             ExitCode::SUCCESS
@@ -42,7 +64,12 @@ pub async fn run(config: Config, clock: SharedClock, log: Logger) -> ExitCode {
     }
 }
 
-async fn try_run(config: Config, clock: SharedClock, log: &Logger) -> Result<(), String> {
+async fn try_run(
+    config: Config,
+    clock: SharedClock,
+    log: &Logger,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), String> {
     // Ring for every TLS connection: kube and hyper-rustls both leave the choice open. An error means that one
     // was installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -57,7 +84,15 @@ async fn try_run(config: Config, clock: SharedClock, log: &Logger) -> Result<(),
         }
         None => None,
     };
-    let kube_config = kube_config(&config).await?;
+    for name in UNHEEDED.iter().filter(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())) {
+        warn!(
+            log,
+            "{name} is set, but not supported yet: AWS and the API server are asked directly, and only \
+            well-known certificate authorities are trusted at AWS"
+        );
+    }
+    let (kube_config, in_cluster) = kube_config(&config).await?;
+    check_lease_namespace(&config, in_cluster)?;
     let unusable = |e: kube::Error| format!("can't set up the connection to the API server: {e}");
     let world = World {
         lease: lease_service(kube_config.clone()).map_err(unusable)?,
@@ -71,52 +106,100 @@ async fn try_run(config: Config, clock: SharedClock, log: &Logger) -> Result<(),
         random: Arc::new(SystemRandom::new().map_err(|e| format!("no randomness: {e}"))?),
         log: log.clone(),
     };
-    let shutdown = shutdown(log.clone())?;
     daemon::run(config, world, shutdown).await
 }
 
-async fn kube_config(config: &Config) -> Result<kube::Config, String> {
-    let mut kube_config = match &config.kubeconfig {
+/// How the API server is reached, and whether that is the way of a pod in its cluster.
+async fn kube_config(config: &Config) -> Result<(kube::Config, bool), String> {
+    let options = KubeConfigOptions::default();
+    let (mut kube_config, in_cluster) = match &config.kubeconfig {
         Some(path) => {
-            let kubeconfig = Kubeconfig::read_from(path).map_err(|e| format!("can't read the kubeconfig {}: {e}", path.display()))?;
-            kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            let kubeconfig = Kubeconfig::read_from(path)
+                .map_err(|e| format!("can't read the kubeconfig {}: {e}", path.display()))?;
+            let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options)
                 .await
-                .map_err(|e| format!("can't use the kubeconfig {}: {e}", path.display()))?
+                .map_err(|e| format!("can't use the kubeconfig {}: {e}", path.display()))?;
+            (config, false)
         }
-        None => kube::Config::infer().await.map_err(|e| {
-            format!("found no way to the API server: {e}; run inside a cluster, or name a kubeconfig with --kubeconfig or KUBECONFIG")
-        })?,
+        None => match kube::Config::from_kubeconfig(&options).await {
+            Ok(config) => (config, false),
+            Err(kubeconfig) => match kube::Config::incluster() {
+                Ok(config) => (config, true),
+                Err(in_cluster) => {
+                    return Err(format!(
+                        "found no way to the API server: neither a kubeconfig ({kubeconfig}) nor a pod's service account \
+                     ({in_cluster}); run inside a cluster, or name a kubeconfig with --kubeconfig or KUBECONFIG"
+                    ));
+                }
+            },
+        },
     };
+    settle_proxy(&mut kube_config, |name| std::env::var(name).ok())?;
     // Retries below the fence would send a write after leadership has ended.
     kube_config.default_retry = false;
     kube_config.connect_timeout = Some(CONNECT);
     kube_config.read_timeout = Some(SILENCE);
     kube_config.write_timeout = Some(CONNECT);
-    Ok(kube_config)
+    Ok((kube_config, in_cluster))
 }
 
-/// Resolves at the first SIGTERM or SIGINT; the second one ends the process at once.
-fn shutdown(log: Logger) -> Result<impl Future<Output = ()>, String> {
-    let listen = |kind| signal(kind).map_err(|e| format!("can't listen to signals: {e}"));
-    let mut term = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let (told, wait) = tokio::sync::oneshot::channel();
-    // The process's own watch over its signals: it must also hear the second one while the daemon is stuck.
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        let _ = told.send(());
-        tokio::select! {
-            _ = term.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        warn!(log, "told to stop twice: ending at once");
-        drop(log);
-        std::process::exit(IMPATIENT);
-    });
-    Ok(async {
-        let _ = wait.await;
-    })
+/// No proxy is supported. The library takes one from the environment too, and its error would quote the URL with
+/// the password in it.
+fn settle_proxy(kube_config: &mut kube::Config, env: impl Fn(&str) -> Option<String>) -> Result<(), String> {
+    let Some(proxy) = kube_config.proxy_url.take() else { return Ok(()) };
+    let from_env = ["HTTPS_PROXY", "https_proxy"]
+        .iter()
+        .filter_map(|name| env(name)?.parse::<http::Uri>().ok())
+        .any(|uri| uri == proxy);
+    if from_env {
+        return Ok(());
+    }
+    Err("the kubeconfig names a proxy (proxy-url), which is not supported yet: use one that reaches the API server \
+         directly"
+        .into())
 }
+
+/// Who runs outside the cluster has no namespace of its own, and with that of the kubeconfig it would contend for
+/// another Lease than the pods do: two would lead.
+fn check_lease_namespace(config: &Config, in_cluster: bool) -> Result<(), String> {
+    if in_cluster || config.dry_run || config.lease.namespace.is_some() {
+        return Ok(());
+    }
+    Err(format!(
+        "outside a pod the namespace of the Lease must be given: it has to be the one that the replicas in the cluster \
+         use, else two processes would lead. Give --lease-namespace (deploy/base uses external-ips; the Lease is {:?}), \
+         or --dry-run to change nothing",
+        config.lease.name
+    ))
+}
+
+/// The signals that tell a process to stop.
+struct Signals {
+    term: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Signals, String> {
+        let listen = |kind| signal(kind).map_err(|e| format!("can't listen to signals: {e}"));
+        Ok(Signals { term: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn one(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Tells of the first SIGTERM or SIGINT; resolves at the second one.
+    async fn twice(mut self, told: tokio::sync::oneshot::Sender<()>) {
+        self.one().await;
+        // An error means that the daemon has ended already.
+        let _ = told.send(());
+        self.one().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

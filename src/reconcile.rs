@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use crate::clock::{SharedClock, SharedRandom, jittered};
 use crate::cloud::Cloud;
 use crate::cluster::{Cluster, Unreadable};
-use crate::expose::{Memory, Moment, Node, Settings, Target};
+use crate::expose::{Memory, Moment, Node, Reason, Settings, Target};
 use crate::leader::Fence;
 use crate::metrics::Metrics;
 use crate::serve::Progress;
@@ -104,6 +104,8 @@ pub struct Reconciler {
     conflicts: BTreeMap<Target, u32>,
     /// Rounds in a row that failed as a whole.
     failed_rounds: u32,
+    /// Why nothing could be decided after the last read from AWS, for the owners of Services.
+    unread_because: Option<(Reason, String)>,
     /// Full reads in a row that missed something.
     unread: u32,
     /// The term of leadership that all this belongs to.
@@ -146,6 +148,7 @@ impl Reconciler {
             nodes: BTreeMap::new(),
             conflicts: BTreeMap::new(),
             failed_rounds: 0,
+            unread_because: None,
             unread: 0,
             term: None,
             full_at: None,

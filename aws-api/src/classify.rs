@@ -2,6 +2,8 @@
 //! never by a message. Sources: EC2's and Route 53's lists of error codes, the AWS SDKs' tables of retryable codes.
 
 use crate::error::Class;
+use crate::operation::Service;
+use crate::protocol::errors;
 use crate::transport::TransportError;
 
 /// Codes by which AWS says "too many requests". `LimitExceededException` is one of them; the quotas of EC2 and
@@ -77,6 +79,12 @@ const CONFLICTS: &[&str] = &[
     "InvalidChangeBatch",
     "PriorRequestNotComplete",
 ];
+
+/// Whether the body of an answer that isn't a success says "too many requests": nothing was done then, whatever the
+/// status.
+pub fn was_throttled(service: Service, body: &[u8]) -> bool {
+    errors::parse(service, body).is_some_and(|said| THROTTLES.contains(&said.code.as_str()))
+}
 
 /// The class of an answer that isn't a success.
 pub fn classify(mutates: bool, code: Option<&str>, status: u16) -> Class {

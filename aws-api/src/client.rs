@@ -300,14 +300,14 @@ impl Inner {
         match timeout_at(deadline, transport.ready()).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => return Err(error),
-            Err(_) => return Err(TransportError::NotSent(format!("the transport was busy for {timeout:?}"))),
+            Err(_) => return Err(TransportError::NotSent("the transport was busy for too long".to_owned())),
         }
         match timeout_at(deadline, transport.call(request)).await {
             Ok(Ok(answer)) if answer.body().len() > MAX_ANSWER => {
                 Err(TransportError::Lost("the answer is too large".to_owned()))
             }
             Ok(outcome) => outcome,
-            Err(_) => Err(TransportError::Lost(format!("nothing within {timeout:?}"))),
+            Err(_) => Err(TransportError::Lost("nothing came in time".to_owned())),
         }
     }
 }

@@ -70,23 +70,54 @@ impl Error {
         }
     }
 
+    /// What happened, in the same words each time it happens: without the request's id and without EC2's encoded
+    /// authorization message, which differ with every request and tell people nothing.
+    pub fn summary(&self) -> impl fmt::Display + '_ {
+        Summary(self)
+    }
+
     /// Whether AWS's error code is `code`.
     pub fn is(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
     }
 }
 
+impl Error {
+    fn tell(&self, f: &mut fmt::Formatter<'_>, message: &str) -> fmt::Result {
+        write!(f, "{} {}", self.service, self.operation)?;
+        match &self.code {
+            Some(code) => write!(f, " answered {code}: {message}"),
+            None => write!(f, " failed: {message}"),
+        }
+    }
+}
+
+struct Summary<'a>(&'a Error);
+
+/// How EC2 introduces the encoded authorization message, at the end of an `UnauthorizedOperation`.
+const ENCODED: &str = "Encoded authorization failure message:";
+
+/// How the `Display` of an [`Error`] introduces the request's id, also where it is quoted in another one's message.
+const REQUEST_ID: &str = " (request id ";
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = self.0.message.split(ENCODED).next().unwrap_or_default().trim_end();
+        match message.split_once(REQUEST_ID) {
+            None => self.0.tell(f, message),
+            Some((before, rest)) => {
+                let after = rest.split_once(')').map_or("", |(_, after)| after);
+                self.0.tell(f, &format!("{before}{after}"))
+            }
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.service, self.operation)?;
-        if let Some(code) = &self.code {
-            write!(f, " answered {code}")?;
-        } else {
-            write!(f, " failed")?;
-        }
-        write!(f, ": {}", self.message)?;
+        self.tell(f, &self.message)?;
         if let Some(id) = &self.request_id {
-            write!(f, " (request id {id})")?;
+            write!(f, "{REQUEST_ID}{id})")?;
         }
         Ok(())
     }

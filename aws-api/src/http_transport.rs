@@ -97,7 +97,7 @@ pub fn http_transport(options: HttpOptions) -> Result<Transport, String> {
             };
             match tokio::time::timeout(timeout, exchange).await {
                 Ok(outcome) => outcome,
-                Err(_) => Err(TransportError::Lost(format!("nothing within {timeout:?}"))),
+                Err(_) => Err(TransportError::Lost("nothing came in time".to_owned())),
             }
         }
     });

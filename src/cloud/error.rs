@@ -106,7 +106,7 @@ impl StepError {
     /// AWS's answer to a call of `step`.
     pub(super) fn of(step: &Step, error: &aws_api::Error) -> StepError {
         let (reason, next) = judge(error);
-        StepError::new(reason, next, format!("could not {}: {error}{}", step.action, hint(error)))
+        StepError::new(reason, next, format!("could not {}: {}{}", step.action, error.summary(), hint(error)))
     }
 }
 

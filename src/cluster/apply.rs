@@ -19,6 +19,9 @@ const JSON_PATCH: &str = "application/json-patch+json";
 /// Pauses before the reads that follow a write of unknown outcome.
 const READ_BACK: [Duration; 3] = [Duration::ZERO, Duration::from_millis(300), Duration::from_secs(2)];
 
+/// Such a read holds up the loop: it gets less time than a list.
+const READ_BACK_TIMEOUT: Duration = Duration::from_secs(5);
+
 fn path(service: &ServiceKey) -> String {
     format!("/api/v1/namespaces/{}/services/{}", service.namespace, service.name)
 }
@@ -220,7 +223,8 @@ impl Cluster {
     async fn read_back(&self, service: &ServiceKey) -> bool {
         for pause in READ_BACK {
             tokio::time::sleep(pause).await;
-            match call::get(&self.client, &path(service)).await {
+            let answer = tokio::time::timeout(READ_BACK_TIMEOUT, call::get(&self.client, &path(service))).await;
+            match answer.unwrap_or(Err(Failure::TimedOut)) {
                 Ok(answer) => {
                     if self.take_in(&answer) {
                         return true;

@@ -11,7 +11,7 @@ use std::time::Duration;
 const BACKSTOP: Duration = Duration::from_secs(60);
 
 /// An answer that is larger than this is refused: a page of 500 ordinary objects is a few megabytes.
-const LARGEST: usize = 256 << 20;
+pub const LARGEST_ANSWER: usize = 32 << 20;
 
 fn request(
     method: http::Method,
@@ -37,7 +37,7 @@ async fn open(client: &kube::Client, request: Request<Body>) -> Result<Response<
 }
 
 async fn collect(body: Body) -> Result<Bytes, Failure> {
-    match http_body_util::Limited::new(body, LARGEST).collect().await {
+    match http_body_util::Limited::new(body, LARGEST_ANSWER).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(e) => Err(match e.downcast::<kube::Error>() {
             Ok(e) => Failure::Transport(*e),

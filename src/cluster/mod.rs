@@ -17,6 +17,7 @@ mod watch;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use call::LARGEST_ANSWER;
 pub use error::{Class, Error};
 pub use events::EventKind;
 pub use snapshot::Unreadable;

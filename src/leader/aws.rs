@@ -2,7 +2,7 @@
 //! that every attempt asks anew.
 
 use super::fence::Fence;
-use super::layer::leaves_no_doubt;
+use aws_api::classify::was_throttled;
 use aws_api::{Attempt, Transport, TransportError};
 use bytes::Bytes;
 use http::{Request, Response};
@@ -24,17 +24,24 @@ async fn attempt(
             "the request doesn't say whether it changes anything (no Attempt in its extensions)".to_owned(),
         ));
     };
-    let transport = transport.ready().await?;
     if !attempt.mutates {
-        return transport.call(request).await;
+        return transport.ready().await?.call(request).await;
     }
-    let flight =
-        fence.begin_when_fresh(attempt.timeout).await.map_err(|why| TransportError::Refused(why.to_string()))?;
+    // Whoever waits for the answer gives up when the attempt's time is over, and takes the request for sent then: it
+    // is told before that nothing was sent.
+    let begun = tokio::time::timeout(attempt.timeout / 2, async {
+        transport.ready().await?;
+        fence.begin_when_fresh(attempt.timeout).await.map_err(|why| TransportError::Refused(why.to_string()))
+    });
+    let flight = begun
+        .await
+        .unwrap_or_else(|_| Err(TransportError::NotSent("the Lease was not renewed in time for it".to_owned())))?;
     let answer = tokio::time::timeout(attempt.timeout, transport.call(request))
         .await
         .unwrap_or_else(|_| Err(TransportError::Lost("no answer in time".to_owned())));
     let known = match &answer {
-        Ok(response) => leaves_no_doubt(response.status()),
+        // EC2 says "slow down" as a 503, too; any other server error leaves it open.
+        Ok(response) => !response.status().is_server_error() || was_throttled(attempt.service, response.body()),
         Err(TransportError::NotSent(_) | TransportError::Refused(_)) => true,
         Err(TransportError::Lost(_)) => false,
     };

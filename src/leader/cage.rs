@@ -114,6 +114,8 @@ impl Cage {
     fn see(&self, state: &mut State, record: Record) {
         match &mut state.seen {
             Some(seen) if seen.record.version == record.version => {}
+            // Whoever annotates it keeps nobody from taking over.
+            Some(seen) if record.is_unrenewed_since(&seen.record) => seen.record = record,
             seen => *seen = Some(Seen { record, since: self.clock.monotonic() }),
         }
     }

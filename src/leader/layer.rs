@@ -2,6 +2,7 @@
 //! that repeats requests. Writes pass only while this process leads; every request gets a time-out.
 
 use super::fence::{Fence, Flight};
+use crate::cluster::LARGEST_ANSWER;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Method, Request, Response};
@@ -14,8 +15,8 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tower::{BoxError, Layer, Service};
 
-/// A larger answer is refused.
-const LARGEST: usize = 256 << 20;
+/// Longest wait for the whole answer to a read: a page of a list has a few megabytes. Nothing depends on when it ends.
+const READ: Duration = Duration::from_secs(30);
 
 /// Puts the fence around a kube service. Its client must not retry by itself (`default_retry = false`).
 #[derive(Clone, Debug)]
@@ -25,7 +26,7 @@ pub struct FenceLayer {
 }
 
 impl FenceLayer {
-    /// `timeout`: for each request, of a read or a write; at most [`super::LeaseSettings::write_timeout`].
+    /// `timeout`: for each write; at most [`super::LeaseSettings::write_timeout`]. Reads get 30 s.
     pub fn new(fence: Fence, timeout: Duration) -> FenceLayer {
         FenceLayer { fence, timeout }
     }
@@ -71,12 +72,12 @@ where
     B::Error: Into<BoxError>,
 {
     let (parts, body) = response.into_parts();
-    let body = Limited::new(body, LARGEST).collect().await?.to_bytes();
+    let body = Limited::new(body, LARGEST_ANSWER).collect().await?.to_bytes();
     Ok(Response::from_parts(parts, Either::Left(Full::new(body))))
 }
 
 /// After a server error a write may still take effect, except when the server was too busy to begin.
-pub(super) fn leaves_no_doubt(status: http::StatusCode) -> bool {
+fn leaves_no_doubt(status: http::StatusCode) -> bool {
     !status.is_server_error() || status == http::StatusCode::SERVICE_UNAVAILABLE
 }
 
@@ -116,7 +117,7 @@ where
             let response = answer.await.map_err(Into::into)?;
             if watch { Ok(response.map(Either::Right)) } else { whole(response).await }
         };
-        tokio::time::timeout(self.timeout, answer).await.unwrap_or_else(|_| Err(timed_out(self.timeout)))
+        tokio::time::timeout(READ, answer).await.unwrap_or_else(|_| Err(timed_out(READ)))
     }
 
     async fn write(self, request: Request<Body>) -> Result<Answer<B>, BoxError> {

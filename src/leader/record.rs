@@ -21,6 +21,9 @@ pub(super) struct Record {
     pub holder: String,
     /// In seconds; 0 when it is missing.
     pub duration: i64,
+    /// When it was renewed, by the holder's clock and as text: only ever compared with itself. May be empty.
+    pub renewed: String,
+    pub transitions: i64,
 }
 
 impl Record {
@@ -33,12 +36,22 @@ impl Record {
             uid: text("/metadata/uid"),
             holder: text("/spec/holderIdentity"),
             duration: lease.pointer("/spec/leaseDurationSeconds").and_then(Value::as_i64).unwrap_or_default(),
+            renewed: text("/spec/renewTime"),
+            transitions: lease.pointer("/spec/leaseTransitions").and_then(Value::as_i64).unwrap_or_default(),
         })
     }
 
     /// Given up in an orderly way: the former leader's writes are over.
     pub fn is_released(&self) -> bool {
         self.holder.is_empty() && self.duration == RELEASED
+    }
+
+    /// Whether nobody has renewed or taken it since it was `before`: somebody may have labelled it.
+    pub fn is_unrenewed_since(&self, before: &Record) -> bool {
+        let what = |record: &Record| {
+            (record.uid.clone(), record.holder.clone(), record.renewed.clone(), record.transitions, record.duration)
+        };
+        !self.renewed.is_empty() && what(self) == what(before)
     }
 
     /// How long it must stay unchanged to count as expired. Never less than our own duration: a person who shortens

@@ -54,7 +54,7 @@ impl LeaseSettings {
         self.duration = duration;
         self.margin = duration / 5;
         self.renew_every = duration * 2 / 15;
-        self.call_timeout = duration / 5;
+        self.call_timeout = (duration / 5).min(Duration::from_secs(3));
         self.write_timeout =
             duration.saturating_sub(self.margin).saturating_sub(self.renew_every).min(Duration::from_secs(10));
         self.stalled_after = self.stalled_after.max(duration);
@@ -113,11 +113,12 @@ pub fn holder_id(name: &str, random: &dyn Random) -> String {
 }
 
 /// A kube client of its own for the Lease: no automatic retries (kube's would repeat an old acquisition long after
-/// somebody else has won), a time-out on everything. Opens no connection yet, but needs a tokio runtime.
+/// somebody else has won), a time-out on connecting and writing. Opens no connection yet, but needs a tokio runtime.
 pub fn lease_service(mut config: kube::Config) -> Result<kube::Client, kube::Error> {
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(3));
-    config.read_timeout = Some(Duration::from_secs(20));
+    // Each call has a time-out of its own, and a watch may be silent for as long as nobody renews.
+    config.read_timeout = None;
     config.write_timeout = Some(Duration::from_secs(5));
     kube::Client::try_from(config)
 }

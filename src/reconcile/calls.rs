@@ -1,9 +1,10 @@
-//! Calls to AWS as a sign that the loop moves.
+//! Calls to AWS: a sign that the loop moves, and worth a line when they fail.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_api::{Error, Observer, Service};
+use aws_api::{Class, Error, Observer, Service};
+use slog::{Logger, debug, info};
 
 use crate::serve::Progress;
 
@@ -14,6 +15,8 @@ pub struct CallsAreProgress {
     pub progress: Progress,
     /// Who observes besides.
     pub next: Arc<dyn Observer>,
+    /// Where calls that failed are logged, with all that AWS's support would ask for.
+    pub log: Logger,
 }
 
 impl Observer for CallsAreProgress {
@@ -37,6 +40,13 @@ impl Observer for CallsAreProgress {
         retries: u32,
         took: Duration,
     ) {
+        if let Err(error) = outcome {
+            // What people read elsewhere is the same at each try; only here is what differs.
+            match error.class {
+                Class::Denied | Class::Invalid | Class::Quota => info!(self.log, "AWS refused a call: {}", error),
+                _ => debug!(self.log, "a call to AWS failed: {}", error),
+            }
+        }
         self.next.call(service, operation, outcome, retries, took);
     }
 

@@ -8,6 +8,7 @@ use slog::{debug, info, warn};
 use super::round::{CONCURRENT_PATCHES, patience_asked};
 use super::{Next, Reconciler};
 use crate::cluster::{Class, EventKind, Unreadable};
+use crate::expose::annotations;
 use crate::expose::firewall::described_service;
 use crate::expose::plan::desire;
 use crate::expose::{Action, Condition, Plan, Reason, Rejection, Rule, ServiceKey, Snapshot, Step, report};
@@ -131,6 +132,26 @@ impl Reconciler {
         self.tell(snapshot).await;
         let wake = [wake, self.conditions_at].into_iter().flatten().min();
         if leading { Next::Wait(wake) } else { Next::Lost }
+    }
+
+    /// Tells the owners of Services of which nothing was told yet that AWS can't be read. False when leadership is lost.
+    pub(super) async fn tell_unread(&mut self, snapshot: &Snapshot, reason: Reason, message: &str) -> bool {
+        let settings = &self.parts.settings;
+        let changes: Vec<Change> = snapshot
+            .services
+            .iter()
+            .filter(|(_, service)| service.ready.is_none())
+            .filter_map(|(key, service)| {
+                let condition = match annotations::read(service, settings)? {
+                    Ok(_) => Condition::new(false, reason, message),
+                    Err(rejection) => Condition::new(false, rejection.reason, rejection.message),
+                };
+                Some(Change { service: key.clone(), uid: service.uid.clone(), before: None, after: Some(condition) })
+            })
+            .collect();
+        let leading = self.write_conditions(&changes).await;
+        self.tell(snapshot).await;
+        leading
     }
 
     /// Writes conditions; those that could not be written are tried again soon, since no change may tell of them.

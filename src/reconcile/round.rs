@@ -7,7 +7,7 @@ use futures::StreamExt;
 use slog::{debug, error, info, warn};
 
 use super::{Next, Reconciler};
-use crate::cloud::{Next as After, StepError};
+use crate::cloud::{Error as CloudError, Kind, Next as After, StepError};
 use crate::cluster::{Class, Cluster, Error as ClusterError};
 use crate::expose::plan::{desire, effect, plan, remember};
 use crate::expose::{Action, Failure, Plan, Reason, Rejection, Snapshot, Step, Trial};
@@ -18,6 +18,9 @@ const PLANS_PER_ROUND: usize = 40;
 
 /// How often a target may meet a changed world in one round, before that counts as a failure.
 const CONFLICTS_PER_ROUND: u32 = 3;
+
+/// After so many rounds in a row that failed as a whole, the owners of new Services are told.
+const PASSING: u32 = 3;
 
 /// How many writes to the API server are under way at once.
 pub(super) const CONCURRENT_PATCHES: usize = 16;
@@ -46,7 +49,7 @@ impl Reconciler {
         };
         match self.read_unless_stopped(&snapshot).await {
             Some(true) => {}
-            Some(false) => return self.again(),
+            Some(false) => return self.unread(&snapshot).await,
             None => return Next::Lost,
         }
         if self.parts.dry_run {
@@ -60,7 +63,7 @@ impl Reconciler {
             if self.parts.cloud.due() {
                 match self.read_unless_stopped(&snapshot).await {
                     Some(true) => {}
-                    Some(false) => return self.again(),
+                    Some(false) => return self.unread(&snapshot).await,
                     None => return Next::Lost,
                 }
             }
@@ -121,7 +124,24 @@ impl Reconciler {
             self.unread = self.unread.saturating_add(1);
             self.full_at = usable.then(|| self.now().after(self.backoff(self.unread)));
         }
+        self.unread_because = (!usable).then(|| said(&error)).flatten();
         usable
+    }
+
+    /// The end of a round that could read nothing to decide on.
+    async fn unread(&mut self, snapshot: &Snapshot) -> Next {
+        let next = self.again();
+        match self.unread_because.take() {
+            // What passes by itself is nothing that an owner has to know of at once.
+            Some((reason, _)) if reason != Reason::AccessDenied && self.failed_rounds < PASSING => next,
+            Some((reason, message)) if !self.parts.dry_run => {
+                match self.tell_unread(snapshot, reason, &message).await {
+                    true => next,
+                    false => Next::Lost,
+                }
+            }
+            _ => next,
+        }
     }
 
     fn plan(&mut self, snapshot: &Snapshot) -> Plan {
@@ -257,6 +277,17 @@ async fn publish(cluster: &Cluster, step: &Step) -> Result<(), ClusterError> {
         // The caller's partition sends every other action to AWS.
         _ => Ok(()),
     }
+}
+
+/// Why AWS could not be read, in words for owners.
+fn said(error: &CloudError) -> Option<(Reason, String)> {
+    let (kind, error) = error.failures.iter().find(|(kind, _)| !matches!(kind, Kind::Records(_)))?;
+    let reason = match error.class {
+        aws_api::Class::Denied => Reason::AccessDenied,
+        aws_api::Class::Throttled => Reason::Throttled,
+        _ => Reason::Failed,
+    };
+    Some((reason, format!("nothing is done before AWS can be read: could not read {kind}: {}", error.summary())))
 }
 
 /// How long the API server asks to wait.

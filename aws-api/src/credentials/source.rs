@@ -32,6 +32,9 @@ const INSTANCE: &str = "the instance's role (IMDSv2)";
 const NOT_SUPPORTED: &str =
     "this source is not supported yet; take it away, or use web identity or AWS_ACCESS_KEY_ID instead";
 
+/// How the keys of a profile get where they are looked for.
+const EXPORT: &str = "in a shell: eval \"$(aws configure export-credentials --format env)\"";
+
 /// The sources. Profiles and the container's endpoint have their place in [`Source::choose`].
 pub(super) enum Source {
     /// None.
@@ -94,17 +97,16 @@ impl Source {
             |source, name: &str| CredentialsError::lasting(source, format!("{name} is set, but {NOT_SUPPORTED}"));
         for name in ["AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"] {
             if get(name).is_some() {
-                return Err(unsupported(PROFILE, name));
+                let why = format!("{name} is set, but {NOT_SUPPORTED}; {EXPORT}");
+                return Err(CredentialsError::lasting(PROFILE, why));
             }
         }
         // The shared file counts where it lies, without any variable.
         if let Some(home) = get("HOME") {
             let file = Path::new(home).join(".aws").join("credentials");
             if file.is_file() {
-                return Err(CredentialsError::lasting(
-                    PROFILE,
-                    format!("{} is there, but {}", file.display(), NOT_SUPPORTED),
-                ));
+                let why = format!("{} is there, but {NOT_SUPPORTED}; {EXPORT}", file.display());
+                return Err(CredentialsError::lasting(PROFILE, why));
             }
         }
         for name in ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"] {

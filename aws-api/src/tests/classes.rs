@@ -1,8 +1,8 @@
 //! What answers mean.
 
 use crate::Class::{self, *};
-use crate::TransportError;
 use crate::classify::{Again, again, classify, classify_transport};
+use crate::{Error, Service, TransportError};
 
 /// Code, status, class for a read, class for a change.
 const ANSWERS: &[(&str, u16, Class, Class)] = &[
@@ -93,4 +93,29 @@ fn only_what_has_done_nothing_is_asked_again() {
     for class in [UnknownOutcome, Conflict, NotFound, Denied, Quota, Invalid] {
         assert_eq!(again(class, Some("InvalidChangeBatch")), Again::No, "{class:?}");
     }
+}
+
+#[test]
+fn a_summary_is_the_same_at_each_try() {
+    let told = |id: &str, blob: &str| {
+        let message = format!("You are not authorized. Encoded authorization failure message: {blob}");
+        let mut error = Error::new(Service::Ec2, "CreateTags", Denied, message);
+        error.code = Some("UnauthorizedOperation".to_owned());
+        error.request_id = Some(id.to_owned());
+        error
+    };
+    let error = told("r-1", "x8Kd");
+    assert_eq!(error.summary().to_string(), "EC2 CreateTags answered UnauthorizedOperation: You are not authorized.");
+    assert_eq!(error.summary().to_string(), told("r-2", "9fQz").summary().to_string());
+    assert!(error.to_string().contains("r-1") && error.to_string().contains("x8Kd"), "the log has all of it: {error}");
+    // Keys that can't be had from STS quote its error.
+    let nested = format!("no AWS credentials from web identity: {error} (role r)");
+    let nested = Error::new(
+        Service::Ec2,
+        "DescribeInstances",
+        Denied,
+        nested.replace(" Encoded authorization failure message: x8Kd", ""),
+    );
+    let told = nested.summary().to_string();
+    assert!(!told.contains("r-1") && told.ends_with("(role r)"), "{told}");
 }

@@ -109,7 +109,8 @@ fn a_shared_file_in_its_usual_place_is_not_passed_over() {
     let explicit = chosen(&[&variables[..], &STATIC].concat());
     std::fs::remove_dir_all(&home).unwrap();
     assert!(without.unwrap().contains("IMDSv2"));
-    assert!(with.unwrap_err().contains("not supported yet"));
+    let why = with.unwrap_err();
+    assert!(why.contains("not supported yet") && why.contains("aws configure export-credentials"), "{why}");
     assert!(explicit.unwrap().contains("AWS_ACCESS_KEY_ID"));
 }
 

@@ -132,7 +132,7 @@ async fn silence_means_lost_after_the_time_of_the_attempt() {
     let timeout = Duration::from_millis(50);
     request.extensions_mut().insert(Attempt { service: Service::Ec2, operation: "X", mutates: true, timeout });
     let error = transport.oneshot(request).await.unwrap_err();
-    assert_eq!(error, TransportError::Lost("nothing within 50ms".into()));
+    assert_eq!(error, TransportError::Lost("nothing came in time".into()));
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ async fn a_view_of_one_resource_that_is_stale_makes_the_whole_stale() {
         world.api.fault(Verb::List, resource, usize::MAX, Fault::LostBefore);
         world.pass(secs(125)).await;
         assert!(world.cluster.snapshot().is_none(), "{resource}");
+        assert!(!world.cluster.is_current(), "and it could not take over: {resource}");
         assert!(world.cluster.synced(), "what is stale was complete all the same");
     }
 }

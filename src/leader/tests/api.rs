@@ -133,6 +133,15 @@ impl Api {
         self.news.send_replace(version);
     }
 
+    /// A person annotates the Lease.
+    pub fn annotate(&self) {
+        let mut state = self.state.lock().unwrap();
+        let mut lease = state.lease.clone().unwrap();
+        lease["metadata"]["annotations"] = json!({"edited": state.version.to_string()});
+        let version = state.put(lease);
+        self.news.send_replace(version);
+    }
+
     /// A person patches the Lease's spec.
     pub fn patch_spec(&self, patch: &Value) {
         let mut spec = self.lease()["spec"].clone();

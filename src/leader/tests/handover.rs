@@ -185,3 +185,18 @@ async fn what_was_decided_in_a_former_term_is_not_written_in_the_next() {
     assert!(a.fence.permits(secs(1)).is_ok());
     world.check().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_annotates_the_lease_of_a_dead_leader_keeps_nobody_from_taking_over() {
+    let world = World::new();
+    let (a, b) = world.leader_and_standby().await;
+    a.kill();
+    let died = Instant::now();
+    while !b.fence.is_leader() {
+        assert!(died.elapsed() < secs(20), "it never expires");
+        world.api.annotate();
+        tokio::time::sleep(secs(1)).await;
+    }
+    assert!(died.elapsed() >= secs(12), "it is given its time: {:?}", died.elapsed());
+    world.check().await;
+}

@@ -76,11 +76,12 @@ async fn reads_and_writes_end_in_time_and_watches_go_on() {
     let world = World::new();
     let (a, _b) = world.leader_and_standby().await;
     let (client, _) = fenced(a.fence.clone(), secs(1), millis(500), millis(100));
-    assert!(ask(&client, "GET", "/x").await.unwrap_err().to_string().contains("1000 ms"));
     assert!(ask(&client, "PATCH", "/x").await.unwrap_err().to_string().contains("1000 ms"));
     assert_eq!(ask(&client, "GET", "/x?watch=true").await.unwrap(), 10);
     assert_eq!(ask(&client, "GET", "/x?a=b&watch=1").await.unwrap(), 10);
-    let (client, _) = fenced(a.fence.clone(), secs(1), secs(2), Duration::ZERO);
+    assert!(ask(&client, "GET", "/x").await.is_ok(), "a list may take longer than a write");
+    let (client, _) = fenced(a.fence.clone(), secs(1), secs(31), Duration::ZERO);
+    assert!(ask(&client, "GET", "/x").await.unwrap_err().to_string().contains("30000 ms"));
     assert!(ask(&client, "GET", "/x?watch=true").await.is_err(), "the head of a watch is waited for no longer");
     world.check().await;
 }
@@ -169,7 +170,7 @@ async fn a_lost_answer_from_aws_delays_the_release_and_a_clear_one_does_not() {
     for (answer, delays) in [
         (Ok(200), false),
         (Ok(400), false),
-        (Ok(503), false),
+        (Ok(503), true),
         (Ok(500), true),
         (Err(lost), true),
         (Err(not_sent), false),
@@ -183,6 +184,40 @@ async fn a_lost_answer_from_aws_delays_the_release_and_a_clear_one_does_not() {
         assert_eq!(waited >= millis(4900), delays, "{answer:?}: {waited:?}");
         world.check().await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_error_that_says_slow_down_delays_no_release() {
+    let world = World::new();
+    let (mut a, b) = world.leader_and_standby().await;
+    let body = "<Response><Errors><Error><Code>RequestLimitExceeded</Code><Message>slow down</Message></Error></Errors>\
+        <RequestID>1</RequestID></Response>";
+    let busy = service_fn(move |_: Request<Bytes>| async move {
+        Ok(Response::builder().status(503).body(Bytes::from_static(body.as_bytes())).unwrap())
+    });
+    let answer = fence_aws(BoxCloneSyncService::new(busy), a.fence.clone()).oneshot(call(true)).await;
+    assert_eq!(answer.unwrap().status(), 503);
+    a.terminate();
+    b.writable_within(millis(100)).await;
+    world.check().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_too_long_for_a_renewal_is_told_as_not_sent_before_its_time_is_over() {
+    let world = World::new();
+    let (a, _b) = world.leader_and_standby().await;
+    let (transport, count) = aws(Ok(200), Duration::ZERO);
+    world.api.cut("a");
+    while a.fence.permits(secs(5)).is_ok() {
+        tokio::time::sleep(millis(100)).await;
+    }
+    assert!(a.fence.is_leader());
+    let begun = tokio::time::Instant::now();
+    let answer = fence_aws(transport, a.fence.clone()).oneshot(call(true)).await;
+    assert!(matches!(answer, Err(TransportError::NotSent(_))), "{answer:?}");
+    assert!(begun.elapsed() < secs(5), "{:?}", begun.elapsed());
+    assert_eq!(count.load(Ordering::SeqCst), 0);
+    world.check().await;
 }
 
 #[tokio::test(start_paused = true)]

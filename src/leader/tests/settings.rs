@@ -36,6 +36,13 @@ fn the_usual_times_and_those_of_other_durations_work_together() {
 }
 
 #[test]
+fn a_call_about_a_long_lease_is_awaited_no_longer_than_about_a_usual_one() {
+    let settings = LeaseSettings::new("n", "l", "h").with_duration(secs(300));
+    assert_eq!(settings.call_timeout, secs(3));
+    assert_eq!(settings.check(), Ok(()));
+}
+
+#[test]
 fn times_that_cannot_work_are_refused_with_what_to_change() {
     let cases = [
         (LeaseSettings { name: String::new(), ..usual() }, "name"),

@@ -220,7 +220,11 @@ impl World {
             credentials: Arc::new(Credentials::fixed(keys, time.clone(), aws_random.clone())),
             time,
             random: aws_random,
-            observer: Arc::new(CallsAreProgress { progress: progress.clone(), next: Arc::new(NoObserver) }),
+            observer: Arc::new(CallsAreProgress {
+                progress: progress.clone(),
+                next: Arc::new(NoObserver),
+                log: log.clone(),
+            }),
         });
         let cloud_settings = CloudSettings {
             cluster: "c1".into(),

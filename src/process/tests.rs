@@ -1,0 +1,41 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use super::{check_lease_namespace, settle_proxy};
+use crate::args::{Cli, Command, Config};
+use clap::Parser;
+
+fn config(more: &[&str]) -> Config {
+    let mut line = vec!["external-ips", "run", "--cluster-name", "c1"];
+    line.extend(more);
+    let Command::Run(args) = Cli::try_parse_from(line).unwrap().command else { panic!("it runs") };
+    args.config(|_| None).unwrap()
+}
+
+fn behind(proxy: &str) -> kube::Config {
+    let mut config = kube::Config::new("https://127.0.0.1:6443".parse().unwrap());
+    config.proxy_url = Some(proxy.parse().unwrap());
+    config
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_left_out() {
+    let mut config = behind("https://me:hunter2@proxy:3128");
+    let env = |name: &str| (name == "https_proxy").then(|| "https://me:hunter2@proxy:3128".to_owned());
+    assert_eq!(settle_proxy(&mut config, env), Ok(()));
+    assert_eq!(config.proxy_url, None);
+}
+
+#[test]
+fn a_proxy_of_the_kubeconfig_is_refused_without_its_password() {
+    let why = settle_proxy(&mut behind("http://me:hunter2@proxy:3128"), |_| None).unwrap_err();
+    assert!(why.contains("proxy-url") && !why.contains("hunter2"), "{why}");
+}
+
+#[test]
+fn who_may_lead_from_outside_the_cluster_names_the_namespace_of_the_lease() {
+    let why = check_lease_namespace(&config(&[]), false).unwrap_err();
+    assert!(why.contains("--lease-namespace"), "{why}");
+    assert_eq!(check_lease_namespace(&config(&["--lease-namespace", "external-ips"]), false), Ok(()));
+    assert_eq!(check_lease_namespace(&config(&["--dry-run"]), false), Ok(()));
+    assert_eq!(check_lease_namespace(&config(&[]), true), Ok(()));
+}
