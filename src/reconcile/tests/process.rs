@@ -123,7 +123,9 @@ async fn a_daemon_that_is_told_to_stop_carries_the_writes_under_way_to_their_end
     assert!(world.ips("quake").is_null());
     stop.send(()).unwrap();
     assert_eq!(task.await.unwrap(), Ok(()));
-    assert_eq!(world.ips("quake"), serde_json::json!(["10.0.0.1"]), "dropped, it would have been cut off");
+    assert_eq!(world.ips("quake"), serde_json::json!(["10.0.0.1"]));
+    let heard = world.lines.count("INFO set spec.externalIPs of games/quake to 10.0.0.1");
+    assert_eq!(heard, 1, "its answer is awaited, and told");
     assert!(world.condition("quake").is_null(), "nothing else was begun");
     assert_eq!(world.leases.holder(), "");
 }
