@@ -147,15 +147,45 @@ pub struct Joined<'a> {
     pub by_public: BTreeMap<PublicIp, InstanceId>,
     /// Nodes that can't serve, by node name, with the reason in words for people.
     pub skipped: BTreeMap<String, String>,
-    /// Some node can't be read, or its instance is [`Lookup::Unknown`]: an address that belongs to no known node may be its.
+    /// The instance of some node is [`Lookup::Unknown`]: an address that no known instance has may be its.
     pub doubt: bool,
+    /// Addresses of known instances that aren't alive: whose they are is no doubt.
+    others: Addresses,
+    /// Those of running instances that no node names, while there are nodes that can't be read: they may be theirs.
+    unnamed: Addresses,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Addresses {
+    private: BTreeSet<PrivateIp>,
+    public: BTreeSet<PublicIp>,
+}
+
+impl Addresses {
+    fn add(&mut self, instance: &Instance) {
+        self.private.extend(instance.private_ip);
+        self.public.extend(instance.public_ip);
+    }
+}
+
+impl Joined<'_> {
+    /// Whether a public address that no node alive has may be that of a node which can't be seen at the moment. It
+    /// is kept then: absence needs proof.
+    pub fn may_have_public(&self, ip: PublicIp) -> bool {
+        self.unnamed.public.contains(&ip) || (self.doubt && !self.others.public.contains(&ip))
+    }
+
+    /// The same for a private address.
+    pub fn may_have_private(&self, ip: PrivateIp) -> bool {
+        self.unnamed.private.contains(&ip) || (self.doubt && !self.others.private.contains(&ip))
+    }
 }
 
 /// Joins nodes with instances. Nodes that are no EC2 instances (Fargate, hybrid, foreign), whose instance doesn't
 /// run or has no public or private address are skipped with a reason, and so is a second node of one instance: the
 /// older keeps it.
 pub fn join<'a>(snapshot: &'a Snapshot, observed: &'a Observed) -> Joined<'a> {
-    let mut joined = Joined { doubt: snapshot.unreadable_nodes, ..Joined::default() };
+    let mut joined = Joined::default();
     let mut nodes: Vec<&Node> = snapshot.nodes.values().collect();
     nodes.sort_by_key(|node| (node.created, &node.name));
     for node in nodes {
@@ -173,6 +203,16 @@ pub fn join<'a>(snapshot: &'a Snapshot, observed: &'a Observed) -> Joined<'a> {
             Err(why) => {
                 joined.skipped.insert(node.name.clone(), why);
             }
+        }
+    }
+    let named: BTreeSet<InstanceId> = snapshot.nodes.values().filter_map(|node| node.instance_id().ok()).collect();
+    for (id, lookup) in observed.instances.iter().filter(|(id, _)| !joined.alive.contains_key(*id)) {
+        let may_be_unreadable = snapshot.unreadable_nodes && !named.contains(id);
+        match lookup {
+            Lookup::Known(instance) if may_be_unreadable && instance.running => joined.unnamed.add(instance),
+            Lookup::Known(instance) => joined.others.add(instance),
+            Lookup::Unknown => joined.doubt |= may_be_unreadable,
+            Lookup::Gone => {}
         }
     }
     joined

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::firewall::{self, Group, Rule};
+use super::super::nodes::Alive;
 use super::super::{Instance, InstanceId, Lookup, Policy, ServiceKey};
 use super::rule_users::Users;
 use super::{Action, Plan, Step, View};
@@ -46,7 +47,7 @@ pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
             }
         }
     }
-    remove_legacy(view, plan, &groups_of, &needed);
+    remove_legacy(view, plan, &groups_of, &needed, &users);
 }
 
 fn needed(view: &View<'_>) -> BTreeMap<InstanceId, Needed> {
@@ -223,35 +224,37 @@ fn remove(view: &View<'_>, plan: &mut Plan, group: &Group, why: &str) {
     }
 }
 
-/// Removes the groups that the 2018 version left, once everything that should be open is open without them.
+/// Removes the groups that the 2018 version left, each once everything that should be open on its instances is open
+/// without it.
 fn remove_legacy(
     view: &View<'_>,
     plan: &mut Plan,
     groups_of: &BTreeMap<InstanceId, BTreeMap<usize, &Group>>,
     needed: &BTreeMap<InstanceId, Needed>,
+    users: &Users<'_>,
 ) {
-    let is_legacy = |group: &&Group| !group.foreign_rules && firewall::legacy_owner(group, view.settings).is_some();
-    if !view.observed.groups.values().any(|group| is_legacy(&group)) {
-        return;
-    }
-    let settled = needed.iter().all(|(id, needed)| {
-        let Some(alive) = view.desired.joined.alive.get(id) else { return true };
-        let groups = groups_of.get(id).into_iter().flat_map(BTreeMap::values);
-        let attached = groups.filter(|group| alive.instance.groups.contains(&group.id));
-        let open: BTreeSet<&Rule> = attached.flat_map(|group| group.rules.keys()).collect();
-        needed.rules.keys().all(|rule| open.contains(rule))
-    });
-    if !settled || view.settings.policy == Policy::UpsertOnly {
+    // Whose groups they are can't be told when only one namespace is seen.
+    if view.settings.policy == Policy::UpsertOnly || view.settings.namespace.is_some() {
         return;
     }
     for group in view.observed.groups.values().filter(|group| !group.foreign_rules) {
         let Some(owner) = firewall::legacy_owner(group, view.settings) else { continue };
         let is_of = |key: &ServiceKey| owner == key.name || owner == format!("{}.{}", key.name, key.namespace);
-        if view.settings.namespace.is_some() || view.desired.rejections.keys().chain(view.desired.unreadable).any(is_of)
-        {
+        if view.desired.rejections.keys().chain(view.desired.unreadable).any(is_of) {
             continue;
         }
-        remove(view, plan, group, &format!("the group {} of an earlier version is replaced", group.name));
+        let is_replaced = |alive: &Alive<'_>| {
+            let id = &alive.instance.id;
+            let ours = groups_of.get(id).into_iter().flat_map(BTreeMap::values);
+            let attached = ours.filter(|ours| alive.instance.groups.contains(&ours.id));
+            let open: BTreeSet<&Rule> = attached.flat_map(|ours| ours.rules.keys()).collect();
+            needed.get(id).is_none_or(|needed| needed.rules.keys().all(|rule| open.contains(rule)))
+                && group.rules.keys().all(|rule| open.contains(rule) || !users.rely_on(view, id, rule))
+        };
+        let mut attached = view.desired.joined.alive.values().filter(|alive| alive.instance.groups.contains(&group.id));
+        if attached.all(is_replaced) {
+            remove(view, plan, group, &format!("the group {} of an earlier version is replaced", group.name));
+        }
     }
 }
 

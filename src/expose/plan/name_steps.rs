@@ -117,7 +117,7 @@ fn addresses(
             }
             Some(_) => keep_old,
             // Nobody's address: gone, unless it may be that of a node which EC2 kept silent about.
-            None => desired.joined.doubt,
+            None => desired.joined.may_have_public(*ip),
         };
         if kept && list.len() < dns::MAX_VALUES {
             list.insert(*ip);
@@ -165,7 +165,8 @@ fn move_out(view: &View<'_>, plan: &mut Plan, hostname: &Hostname, owned: &Owned
 /// Takes out the addresses that belong to no node any more: AWS gives them to strangers.
 fn shrink(view: &View<'_>, plan: &mut Plan, owned: &OwnedName) {
     let current = owned.public_ips();
-    let present = |ip: &&PublicIp| view.desired.joined.doubt || view.desired.node_of_public(**ip).is_some();
+    let present =
+        |ip: &&PublicIp| view.desired.node_of_public(**ip).is_some() || view.desired.joined.may_have_public(**ip);
     let left: BTreeSet<PublicIp> = current.iter().filter(present).copied().collect();
     if left == *current {
         return;

@@ -59,7 +59,7 @@ fn ask(view: &View<'_>, plan: &mut Plan, service: &Service, exposure: &Exposure)
 
 /// Whether an address that is published stays so.
 fn stays(view: &View<'_>, plan: &mut Plan, service: &Service, ip: PrivateIp) -> bool {
-    let Some(node) = view.desired.node_of_private(ip) else { return view.desired.joined.doubt };
+    let Some(node) = view.desired.node_of_private(ip) else { return view.desired.joined.may_have_private(ip) };
     if view.desired.is_placed(&service.key, &node.instance.id) || view.desired.is_listed(&service.key, node.public_ip) {
         return true;
     }
@@ -77,7 +77,8 @@ fn stays(view: &View<'_>, plan: &mut Plan, service: &Service, ip: PrivateIp) -> 
 /// Takes out the addresses that belong to no node any more, of a Service that can't be served as it asks.
 fn shrink(view: &View<'_>, plan: &mut Plan, service: &Service) {
     let current = own_addresses(service);
-    let present = |ip: &&PrivateIp| view.desired.joined.doubt || view.desired.node_of_private(**ip).is_some();
+    let present =
+        |ip: &&PrivateIp| view.desired.node_of_private(**ip).is_some() || view.desired.joined.may_have_private(**ip);
     let left: Vec<PrivateIp> = current.iter().filter(present).copied().collect();
     if left.len() == current.len() || service.external_ips_owner != FieldOwner::Us {
         return;

@@ -13,6 +13,8 @@ use super::desired::own_addresses;
 /// The Services that are in use on each instance, other than those whose rules are worked out from their exposures.
 pub(super) struct Users<'a> {
     by_instance: BTreeMap<&'a InstanceId, BTreeSet<&'a ServiceKey>>,
+    /// Frozen Services that may be listed anywhere, since there is a zone whose records can't be read.
+    unseen: BTreeSet<&'a ServiceKey>,
 }
 
 impl<'a> Users<'a> {
@@ -27,7 +29,10 @@ impl<'a> Users<'a> {
         let public = known.iter().filter_map(|(id, instance)| Some((instance.public_ip?, *id)));
         let by_public: BTreeMap<PublicIp, &InstanceId> = public.collect();
 
-        let mut users = Users { by_instance: BTreeMap::new() };
+        let mut users = Users { by_instance: BTreeMap::new(), unseen: BTreeSet::new() };
+        if view.observed.zones.keys().any(|zone| !view.observed.records.contains_key(zone)) {
+            users.unseen.extend(view.desired.rejections.keys().chain(view.desired.unreadable));
+        }
         let mut add = |key: &'a ServiceKey, id: Option<&&'a InstanceId>| {
             let in_scope = view.settings.in_scope(key);
             if in_scope
@@ -44,6 +49,16 @@ impl<'a> Users<'a> {
             listed.iter().for_each(|ip| add(key, by_public.get(ip)));
         }
         users
+    }
+
+    /// Whether somebody may be reached through a rule of an instance.
+    pub(super) fn rely_on(&self, view: &View<'_>, id: &InstanceId, rule: &Rule) -> bool {
+        self.on(view, id).any(|user| view.snapshot.services.get(user).is_none_or(|service| lets_in(rule, service)))
+    }
+
+    fn on<'b>(&'b self, view: &View<'_>, id: &InstanceId) -> impl Iterator<Item = &'b ServiceKey> {
+        let unseen = view.desired.joined.alive.contains_key(id).then_some(&self.unseen);
+        self.by_instance.get(id).into_iter().chain(unseen).flatten().copied()
     }
 
     /// Whether a rule that no exposure needs must stay all the same.
@@ -63,7 +78,7 @@ impl<'a> Users<'a> {
             // Its ports are unknown. It may have inherited any rule whose first user is no more.
             None => !exists,
         };
-        self.by_instance.get(id).is_some_and(|users| users.iter().any(|user| needs(user)))
+        self.on(view, id).any(needs)
             || (view.settings.policy == Policy::UpsertOnly && !view.desired.exposures.contains_key(&made_for))
     }
 }

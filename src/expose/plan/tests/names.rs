@@ -153,3 +153,45 @@ fn a_drain_lasts_as_long_as_answers_with_an_earlier_higher_ttl_may_be_remembered
     world.round();
     assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
 }
+
+#[test]
+fn a_node_that_can_never_be_read_keeps_no_dead_address_of_others_in_the_names() {
+    let mut world = World::new(3);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    // The first can't be read, the second is terminated.
+    world.snapshot.nodes.remove("n1");
+    world.snapshot.unreadable_nodes = true;
+    world.snapshot.nodes.remove("n2");
+    world.observed.instances.insert(InstanceId("i-00000002".into()), Lookup::Gone);
+    world.settle();
+    let left: Vec<String> = world.listed("a.example.com").into_iter().collect();
+    assert_eq!(left, ["203.0.113.1", "203.0.113.3"]);
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.1", "10.0.0.3"]);
+}
+
+#[test]
+fn an_address_of_an_instance_that_is_known_is_in_no_doubt_because_of_another() {
+    let mut world = World::new(3);
+    world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.observed.instances.insert(InstanceId("i-00000001".into()), Lookup::Unknown);
+    world.snapshot.nodes.remove("n2");
+    world.settle();
+    let left: Vec<String> = world.listed("a.example.com").into_iter().collect();
+    assert_eq!(left, ["203.0.113.1", "203.0.113.3"]);
+}
+
+#[test]
+fn while_ec2_is_silent_about_an_instance_that_may_be_an_unreadable_nodes_its_address_stays() {
+    let mut world = World::new(2);
+    world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.snapshot.nodes.remove("n1");
+    world.snapshot.unreadable_nodes = true;
+    world.observed.instances.insert(InstanceId("i-00000001".into()), Lookup::Unknown);
+    assert_eq!(world.settle(), [""; 0]);
+    world.observed.instances.insert(InstanceId("i-00000001".into()), Lookup::Gone);
+    world.settle();
+    assert_eq!(world.listed("a.example.com"), ["203.0.113.2".to_string()].into());
+}

@@ -19,6 +19,17 @@ pub struct World {
     pub now: Moment,
     /// Every step that was taken, as `verb target`.
     pub taken: Vec<String>,
+    /// What exists but can't be seen at the moment.
+    pub hidden: Hidden,
+}
+
+/// What can't be seen at the moment.
+#[derive(Clone, Default)]
+pub struct Hidden {
+    pub services: BTreeMap<ServiceKey, Service>,
+    pub nodes: BTreeMap<String, Node>,
+    pub instances: BTreeMap<InstanceId, Lookup>,
+    pub records: BTreeMap<ZoneId, BTreeMap<RecordKey, Record>>,
 }
 
 impl World {
@@ -32,7 +43,15 @@ impl World {
         };
         let settings = Settings { cluster: "test".into(), owner: "test".into(), ..Settings::default() };
         let (snapshot, memory) = (Snapshot::default(), Memory::default());
-        let mut world = World { snapshot, observed, memory, settings, now: Moment::default(), taken: Vec::new() };
+        let mut world = World {
+            snapshot,
+            observed,
+            memory,
+            settings,
+            now: Moment::default(),
+            taken: Vec::new(),
+            hidden: Hidden::default(),
+        };
         for n in 1..=nodes {
             world.add_node(n);
         }
@@ -129,6 +148,7 @@ impl World {
         self.taken.push(describe(&step.action));
         let World { snapshot, observed, memory, now, .. } = self;
         effect(step, snapshot, observed, memory, *now);
+        memory.failures.remove(&step.action.target());
         check(&before, self, step);
     }
 
@@ -179,6 +199,49 @@ impl World {
             && self.snapshot.services.values().all(|service| !service.owns_fields)
     }
 
+    /// Everything can be seen and nothing fails any more.
+    pub fn clear_up(&mut self) {
+        let Hidden { services, nodes, instances, records } = std::mem::take(&mut self.hidden);
+        self.snapshot.services.extend(services);
+        self.snapshot.nodes.extend(nodes);
+        self.observed.instances.extend(instances);
+        self.observed.records.extend(records);
+        self.snapshot.unreadable.clear();
+        self.snapshot.unreadable_nodes = false;
+        self.memory.failures.clear();
+    }
+
+    /// The Services that ask or may ask, with the nodes that can be reached on which they are listed or published.
+    fn in_use(&self, desired: &super::super::Desired<'_>) -> Vec<(Service, BTreeSet<InstanceId>)> {
+        let mut observed = self.observed.clone();
+        observed.records.extend(self.hidden.records.clone());
+        let names = dns::owned_names(&observed, &self.settings);
+        let services = self.snapshot.services.values().chain(self.hidden.services.values());
+        let asking = services.filter(|s| desired.exposures.contains_key(&s.key) || desired.is_frozen(&s.key));
+        let nodes = |service: &Service| {
+            let own = names.values().filter(|name| name.service == service.key);
+            let listed = own.flat_map(|name| name.public_ips()).filter_map(|ip| desired.node_of_public(*ip));
+            let ips = super::super::desired::own_addresses(service).into_iter();
+            let published = ips.filter_map(|ip| desired.node_of_private(ip));
+            listed.chain(published).map(|node| node.instance.id.clone()).collect()
+        };
+        asking.map(|service| (service.clone(), nodes(service))).collect()
+    }
+
+    /// Whether a port of the Service is open on an instance by a rule that it can be known to use.
+    fn lets_in(&self, service: &Service, port: Port, id: &InstanceId) -> bool {
+        let Some(Lookup::Known(instance)) = self.observed.instances.get(id) else { return true };
+        let rules = instance.groups.iter().filter_map(|id| self.observed.groups.get(id)).flat_map(|group| &group.rules);
+        let known = |description: &str| {
+            self.snapshot.services.contains_key(&service.key)
+                || firewall::described_service(description)
+                    .is_some_and(|of| of == service.key || !self.snapshot.services.contains_key(&of))
+        };
+        rules.into_iter().any(|(rule, description)| {
+            rule.protocol == port.protocol && (rule.from..=rule.to).contains(&port.number) && known(description)
+        })
+    }
+
     /// Forgets what a restarted process doesn't know.
     pub fn restart(&mut self) {
         self.memory = Memory::default();
@@ -226,6 +289,17 @@ fn check(before: &World, after: &World, step: &Step) {
                     !was_open || desired.is_open(exposure, &node.instance.id),
                     "N1: {ip} is closed while {} lists it, by {step:?}",
                     name.name
+                );
+            }
+        }
+    }
+    if matches!(step.action, Action::Revoke { .. } | Action::Detach { .. } | Action::DeleteGroup { .. }) {
+        for (service, ids) in after.in_use(&desired) {
+            for (id, port) in ids.iter().flat_map(|id| service.ports.iter().map(move |port| (id, *port))) {
+                assert!(
+                    !before.lets_in(&service, port, id) || after.lets_in(&service, port, id),
+                    "S1c: {port} of {} is closed on {id} while it is in use, by {step:?}",
+                    service.key
                 );
             }
         }
