@@ -199,7 +199,7 @@ pub struct RunArgs {
     )]
     lease_name: String,
 
-    /// Its namespace [default: the pod's own; outside a pod it must be given, except with --dry-run]
+    /// Its namespace [default: the pod's own; outside a pod the kubeconfig's, which is seldom that of the pods]
     #[arg(
         long, env = "EXTERNAL_IPS_LEASE_NAMESPACE", value_name = "NAMESPACE",
         value_parser = values::optional(values::label), help_heading = "Leadership"

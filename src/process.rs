@@ -92,7 +92,9 @@ async fn try_run(
         );
     }
     let (kube_config, in_cluster) = kube_config(&config).await?;
-    check_lease_namespace(&config, in_cluster)?;
+    if let Some(warning) = doubt_about_lease(&config, in_cluster, &kube_config.default_namespace) {
+        warn!(log, "{warning}");
+    }
     let unusable = |e: kube::Error| format!("can't set up the connection to the API server: {e}");
     let world = World {
         lease: lease_service(kube_config.clone()).map_err(unusable)?,
@@ -159,16 +161,15 @@ fn settle_proxy(kube_config: &mut kube::Config, env: impl Fn(&str) -> Option<Str
         .into())
 }
 
-/// Who runs outside the cluster has no namespace of its own, and with that of the kubeconfig it would contend for
+/// Who runs outside the cluster has no namespace of its own, and with that of the kubeconfig it may contend for
 /// another Lease than the pods do: two would lead.
-fn check_lease_namespace(config: &Config, in_cluster: bool) -> Result<(), String> {
+fn doubt_about_lease(config: &Config, in_cluster: bool, namespace: &str) -> Option<String> {
     if in_cluster || config.dry_run || config.lease.namespace.is_some() {
-        return Ok(());
+        return None;
     }
-    Err(format!(
-        "outside a pod the namespace of the Lease must be given: it has to be the one that the replicas in the cluster \
-         use, else two processes would lead. Give --lease-namespace (deploy/base uses external-ips; the Lease is {:?}), \
-         or --dry-run to change nothing",
+    Some(format!(
+        "the Lease is {namespace}/{}, since the kubeconfig says so: replicas in the cluster that use another namespace \
+         (deploy/base: external-ips) don't see it, and two processes would lead. Name theirs with --lease-namespace",
         config.lease.name
     ))
 }

@@ -45,7 +45,7 @@ impl Error {
     /// Enough is known to go on with. Missing are only records of single zones, whose names wait; or the groups,
     /// which are known from before: then no step on a group is taken and only records change, so that no address
     /// stays in DNS that belongs to someone else by now.
-    pub fn only_records(&self) -> bool {
+    pub fn is_usable(&self) -> bool {
         self.failures.iter().all(|(kind, error)| match kind {
             Kind::Records(_) => true,
             Kind::Groups => self.groups_known && !error.refused,

@@ -94,9 +94,9 @@ impl Node {
 pub enum Lookup {
     /// As read, or as left by our own writes.
     Known(Instance),
-    /// The last complete read didn't mention it: no proof that it is gone.
+    /// It was never shown: no proof that it isn't there.
     Unknown,
-    /// Two reads in a row didn't mention it, or it is terminated: gone.
+    /// It is terminated, or two answers some seconds apart didn't mention it, or one didn't and no node names it.
     Gone,
 }
 

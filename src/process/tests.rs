@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::{check_lease_namespace, settle_proxy};
+use super::{doubt_about_lease, settle_proxy};
 use crate::args::{Cli, Command, Config};
 use clap::Parser;
 
@@ -32,10 +32,11 @@ fn a_proxy_of_the_kubeconfig_is_refused_without_its_password() {
 }
 
 #[test]
-fn who_may_lead_from_outside_the_cluster_names_the_namespace_of_the_lease() {
-    let why = check_lease_namespace(&config(&[]), false).unwrap_err();
-    assert!(why.contains("--lease-namespace"), "{why}");
-    assert_eq!(check_lease_namespace(&config(&["--lease-namespace", "external-ips"]), false), Ok(()));
-    assert_eq!(check_lease_namespace(&config(&["--dry-run"]), false), Ok(()));
-    assert_eq!(check_lease_namespace(&config(&[]), true), Ok(()));
+fn who_may_lead_from_outside_the_cluster_is_told_which_lease_that_is() {
+    let doubt = |flags: &[&str], in_cluster| doubt_about_lease(&config(flags), in_cluster, "default");
+    let why = doubt(&[], false).unwrap();
+    assert!(why.contains("default/external-ips") && why.contains("--lease-namespace"), "{why}");
+    assert_eq!(doubt(&["--lease-namespace", "external-ips"], false), None);
+    assert_eq!(doubt(&["--dry-run"], false), None);
+    assert_eq!(doubt(&[], true), None);
 }

@@ -118,7 +118,7 @@ impl Reconciler {
             return true;
         };
         // One zone that can't be read keeps nobody else from being served.
-        let usable = error.only_records();
+        let usable = error.is_usable();
         warn!(self.parts.log, "{}", error; "others" => if usable { "go on" } else { "wait for it" });
         if full {
             self.unread = self.unread.saturating_add(1);

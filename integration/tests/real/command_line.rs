@@ -19,7 +19,8 @@ async fn dry_run_changes_nothing_and_tells_what_it_would_do() -> Result<()> {
     world.apply(world.example()?.name("bad").hostname("..").port("udp", 7000)).await?;
     let (daemon, gate) = world.daemon_behind_gate("one").await?;
     let once = daemon.clone().arg("--dry-run").arg("--once").start().await?;
-    assert_eq!(once.end().await?.code(), Some(0), "{}", once.output()?);
+    // One Service is rejected.
+    assert_eq!(once.end().await?.code(), Some(1), "{}", once.output()?);
     let lines: Vec<String> = once.logs()?.iter().map(|line| line.message().to_owned()).collect();
     let expected = [
         "would create security group external-ips/",

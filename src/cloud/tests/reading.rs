@@ -189,7 +189,7 @@ async fn a_failed_read_is_no_proof_of_absence() {
     aws.break_down("DescribeInstances", "", Fault::Answer(403, "UnauthorizedOperation", "no"));
     for _ in 0..2 {
         let error = cloud.refresh(&ids(&["i-1", "i-2"]), true).await.unwrap_err();
-        assert!(!error.only_records());
+        assert!(!error.is_usable());
         assert_eq!(error.failures[0].0, Kind::Instances);
         assert!(error.to_string().contains("needs ec2:DescribeInstances"), "{error}");
     }
@@ -240,7 +240,7 @@ async fn while_groups_cant_be_read_addresses_leave_dns_and_nothing_else_is_done(
     cloud.apply(&[change("Z1", "a.example.com", &[], &["203.0.113.1", "203.0.113.2"])]).await.remove(0).unwrap();
     cloud.apply(&[change("Z1", "b.example.com", &[], &["203.0.113.1"])]).await.remove(0).unwrap();
     aws.break_down("DescribeSecurityGroups", "", Fault::Answer(503, "RequestLimitExceeded", "slow down"));
-    assert!(cloud.refresh(&ids(&["i-1"]), true).await.unwrap_err().only_records());
+    assert!(cloud.refresh(&ids(&["i-1"]), true).await.unwrap_err().is_usable());
     aws.calls();
     let refused = [
         create("i-1"),
@@ -275,20 +275,20 @@ async fn groups_that_were_never_read_stop_everything() {
     let aws = world();
     aws.break_down("DescribeSecurityGroups", "", Fault::Answer(503, "RequestLimitExceeded", "slow down"));
     let mut fresh = cloud(&aws);
-    assert!(!fresh.refresh(&ids(&["i-1"]), true).await.unwrap_err().only_records());
+    assert!(!fresh.refresh(&ids(&["i-1"]), true).await.unwrap_err().is_usable());
     aws.mend();
     fresh.refresh(&ids(&["i-1"]), true).await.unwrap();
     // Nor does a new term know those of the former one.
     fresh.start_over();
     aws.break_down("DescribeSecurityGroups", "", Fault::Answer(503, "RequestLimitExceeded", "slow down"));
-    assert!(!fresh.refresh(&ids(&["i-1"]), true).await.unwrap_err().only_records());
+    assert!(!fresh.refresh(&ids(&["i-1"]), true).await.unwrap_err().is_usable());
     // And what fails beside the groups counts as before.
     aws.mend();
     fresh.refresh(&ids(&["i-1"]), true).await.unwrap();
     for operation in ["DescribeSecurityGroups", "DescribeInstances"] {
         aws.break_down(operation, "", Fault::Answer(503, "RequestLimitExceeded", "slow down"));
     }
-    assert!(!fresh.refresh(&ids(&["i-1"]), true).await.unwrap_err().only_records());
+    assert!(!fresh.refresh(&ids(&["i-1"]), true).await.unwrap_err().is_usable());
 }
 
 #[tokio::test(start_paused = true)]
@@ -310,7 +310,7 @@ async fn a_zone_whose_records_cant_be_read_disturbs_no_other() {
     aws.break_down("ListResourceRecordSets", "Z2", Fault::Answer(403, "AccessDenied", "no"));
     let mut cloud = cloud(&aws);
     let error = cloud.refresh(&ids(&["i-1"]), true).await.unwrap_err();
-    assert!(error.only_records() && cloud.is_complete());
+    assert!(error.is_usable() && cloud.is_complete());
     // The zone stays listed: its names must not be looked for in a zone above it.
     let z2 = ZoneId("Z2".into());
     assert!(cloud.observed().zones.contains_key(&z2) && !cloud.observed().records.contains_key(&z2));
@@ -385,7 +385,7 @@ async fn a_zone_that_is_deleted_while_it_is_read_is_gone() {
     aws.zone("Z2", "other.example.");
     aws.meddle("ListResourceRecordSets", |state| _ = state.route53.zones.remove("Z1"));
     let mut cloud = cloud(&aws);
-    assert!(cloud.refresh(&ids(&[]), true).await.unwrap_err().only_records());
+    assert!(cloud.refresh(&ids(&[]), true).await.unwrap_err().is_usable());
     assert_eq!(cloud.observed().zones.keys().collect::<Vec<_>>(), [&ZoneId("Z2".into())]);
     assert!(!cloud.due());
 }
