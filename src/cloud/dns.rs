@@ -171,8 +171,9 @@ fn is_only_about_creation(error: &aws_api::Error) -> bool {
 fn failure(unit: &Unit<'_>, error: &aws_api::Error) -> Failure {
     if error.is("NoSuchHostedZone") {
         let message = format!(
-            "could not {}: {error}; make a hosted zone for the name, or ask for a name in another one",
-            unit.step.action
+            "could not {}: {}; make a hosted zone for the name, or ask for a name in another one",
+            unit.step.action,
+            error.summary()
         );
         let mut failure = Failure::doubtful(unit.step, StepError::new(Reason::ZoneNotFound, Next::Replan, message));
         failure.doubts.push(Doubt::Zones);
@@ -181,9 +182,10 @@ fn failure(unit: &Unit<'_>, error: &aws_api::Error) -> Failure {
     if is_about_a_change(error) {
         // Most often the records aren't as they were read; what else it is shows when it is tried again.
         let message = format!(
-            "could not {}: {error}; it is read and tried again by itself, but a record of somebody else has to be \
+            "could not {}: {}; it is read and tried again by itself, but a record of somebody else has to be \
              taken out of the way by hand",
-            unit.step.action
+            unit.step.action,
+            error.summary()
         );
         let failure = Failure::doubtful(unit.step, StepError::new(Reason::Failed, Next::Replan, message));
         return Failure { contradicted: true, ..failure };

@@ -112,7 +112,7 @@ impl StepError {
 
 /// Why no step that rests on the groups is taken: they could not be read.
 pub(super) fn groups_unread(error: &aws_api::Error) -> (Reason, String) {
-    (judge(error).0, format!("could not read {}: {error}{}", Kind::Groups, hint(error)))
+    (judge(error).0, format!("could not read {}: {}{}", Kind::Groups, error.summary(), hint(error)))
 }
 
 fn judge(error: &aws_api::Error) -> (Reason, Next) {

@@ -290,7 +290,8 @@ impl Cloud {
         }
         if error.message.contains("multiple interfaces") {
             // A second interface came between the read and the write.
-            let message = format!("could not {}: {error}; it is looked at and tried again by itself", step.action);
+            let message =
+                format!("could not {}: {}; it is looked at and tried again by itself", step.action, error.summary());
             return Failure::doubtful(step, StepError::new(Reason::Progressing, Next::Replan, message));
         }
         Failure::of(step, error)

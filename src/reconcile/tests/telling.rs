@@ -127,7 +127,7 @@ async fn the_owner_of_a_new_service_is_told_once_that_aws_can_not_be_read() {
     let world = World::new(1, &[asking("quake")]);
     let denied = AwsFault::Answer(403, "UnauthorizedOperation", "no. Encoded authorization failure message: x8Kd");
     let _process = world.converged(&["quake"]).await;
-    world.aws.break_down("DescribeSecurityGroups", "", denied);
+    world.aws.break_down("DescribeInstances", "", denied);
     world.pass(secs(900)).await;
     let before = world.api.calls_of(Verb::Status, "").len();
     world.api.edit(|objects| objects.put("services", asking("doom")));
@@ -135,7 +135,7 @@ async fn the_owner_of_a_new_service_is_told_once_that_aws_can_not_be_read() {
     let condition = world.condition("doom");
     assert_eq!((&condition["status"], &condition["reason"]), (&"False".into(), &"AccessDenied".into()));
     let message = condition["message"].as_str().unwrap();
-    assert!(message.contains("DescribeSecurityGroups") && !message.contains("x8Kd"), "{message}");
+    assert!(message.contains("DescribeInstances") && !message.contains("x8Kd"), "{message}");
     assert_eq!(world.api.calls_of(Verb::Status, "").len(), before + 1, "once, and nothing of quake");
     assert_eq!(world.api.events("doom"), ["AccessDenied"]);
     world.aws.mend();
