@@ -21,6 +21,8 @@ enum Happening {
     NewAddress(u8, u8),
     /// Takes the steps of one plan, those with these indices left out, in this rotation.
     Steps(u8, u8),
+    /// Takes all steps there are.
+    Round,
     Restart,
     Wait(u8),
     Ttl(u8, u8),
@@ -55,6 +57,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => (1..5u8).prop_map(Back),
         1 => (1..5u8, 100..110u8).prop_map(|(n, ip)| NewAddress(n, ip)),
         12 => (any::<u8>(), any::<u8>()).prop_map(|(skip, turn)| Steps(skip, turn)),
+        4 => Just(Round),
         1 => Just(Restart),
         1 => any::<u8>().prop_map(Wait),
         1 => (0..4u8, 0..3u8).prop_map(|(s, t)| Ttl(s, t)),
@@ -161,6 +164,9 @@ fn happen(world: &mut World, what: &Happening) {
                 }
             }
         }
+        Happening::Round => {
+            world.round();
+        }
         Happening::Restart => world.restart(),
         Happening::Wait(seconds) => world.wait(u64::from(seconds)),
         Happening::Ttl(s, t) => {
@@ -241,7 +247,7 @@ fn happen(world: &mut World, what: &Happening) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_history_keeps_the_never_list_and_ends_where_it_should(
@@ -266,6 +272,11 @@ proptest! {
             let Some(condition) = world.condition(&key) else { continue };
             prop_assert!(condition.reason != "Progressing" && condition.reason != "Failed", "{:?}", condition);
         }
+        // No name is in two zones.
+        let names: Vec<String> =
+            dns::owned_names(&world.observed, &world.settings).into_keys().map(|(_, name)| name).collect();
+        let distinct: std::collections::BTreeSet<&String> = names.iter().collect();
+        prop_assert_eq!(distinct.len(), names.len(), "{:?}", names);
         prop_assert_eq!(world.surplus(), Vec::<String>::new());
         // When nobody asks any more, nothing of ours is left.
         let keys: Vec<ServiceKey> = world.snapshot.services.keys().cloned().collect();

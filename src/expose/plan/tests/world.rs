@@ -255,8 +255,7 @@ impl World {
         let rules = instance.groups.iter().filter_map(|id| self.observed.groups.get(id)).flat_map(|group| &group.rules);
         let known = |description: &str| {
             self.snapshot.services.contains_key(&service.key)
-                || firewall::described_service(description)
-                    .is_some_and(|of| of == service.key || !self.snapshot.services.contains_key(&of))
+                || firewall::described_service(description).as_ref() == Some(&service.key)
         };
         rules.into_iter().any(|(rule, description)| {
             rule.protocol == port.protocol && (rule.from..=rule.to).contains(&port.number) && known(description)
