@@ -6,14 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::firewall::described_service;
-use super::super::{Instance, InstanceId, Lookup, Policy, PrivateIp, PublicIp, Rule, Service, ServiceKey};
+use super::super::{Instance, InstanceId, Lookup, Policy, Port, PrivateIp, PublicIp, Rule, ServiceKey};
 use super::View;
 use super::desired::own_addresses;
 
 /// The Services that are in use on each instance, other than those whose rules are worked out from their exposures.
 pub(super) struct Users<'a> {
     by_instance: BTreeMap<&'a InstanceId, BTreeSet<&'a ServiceKey>>,
-    /// Frozen Services that may be listed anywhere, since there is a zone whose records can't be read.
+    /// Frozen Services that may be in use anywhere: they can't be read, or there is a zone whose records can't.
     unseen: BTreeSet<&'a ServiceKey>,
 }
 
@@ -31,8 +31,9 @@ impl<'a> Users<'a> {
 
         let mut users = Users { by_instance: BTreeMap::new(), unseen: BTreeSet::new() };
         if view.observed.zones.keys().any(|zone| !view.observed.records.contains_key(zone)) {
-            users.unseen.extend(view.desired.rejections.keys().chain(view.desired.unreadable));
+            users.unseen.extend(view.desired.rejections.keys());
         }
+        users.unseen.extend(view.desired.unreadable);
         let mut add = |key: &'a ServiceKey, id: Option<&&'a InstanceId>| {
             let in_scope = view.settings.in_scope(key);
             if in_scope
@@ -53,12 +54,18 @@ impl<'a> Users<'a> {
 
     /// Whether somebody may be reached through a rule of an instance.
     pub(super) fn rely_on(&self, view: &View<'_>, id: &InstanceId, rule: &Rule) -> bool {
-        self.on(view, id).any(|user| view.snapshot.services.get(user).is_none_or(|service| lets_in(rule, service)))
+        let unknown = |user: &ServiceKey| !view.snapshot.services.contains_key(user);
+        self.on(id).any(|user| unknown(user) || has_port_in(view, user, rule))
+            || self.unseen_on(view, id).any(|user| has_port_in(view, user, rule))
     }
 
-    fn on<'b>(&'b self, view: &View<'_>, id: &InstanceId) -> impl Iterator<Item = &'b ServiceKey> {
-        let unseen = view.desired.joined.alive.contains_key(id).then_some(&self.unseen);
-        self.by_instance.get(id).into_iter().chain(unseen).flatten().copied()
+    fn on(&self, id: &InstanceId) -> impl Iterator<Item = &&'a ServiceKey> {
+        self.by_instance.get(id).into_iter().flatten()
+    }
+
+    fn unseen_on(&self, view: &View<'_>, id: &InstanceId) -> impl Iterator<Item = &&'a ServiceKey> {
+        let alive = view.desired.joined.alive.contains_key(id);
+        self.unseen.iter().filter(move |_| alive)
     }
 
     /// Whether a rule that no exposure needs must stay all the same.
@@ -72,18 +79,23 @@ impl<'a> Users<'a> {
             return false;
         }
         let exists = view.snapshot.services.contains_key(&made_for) || view.desired.unreadable.contains(&made_for);
-        let needs = |user: &ServiceKey| match view.snapshot.services.get(user) {
-            _ if *user == made_for => true,
-            Some(service) => lets_in(rule, service),
-            // Its ports are unknown. It may have inherited any rule whose first user is no more.
-            None => !exists,
+        let is_seen = |user: &ServiceKey| view.snapshot.services.contains_key(user);
+        // The ports of a Service that can't be seen are unknown: it has the rules that were made for it, and may have
+        // inherited any whose first user is no more.
+        let needs = |user: &ServiceKey| match is_seen(user) {
+            true => has_port_in(view, user, rule),
+            false => *user == made_for || !exists,
         };
-        self.on(view, id).any(needs)
+        let may_need = |user: &ServiceKey| has_port_in(view, user, rule) || (*user == made_for && !is_seen(user));
+        self.on(id).any(|user| needs(user))
+            || self.unseen_on(view, id).any(|user| may_need(user))
             || (view.settings.policy == Policy::UpsertOnly && !view.desired.exposures.contains_key(&made_for))
     }
 }
 
-fn lets_in(rule: &Rule, service: &Service) -> bool {
+/// Whether the Service is known to have a port that the rule lets in.
+fn has_port_in(view: &View<'_>, service: &ServiceKey, rule: &Rule) -> bool {
     let within = |number| (rule.from..=rule.to).contains(&number);
-    service.ports.iter().any(|port| port.protocol == rule.protocol && within(port.number))
+    let lets_in = |port: &Port| port.protocol == rule.protocol && within(port.number);
+    view.snapshot.services.get(service).is_some_and(|service| service.ports.iter().any(lets_in))
 }

@@ -226,3 +226,51 @@ fn a_service_moves_away_from_a_node_whose_slots_others_have_taken() {
     assert_eq!(world.service(&key).external_ips, [format!("10.0.0.{}", 3 - n)]);
     assert_eq!(world.condition(&key).unwrap().reason, "Synced");
 }
+
+#[test]
+fn a_rule_stays_while_the_zone_that_may_list_its_node_can_not_be_read() {
+    let mut world = World::new(1);
+    world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    while world.listed("a.example.com").is_empty() {
+        let steps = world.plan().steps;
+        steps.iter().for_each(|step| world.take(step));
+    }
+    // Listed, and not yet published: nothing that can be seen tells that it is in use.
+    let records = world.observed.records.remove(&ZoneId(ZONE.into())).unwrap();
+    assert_eq!(world.settle(), [""; 0]);
+    assert_eq!(open_ports(&world), [6315]);
+    world.observed.records.insert(ZoneId(ZONE.into()), records);
+    assert_eq!(world.settle(), ["publish a"]);
+}
+
+#[test]
+fn a_group_of_the_2018_version_stays_while_a_frozen_service_is_reached_through_it_alone() {
+    let mut world = World::new(1);
+    let key = world.add_service("b", 6315, &[("hostname", "b.example.com")]);
+    world.settle();
+    let mut group = world.observed.groups.pop_first().unwrap().1;
+    group.id = GroupId("old".into());
+    group.name = "a.games.test".into();
+    world.observed.groups.insert(group.id.clone(), group);
+    world.instance(1).groups = vec![GroupId("sg-nodes".into()), GroupId("old".into())];
+    world.annotate(&key, "ttl", Some("soon"));
+    assert_eq!(world.settle(), [""; 0]);
+    world.annotate(&key, "ttl", None);
+    world.settle();
+    assert_eq!(
+        world.observed.groups.keys().map(|id| id.0.as_str()).collect::<Vec<_>>(),
+        ["external-ips/test/i-00000001"]
+    );
+}
+
+#[test]
+fn a_service_that_can_not_be_read_keeps_its_rule_where_only_its_publication_tells_that_it_is_in_use() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.snapshot.services.remove(&key);
+    world.snapshot.unreadable.insert(key);
+    world.instance(1).public_ip = Some(PublicIp([198, 51, 100, 7].into()));
+    assert_eq!(world.settle(), ["change-name a.example.com"]);
+    assert_eq!(open_ports(&world), [6315, 6315]);
+}

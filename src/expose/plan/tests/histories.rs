@@ -21,6 +21,8 @@ enum Happening {
     NewAddress(u8, u8),
     /// Takes the steps of one plan, those with these indices left out, in this rotation.
     Steps(u8, u8),
+    /// Takes all steps there are.
+    Round,
     Restart,
     Wait(u8),
     Ttl(u8, u8),
@@ -55,6 +57,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => (1..5u8).prop_map(Back),
         1 => (1..5u8, 100..110u8).prop_map(|(n, ip)| NewAddress(n, ip)),
         12 => (any::<u8>(), any::<u8>()).prop_map(|(skip, turn)| Steps(skip, turn)),
+        4 => Just(Round),
         1 => Just(Restart),
         1 => any::<u8>().prop_map(Wait),
         1 => (0..4u8, 0..3u8).prop_map(|(s, t)| Ttl(s, t)),
@@ -142,7 +145,7 @@ fn happen(world: &mut World, what: &Happening) {
         }
         Happening::NewAddress(n, ip) => {
             let taken = |lookup: &Lookup| matches!(lookup, Lookup::Known(i) if i.public_ip == Some(PublicIp([198, 51, 100, ip].into())));
-            if !world.observed.instances.values().any(taken)
+            if !world.observed.instances.values().chain(world.hidden.instances.values()).any(taken)
                 && let Some(Lookup::Known(instance)) = world.observed.instances.get_mut(&id(n))
             {
                 instance.public_ip = Some(PublicIp([198, 51, 100, ip].into()));
@@ -160,6 +163,9 @@ fn happen(world: &mut World, what: &Happening) {
                     world.take(step);
                 }
             }
+        }
+        Happening::Round => {
+            world.round();
         }
         Happening::Restart => world.restart(),
         Happening::Wait(seconds) => world.wait(u64::from(seconds)),
@@ -266,6 +272,12 @@ proptest! {
             let Some(condition) = world.condition(&key) else { continue };
             prop_assert!(condition.reason != "Progressing" && condition.reason != "Failed", "{:?}", condition);
         }
+        // No name is in two zones.
+        let names: Vec<String> =
+            dns::owned_names(&world.observed, &world.settings).into_keys().map(|(_, name)| name).collect();
+        let distinct: std::collections::BTreeSet<&String> = names.iter().collect();
+        prop_assert_eq!(distinct.len(), names.len(), "{:?}", names);
+        prop_assert_eq!(world.surplus(), Vec::<String>::new());
         // When nobody asks any more, nothing of ours is left.
         let keys: Vec<ServiceKey> = world.snapshot.services.keys().cloned().collect();
         for key in keys {

@@ -228,14 +228,34 @@ impl World {
         asking.map(|service| (service.clone(), nodes(service))).collect()
     }
 
+    /// Groups of ours, and rules in them, that nobody needs who is in use there.
+    pub fn surplus(&self) -> Vec<String> {
+        let desired = desire(&self.snapshot, &self.observed, &self.settings, &self.memory, self.now);
+        let in_use = self.in_use(&desired);
+        let mut surplus = Vec::new();
+        for group in self.observed.groups.values() {
+            let Some((id, _)) = firewall::parse_group_name(&self.settings.cluster, &group.name) else { continue };
+            if group.rules.is_empty() {
+                surplus.push(format!("{} is empty", group.name));
+            }
+            for rule in group.rules.keys() {
+                let wants =
+                    |port: &Port| port.protocol == rule.protocol && (rule.from..=rule.to).contains(&port.number);
+                if !in_use.iter().any(|(service, ids)| ids.contains(&id) && service.ports.iter().any(wants)) {
+                    surplus.push(format!("{rule} in {}", group.name));
+                }
+            }
+        }
+        surplus
+    }
+
     /// Whether a port of the Service is open on an instance by a rule that it can be known to use.
     fn lets_in(&self, service: &Service, port: Port, id: &InstanceId) -> bool {
         let Some(Lookup::Known(instance)) = self.observed.instances.get(id) else { return true };
         let rules = instance.groups.iter().filter_map(|id| self.observed.groups.get(id)).flat_map(|group| &group.rules);
         let known = |description: &str| {
             self.snapshot.services.contains_key(&service.key)
-                || firewall::described_service(description)
-                    .is_some_and(|of| of == service.key || !self.snapshot.services.contains_key(&of))
+                || firewall::described_service(description).as_ref() == Some(&service.key)
         };
         rules.into_iter().any(|(rule, description)| {
             rule.protocol == port.protocol && (rule.from..=rule.to).contains(&port.number) && known(description)
