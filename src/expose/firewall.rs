@@ -185,7 +185,7 @@ pub fn free_shard(instance: &Instance, groups: &BTreeMap<usize, &Group>, setting
 }
 
 /// The groups of an instance that are attached or have a slot left for it.
-pub fn usable<'a>(instance: &Instance, groups: &BTreeMap<usize, &'a Group>, settings: &Settings) -> Vec<&'a Group> {
+fn usable<'a>(instance: &Instance, groups: &BTreeMap<usize, &'a Group>, settings: &Settings) -> Vec<&'a Group> {
     let mut slots = settings.groups_per_interface.saturating_sub(instance.groups.len());
     let mut is_usable = |group: &Group| {
         let attached = instance.groups.contains(&group.id);
@@ -196,14 +196,27 @@ pub fn usable<'a>(instance: &Instance, groups: &BTreeMap<usize, &'a Group>, sett
     groups.values().copied().filter(|group| is_usable(group)).collect()
 }
 
-/// How many more IPv4 and IPv6 rules fit into the groups of an instance, those that could be made counted in.
-pub fn free_rules(instance: &Instance, groups: &BTreeMap<usize, &Group>, settings: &Settings) -> (usize, usize) {
+/// What the groups of an instance hold and how much more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Rules in groups that are attached or have a slot left for it.
+    pub held: BTreeSet<Rule>,
+    /// How many more IPv4 and IPv6 rules fit, with the groups that could be made counted in.
+    pub free: (usize, usize),
+}
+
+/// The room in the groups of an instance.
+pub fn room_of(instance: &Instance, groups: &BTreeMap<usize, &Group>, settings: &Settings) -> Room {
     let usable = usable(instance, groups, settings);
     let to_attach = usable.iter().filter(|group| !instance.groups.contains(&group.id)).count();
     let slots = settings.groups_per_interface.saturating_sub(instance.groups.len() + to_attach);
     let missing = (1..=GROUPS_PER_NODE).filter(|shard| !groups.contains_key(shard)).count();
     let whole = missing.min(slots) * settings.rules_per_group;
-    usable.iter().map(|group| room(group, settings)).fold((whole, whole), |sum, free| (sum.0 + free.0, sum.1 + free.1))
+    let free = usable.iter().map(|group| room(group, settings));
+    Room {
+        held: usable.iter().flat_map(|group| group.rules.keys().copied()).collect(),
+        free: free.fold((whole, whole), |sum, free| (sum.0 + free.0, sum.1 + free.1)),
+    }
 }
 
 /// Every rule that lets traffic reach `instance` through a group of ours: open and attached.

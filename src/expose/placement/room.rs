@@ -59,11 +59,7 @@ impl Rooms {
 
 impl Room {
     fn new(instance: &Instance, groups: &BTreeMap<usize, &Group>, settings: &Settings) -> Room {
-        let usable = firewall::usable(instance, groups, settings);
-        Room {
-            present: usable.iter().flat_map(|group| group.rules.keys().copied()).collect(),
-            coming: BTreeSet::new(),
-            free: firewall::free_rules(instance, groups, settings),
-        }
+        let firewall::Room { held, free } = firewall::room_of(instance, groups, settings);
+        Room { present: held, coming: BTreeSet::new(), free }
     }
 }

@@ -35,8 +35,8 @@ pub struct Desired<'a> {
     usage: Usage,
     /// Every rule that is open and attached, by instance.
     open: BTreeMap<InstanceId, BTreeSet<Rule>>,
-    /// How many more IPv4 and IPv6 rules fit into the groups of each.
-    free: BTreeMap<InstanceId, (usize, usize)>,
+    /// The room in the groups of each.
+    rooms: BTreeMap<InstanceId, firewall::Room>,
 }
 
 /// Works out the wish at `now`.
@@ -54,8 +54,8 @@ pub fn desire<'a>(
 
     let groups = firewall::groups_by_instance(observed, settings);
     let none = BTreeMap::new();
-    let room = |id, alive: &Alive<'_>| firewall::free_rules(alive.instance, groups.get(id).unwrap_or(&none), settings);
-    let free = joined.alive.iter().map(|(id, alive)| (id.clone(), room(id, alive))).collect();
+    let room = |id, alive: &Alive<'_>| firewall::room_of(alive.instance, groups.get(id).unwrap_or(&none), settings);
+    let rooms = joined.alive.iter().map(|(id, alive)| (id.clone(), room(id, alive))).collect();
 
     let mut exposures = Vec::new();
     let mut rejections = Vec::new();
@@ -95,7 +95,7 @@ pub fn desire<'a>(
         joined,
         names,
         open,
-        free,
+        rooms,
     }
 }
 
@@ -182,10 +182,11 @@ impl<'a> Desired<'a> {
 
     /// Whether something that the exposure needs isn't open on the node and has no room in its groups.
     pub fn lacks_room(&self, exposure: &Exposure, instance: &InstanceId) -> bool {
-        let (Some(open), Some((v4, v6))) = (self.open.get(instance), self.free.get(instance)) else { return false };
-        let missing = firewall::rules(exposure).into_iter().filter(|rule| !open.contains(rule));
+        let (Some(open), Some(room)) = (self.open.get(instance), self.rooms.get(instance)) else { return false };
+        let missing =
+            firewall::rules(exposure).into_iter().filter(|rule| !open.contains(rule) && !room.held.contains(rule));
         let (missing_v6, missing): (Vec<Rule>, Vec<Rule>) = missing.partition(|rule| rule.source.is_v6());
-        missing.len() > *v4 || missing_v6.len() > *v6
+        missing.len() > room.free.0 || missing_v6.len() > room.free.1
     }
 
     /// The names that are in use for a Service: those it asks for and those that its twins tell of.

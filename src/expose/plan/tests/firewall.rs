@@ -274,3 +274,17 @@ fn a_service_that_can_not_be_read_keeps_its_rule_where_only_its_publication_tell
     assert_eq!(world.settle(), ["change-name a.example.com"]);
     assert_eq!(open_ports(&world), [6315, 6315]);
 }
+
+#[test]
+fn who_waits_for_a_full_group_to_be_attached_does_not_read_that_there_is_no_room() {
+    let mut world = World::new(1);
+    world.settings.rules_per_group = 1;
+    world.settings.groups_per_interface = 2;
+    let key = world.add_service("a", 5000, &[("hostname", "a.example.com")]);
+    while open_ports(&world).is_empty() {
+        let steps = world.plan().steps;
+        steps.iter().for_each(|step| world.take(step));
+    }
+    assert_eq!(world.instance(1).groups.len(), 1, "not attached yet");
+    assert_eq!(world.condition(&key).unwrap().reason, "Progressing");
+}
