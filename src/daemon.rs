@@ -52,8 +52,8 @@ const LONGEST_WRITE: Duration = Duration::from_secs(5);
 /// With `--once`, readiness is awaited for this much longer than a dead leader's Lease lasts, at least.
 const READY: Duration = Duration::from_secs(30);
 
-/// How long the probes go on answering while the last write is waited for and the Lease is released.
-const LINGER: Duration = Duration::from_secs(20);
+/// How long connections to the probes may take to end, once all else has.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// Runs the daemon until `shutdown` resolves, then stops writing, gives the Lease up and returns. With `--once`
 /// it returns after one complete reconcile.
@@ -173,7 +173,7 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
     tokio::select! {
         biased;
         result = &mut work => {
-            // Whoever reads the last metrics or asks for a probe still gets an answer.
+            // Whoever asked for a probe or the metrics just now still gets an answer.
             if tokio::time::timeout(LINGER, server).await.is_err() {
                 warn!(log, "a probe's connection did not end in time");
             }
