@@ -1,6 +1,7 @@
 //! The keys that requests are signed with: where they come from is decided once, then they are kept and renewed in
 //! time. Nothing runs in the background: whoever needs keys that are about to expire renews them.
 
+mod container;
 mod source;
 
 use std::fmt;
@@ -25,6 +26,8 @@ const FAILURE_HOLDS: Duration = Duration::from_secs(1);
 /// The instance's keys are used this much longer when it gives no new ones, and up to five minutes more: AWS goes
 /// on accepting them when that is AWS's fault ("static stability").
 const STRETCH: Duration = Duration::from_secs(600);
+/// Bytes that the file of a token may have. A token has about one kilobyte.
+const MAX_TOKEN_FILE: usize = 64 * 1024;
 
 /// Why there are no keys. Never holds one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,12 +96,13 @@ impl fmt::Debug for Credentials {
 
 impl Credentials {
     /// Credentials from the first source that the environment configures: keys in variables, web identity (IRSA),
-    /// else the instance's role (IMDSv2). That source is the one: when it fails, no other is tried.
+    /// the container's endpoint (EKS Pod Identity, ECS), else the instance's role (IMDSv2). That source is the one:
+    /// when it fails, no other is tried.
     ///
-    /// `transport` is for STS and IMDS; it must not be one that needs leadership.
+    /// `transport` is for STS, the endpoint and IMDS; it must not be one that needs leadership.
     ///
     /// # Errors
-    /// When the configured source lacks something or isn't supported (profiles, container credentials).
+    /// When the configured source lacks something or isn't supported (profiles).
     pub fn from_environment(
         environment: &Environment,
         config: &Config,

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::client::{Client, ClientParts};
 use crate::config::{Config, Environment, variable};
-use crate::credentials::{Credentials, CredentialsError};
+use crate::credentials::container::{CONTAINER, Container};
+use crate::credentials::{Credentials, CredentialsError, MAX_TOKEN_FILE};
 use crate::error::Class;
 use crate::imds::Imds;
 use crate::observer::NoObserver;
@@ -19,13 +20,10 @@ use crate::transport::Transport;
 
 /// Time for one call of STS with all its attempts: whoever waits for it has a call of its own to make.
 const STS_TIMEOUT: Duration = Duration::from_secs(10);
-/// A token has about one kilobyte.
-const MAX_TOKEN_FILE: usize = 64 * 1024;
 
 const ENVIRONMENT: &str = "the environment (AWS_ACCESS_KEY_ID)";
 const WEB_IDENTITY: &str = "web identity (AWS_WEB_IDENTITY_TOKEN_FILE)";
 const PROFILE: &str = "a profile of the shared files";
-const CONTAINER: &str = "the container's endpoint (AWS_CONTAINER_CREDENTIALS_*)";
 const INSTANCE: &str = "the instance's role (IMDSv2)";
 
 /// What is said of a source that has its place but no code yet.
@@ -35,7 +33,7 @@ const NOT_SUPPORTED: &str =
 /// How the keys of a profile get where they are looked for.
 const EXPORT: &str = "in a shell: eval \"$(aws configure export-credentials --format env)\"";
 
-/// The sources. Profiles and the container's endpoint have their place in [`Source::choose`].
+/// The sources. Profiles have their place in [`Source::choose`].
 pub(super) enum Source {
     /// None.
     Anonymous,
@@ -43,6 +41,8 @@ pub(super) enum Source {
     Fixed(Arc<Keys>),
     /// A token in a file, for a role (IRSA).
     WebIdentity(WebIdentity),
+    /// The endpoint of the container's platform (EKS Pod Identity, ECS).
+    Container(Container),
     /// The instance's role.
     Instance(Imds),
 }
@@ -93,8 +93,6 @@ impl Source {
                 time: Arc::clone(time),
             }));
         }
-        let unsupported =
-            |source, name: &str| CredentialsError::lasting(source, format!("{name} is set, but {NOT_SUPPORTED}"));
         for name in ["AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"] {
             if get(name).is_some() {
                 let why = format!("{name} is set, but {NOT_SUPPORTED}; {EXPORT}");
@@ -109,18 +107,16 @@ impl Source {
                 return Err(CredentialsError::lasting(PROFILE, why));
             }
         }
-        for name in ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"] {
-            if get(name).is_some() {
-                return Err(unsupported(CONTAINER, name));
-            }
+        if let Some(container) = Container::from_environment(environment, &transport, time, random)? {
+            return Ok(Source::Container(container));
         }
         let imds = Imds::from_environment(environment, transport, Arc::clone(time))
             .map_err(|why| CredentialsError::lasting(INSTANCE, why))?;
         imds.map(Source::Instance).ok_or_else(|| {
             CredentialsError::lasting(
                 INSTANCE,
-                "nothing is configured and AWS_EC2_METADATA_DISABLED forbids asking the instance; configure IRSA, or \
-                 set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                "nothing is configured and AWS_EC2_METADATA_DISABLED forbids asking the instance; configure IRSA \
+                 or EKS Pod Identity, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             )
         })
     }
@@ -131,13 +127,14 @@ impl Source {
             Source::Anonymous => "nowhere",
             Source::Fixed(_) => ENVIRONMENT,
             Source::WebIdentity(_) => WEB_IDENTITY,
+            Source::Container(_) => CONTAINER,
             Source::Instance(_) => INSTANCE,
         }
     }
 
     /// Whether asking again may bring other keys.
     pub(super) fn is_renewable(&self) -> bool {
-        matches!(self, Source::WebIdentity(_) | Source::Instance(_))
+        matches!(self, Source::WebIdentity(_) | Source::Container(_) | Source::Instance(_))
     }
 
     /// Whether its keys are used beyond their expiry when it has no new ones.
@@ -152,6 +149,7 @@ impl Source {
                 Source::Anonymous => Err(CredentialsError::lasting(self.name(), "there are none on purpose")),
                 Source::Fixed(keys) => Ok(Arc::clone(keys)),
                 Source::WebIdentity(web_identity) => web_identity.fetch().await.map(Arc::new),
+                Source::Container(container) => container.fetch().await.map(Arc::new),
                 Source::Instance(imds) => imds.keys().await.map(Arc::new).map_err(|error| CredentialsError {
                     source: INSTANCE,
                     message: error.message,

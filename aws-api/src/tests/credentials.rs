@@ -1,6 +1,5 @@
 //! Where keys come from, and how long they are used.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,26 +18,6 @@ fn choose(aws: &Aws, clock: &Arc<Clock>, variables: &[(&str, &str)]) -> Result<C
 
 fn chosen(variables: &[(&str, &str)]) -> Result<&'static str, String> {
     choose(&Aws::script([]), &Clock::new(), variables).map(|it| it.source()).map_err(|error| error.to_string())
-}
-
-/// A file of a test's own, gone when the test is over.
-struct TokenFile(PathBuf);
-
-impl TokenFile {
-    fn new(name: &str, token: &str) -> TokenFile {
-        let path = std::env::temp_dir().join(format!("aws-api-{}-{name}", std::process::id()));
-        std::fs::write(&path, token).unwrap();
-        TokenFile(path)
-    }
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for TokenFile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 fn web_identity(file: &TokenFile) -> [(&str, &str); 3] {
@@ -81,18 +60,15 @@ fn the_first_configured_source_is_the_one() {
     let all = [&STATIC[..], &web, &profile, &container].concat();
     assert!(chosen(&all).unwrap().contains("AWS_ACCESS_KEY_ID"));
     assert!(chosen(&all[2..]).unwrap().contains("web identity"));
+    // A profile has its turn before the container, and isn't passed over.
+    assert!(chosen(&all[4..]).unwrap_err().contains("AWS_PROFILE"));
+    assert!(chosen(&container).unwrap().contains("container"));
     assert!(chosen(&[]).unwrap().contains("IMDSv2"));
 }
 
 #[test]
 fn what_is_configured_but_not_supported_is_refused_by_name() {
-    for name in [
-        "AWS_PROFILE",
-        "AWS_SHARED_CREDENTIALS_FILE",
-        "AWS_CONFIG_FILE",
-        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    ] {
+    for name in ["AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"] {
         let error = chosen(&[(name, "x")]).unwrap_err();
         assert!(error.contains(name) && error.contains("not supported yet"), "{error}");
     }

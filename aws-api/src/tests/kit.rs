@@ -1,6 +1,7 @@
 //! A transport that answers as a test says and remembers what it was asked; clocks and randomness to go with it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -266,4 +267,24 @@ pub fn parts(aws: &Aws, clock: &Arc<Clock>) -> ClientParts {
 
 pub fn client(aws: &Aws) -> Client {
     Client::new(parts(aws, &Clock::new()))
+}
+
+/// A file of a test's own, gone when the test is over.
+pub struct TokenFile(pub PathBuf);
+
+impl TokenFile {
+    pub fn new(name: &str, token: &str) -> TokenFile {
+        let path = std::env::temp_dir().join(format!("aws-api-{}-{name}", std::process::id()));
+        std::fs::write(&path, token).unwrap();
+        TokenFile(path)
+    }
+    pub fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for TokenFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }

@@ -4,6 +4,7 @@
 mod bad_answers;
 mod classes;
 mod config;
+mod container;
 mod credentials;
 mod http;
 mod imds;
