@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::kit::*;
-use crate::{Class, Client, ClientParts, Config, Credentials, CredentialsError, TransportError, ec2};
+use crate::{
+    Class, Client, ClientParts, Config, Credentials, CredentialsError, HttpOptions, TransportError, ec2, http_transport,
+};
 
 const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
 const FULL: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
@@ -310,4 +314,32 @@ async fn a_call_that_the_endpoint_refuses_keys_for_is_denied_and_never_falls_bac
     let error = client.send(&ec2::DescribeSecurityGroups::default()).await.unwrap_err();
     assert_eq!((error.class, endpoint.count()), (Class::Denied, 1));
     assert!(error.message.contains("container") && error.message.contains("AccessDeniedException"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_on_this_machine_is_asked_as_the_agents_are() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.push(stream.read_u8().await.unwrap());
+        }
+        let body = "{\"AccessKeyId\":\"C1\",\"SecretAccessKey\":\"s\",\"Token\":\"t\"}";
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    let environment = environment(&[(FULL, &format!("http://{address}/v1/credentials?x=1")), (TOKEN, "A-token")]);
+    let (config, transport) = (Config::new("eu-west-1").unwrap(), http_transport(HttpOptions::default()).unwrap());
+    let credentials =
+        Credentials::from_environment(&environment, &config, transport, Clock::new(), Arc::new(MOST)).unwrap();
+    assert_eq!(credentials.keys().await.unwrap().access_key_id, "C1");
+    let request = server.await.unwrap();
+    assert!(request.starts_with("GET /v1/credentials?x=1 HTTP/1.1\r\n"), "{request}");
+    for line in ["accept: application/json".to_owned(), "authorization: A-token".to_owned(), format!("host: {address}")]
+    {
+        assert!(request.contains(&format!("\r\n{line}\r\n")), "{request}");
+    }
 }
