@@ -42,12 +42,19 @@ pub struct Serving {
     pub nodes: BTreeMap<ServiceKey, BTreeSet<InstanceId>>,
     /// Those of them that our records list: the others are draining, or not yet listed.
     pub listed: BTreeMap<ServiceKey, BTreeSet<InstanceId>>,
+    /// Those of them whose addresses stand on the Service: kube-proxy serves it there.
+    pub published: BTreeMap<ServiceKey, BTreeSet<InstanceId>>,
 }
 
 impl Serving {
     /// Whether the Service is published on the node.
     fn has(&self, service: &ServiceKey, node: &InstanceId) -> bool {
         self.nodes.get(service).is_some_and(|nodes| nodes.contains(node))
+    }
+
+    /// Whether the node's address stands on the Service.
+    fn publishes(&self, service: &ServiceKey, node: &InstanceId) -> bool {
+        self.published.get(service).is_some_and(|nodes| nodes.contains(node))
     }
 
     /// Whether a record of the Service lists the node.
@@ -71,8 +78,9 @@ pub fn serving(
     }
     for (key, service) in &snapshot.services {
         if matches!(service.external_ips_owner, FieldOwner::Us | FieldOwner::Legacy) {
-            let nodes = published_on(service, joined).cloned();
-            serving.nodes.entry(key.clone()).or_default().extend(nodes);
+            let nodes: BTreeSet<InstanceId> = published_on(service, joined).cloned().collect();
+            serving.nodes.entry(key.clone()).or_default().extend(nodes.iter().cloned());
+            serving.published.insert(key.clone(), nodes);
         }
     }
     serving
@@ -150,16 +158,17 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Claims for what is published now: first where it is to stay, then where it is about to leave, since an
-    /// address that is draining is still served.
+    /// Claims for what serves now: first where it is published and is to stay, then where it is about to leave, since
+    /// an address that is draining is still served; last where only a record lists it, which may be another's that
+    /// gave the name up.
     fn claim_what_serves(&mut self, sorted: &[&'a Exposure]) {
-        for staying in [true, false] {
+        for (published, staying) in [(true, true), (true, false), (false, true), (false, false)] {
             for exposure in sorted {
                 for node in self.serving.nodes.get(&exposure.service).into_iter().flatten() {
                     let Some(alive) = self.joined.alive.get(node) else { continue };
                     let unit = Unit::default().with(exposure);
                     let stays = unit.matches(&alive.node.labels) && self.unfit_for(&unit, alive).is_none();
-                    if stays == staying {
+                    if stays == staying && self.serving.publishes(&exposure.service, node) == published {
                         for port in &exposure.ports {
                             self.claims.claim(node, *port, &exposure.service);
                         }

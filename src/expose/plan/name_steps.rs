@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::dns::{self, OwnedName};
-use super::super::{Exposure, Hostname, InstanceId, Policy, PublicIp, Record, RecordKey, Target, ZoneId};
+use super::super::{Exposure, Hostname, InstanceId, Policy, PublicIp, Record, RecordKey, ServiceKey, Target, ZoneId};
 use super::firewall_steps::list;
 use super::{Action, Plan, RecordChange, Step, View};
 
@@ -41,9 +41,16 @@ fn busy(view: &View<'_>, plan: &Plan) -> BTreeSet<InstanceId> {
 
 /// A name that `exposures` (the eldest first, at least one) ask for.
 fn ask(view: &View<'_>, plan: &mut Plan, busy: &BTreeSet<InstanceId>, hostname: &Hostname, exposures: &[&Exposure]) {
-    let Some(eldest) = exposures.first() else { return };
     let Some(zone) = view.desired.zone_of(hostname) else { return };
     let owned = view.desired.at_home(hostname);
+    // Whose dry run fails without an answer to go by keeps no other from the name.
+    let stuck = |exposure: &&&Exposure| {
+        let failing = view.memory.failures.contains_key(&Target::Service(exposure.service.clone()));
+        failing && !is_admitted(view, exposure)
+    };
+    let able: Vec<&Exposure> = exposures.iter().filter(|exposure| !stuck(exposure)).copied().collect();
+    let exposures = if able.is_empty() { exposures } else { &able };
+    let Some(eldest) = exposures.first() else { return };
     if !exposures.iter().all(|exposure| is_admitted(view, exposure)) {
         // A refusal must find the name as it was: only strangers' addresses leave it.
         owned.into_iter().for_each(|owned| shrink(view, plan, owned));
@@ -104,6 +111,11 @@ fn addresses(
         } else if !failing(id) {
             complete = false;
         }
+    }
+    if list.is_empty() && !current.is_empty() {
+        // Perhaps nothing of what is listed stays; who is open needn't wait for others then.
+        let open = desired.placed(&eldest.service).filter(|node| open_for_all(&node.instance.id));
+        list.extend(open.map(|node| node.public_ip));
     }
     // Make before break: old nodes stay until the new ones are open, and as long as there is no other.
     let keep_old = !complete || list.is_empty();
@@ -171,6 +183,7 @@ fn shrink(view: &View<'_>, plan: &mut Plan, owned: &OwnedName) {
     if left == *current {
         return;
     }
+    let left = if left.is_empty() { published(view, &owned.service) } else { left };
     if left.is_empty() {
         return delete(plan, owned, "none of its nodes is there any more".into());
     }
@@ -180,6 +193,15 @@ fn shrink(view: &View<'_>, plan: &mut Plan, owned: &OwnedName) {
     }
     let reason = describe(&owned.name, current, &left);
     replace(plan, owned, create, reason);
+}
+
+/// The public addresses of the nodes that serve an exposure: it is published there, and all that it needs is open.
+fn published(view: &View<'_>, key: &ServiceKey) -> BTreeSet<PublicIp> {
+    let Some((exposure, service)) = view.desired.exposures.get(key).zip(view.snapshot.services.get(key)) else {
+        return BTreeSet::new();
+    };
+    let open = view.desired.own_nodes(service).into_iter().filter(|id| view.desired.is_open(exposure, id));
+    open.filter_map(|id| view.desired.joined.alive.get(id)).map(|node| node.public_ip).collect()
 }
 
 fn delete(plan: &mut Plan, owned: &OwnedName, why: String) {

@@ -75,6 +75,9 @@ impl<'a> Users<'a> {
         if !view.settings.in_scope(&made_for) {
             return true;
         }
+        if view.settings.policy == Policy::UpsertOnly && !view.desired.exposures.contains_key(&made_for) {
+            return true;
+        }
         if view.observed.instances.get(id) == Some(&Lookup::Gone) {
             return false;
         }
@@ -87,9 +90,7 @@ impl<'a> Users<'a> {
             false => *user == made_for || !exists,
         };
         let may_need = |user: &ServiceKey| has_port_in(view, user, rule) || (*user == made_for && !is_seen(user));
-        self.on(id).any(|user| needs(user))
-            || self.unseen_on(view, id).any(|user| may_need(user))
-            || (view.settings.policy == Policy::UpsertOnly && !view.desired.exposures.contains_key(&made_for))
+        self.on(id).any(|user| needs(user)) || self.unseen_on(view, id).any(|user| may_need(user))
     }
 }
 

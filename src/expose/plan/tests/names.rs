@@ -195,3 +195,88 @@ fn while_ec2_is_silent_about_an_instance_that_may_be_an_unreadable_nodes_its_add
     world.settle();
     assert_eq!(world.listed("a.example.com"), ["203.0.113.2".to_string()].into());
 }
+
+/// Takes all steps, and looks after each one that the name lists something.
+fn settle_listing(world: &mut World, name: &str) {
+    for _ in 0..40 {
+        let steps = world.plan().steps;
+        if steps.is_empty() {
+            return;
+        }
+        for step in &steps {
+            world.take(step);
+            assert!(!world.listed(name).is_empty(), "after {}", step.action);
+        }
+    }
+    panic!("never settles");
+}
+
+#[test]
+fn an_address_that_changes_while_the_firewall_is_worked_on_never_leaves_the_name_empty() {
+    let mut world = World::new(1);
+    world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.add_service("b", 6316, &[("hostname", "b.example.com")]);
+    for step in &world.plan().steps {
+        world.take(step);
+    }
+    assert!(world.plan().steps.iter().any(|step| matches!(step.action, Action::Authorize { .. })));
+    world.instance(1).public_ip = Some(PublicIp("198.51.100.7".parse().unwrap()));
+    settle_listing(&mut world, "a.example.com");
+    assert_eq!(world.listed("a.example.com"), ["198.51.100.7".to_string()].into());
+}
+
+#[test]
+fn an_address_that_changes_while_a_dry_run_is_due_never_leaves_the_name_empty() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("maxips", "1")]);
+    world.settle();
+    world.annotate(&key, "maxips", Some("2"));
+    let failure =
+        Failure { reason: Reason::Failed, message: "no".into(), attempts: 1, retry_at: world.now.after(HOUR) };
+    world.memory.failures.insert(Target::Service(key.clone()), failure);
+    let serving: u8 = if world.service(&key).external_ips == ["10.0.0.1"] { 1 } else { 2 };
+    world.instance(serving).public_ip = Some(PublicIp("198.51.100.7".parse().unwrap()));
+    settle_listing(&mut world, "a.example.com");
+    assert_eq!(world.listed("a.example.com"), ["198.51.100.7".to_string()].into());
+}
+
+const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
+
+#[test]
+fn whose_dry_run_can_not_be_done_keeps_no_other_from_the_name() {
+    let mut world = World::new(2);
+    let first = world.add_service("a", 6315, &[("hostname", "h.example.com"), ("maxips", "1")]);
+    world.settle();
+    let second = world.add_service("b", 6316, &[("hostname", "h.example.com"), ("maxips", "1")]);
+    let failure = Failure {
+        reason: Reason::ExternalIPsTaken,
+        message: "taken".into(),
+        attempts: 1,
+        retry_at: world.now.after(HOUR),
+    };
+    world.memory.failures.insert(Target::Service(second), failure);
+    let gone: u8 = if world.service(&first).external_ips == ["10.0.0.1"] { 1 } else { 2 };
+    let name = world.node(gone).name.clone();
+    world.snapshot.nodes.remove(&name);
+    world.round();
+    assert_eq!(world.listed("h.example.com"), [format!("203.0.113.{}", 3 - gone)].into());
+}
+
+#[test]
+fn a_name_that_goes_over_takes_nobodys_port_along() {
+    for younger in [true, false] {
+        let mut world = World::new(2);
+        let a = world.add_service("a", 5000, &[("hostname", "h.example.com"), ("maxips", "1")]);
+        world.settle();
+        let at = world.service(&a).external_ips.clone();
+        world.annotate(&a, "hostname", Some("old.example.com"));
+        let b = world.add_service("b", 5000, &[("hostname", "h.example.com"), ("maxips", "1")]);
+        world.service(&b).created = if younger { 500 } else { 1 };
+        world.settle();
+        assert_eq!(world.service(&a).external_ips, at, "who serves isn't driven off");
+        assert_ne!(world.service(&b).external_ips, at);
+        assert_eq!(world.condition(&a).unwrap().reason, "Synced");
+        assert_eq!(world.condition(&b).unwrap().reason, "Synced");
+    }
+}
