@@ -8,10 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response};
-use serde::Deserialize;
 use tower::{Service as _, ServiceExt};
 
 use crate::config::{Environment, base_url, variable};
+use crate::key_document::KeyDocument;
 use crate::secret::{Keys, Secret};
 use crate::time::TimeSource;
 use crate::transport::{MAX_ANSWER, Transport, TransportError};
@@ -55,17 +55,6 @@ impl ImdsError {
     fn temporary(message: impl Into<String>) -> ImdsError {
         ImdsError { message: message.into(), temporary: true }
     }
-}
-
-/// The credentials document.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Document {
-    code: Option<String>,
-    access_key_id: Option<String>,
-    secret_access_key: Option<String>,
-    token: Option<String>,
-    expiration: Option<String>,
 }
 
 impl Imds {
@@ -115,28 +104,13 @@ impl Imds {
             return Err(ImdsError::temporary("IMDS answered the list of roles with something else"));
         }
         let body = self.get(&format!("{ROLES}{role}")).await?.ok_or_else(no_role)?;
-        // What the parser says may quote the document.
-        let unreadable = |what: &str| ImdsError::temporary(format!("IMDS's credentials for the role {role} {what}"));
-        let document: Document = serde_json::from_str(&body).map_err(|_| unreadable("aren't a JSON document"))?;
-        if let Some(code) = document.code.as_deref().filter(|&code| code != "Success") {
+        let unreadable = |what: String| ImdsError::temporary(format!("IMDS's credentials for the role {role} {what}"));
+        let document = KeyDocument::parse(body.as_bytes()).map_err(unreadable)?;
+        if let Some(code) = document.failure() {
             let code: String = code.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
             return Err(ImdsError::temporary(format!("IMDS has no credentials for the role {role}: {code}")));
         }
-        let (Some(id), Some(secret), Some(token)) =
-            (&document.access_key_id, &document.secret_access_key, &document.token)
-        else {
-            return Err(unreadable("lack a part"));
-        };
-        let expires = match &document.expiration {
-            Some(text) => {
-                let expires: jiff::Timestamp = text.parse().map_err(|_| unreadable("have an unreadable expiry"))?;
-                SystemTime::from(expires)
-            }
-            // As the SDKs assume.
-            None => self.time.now() + Duration::from_secs(900),
-        };
-        Keys::new(id, secret, Some(token), Some(expires))
-            .map_err(|why| ImdsError::temporary(format!("IMDS's credentials for the role {role} can't be used: {why}")))
+        document.keys(self.time.now()).map_err(unreadable)
     }
 
     /// The document at `path`, `None` for 404.

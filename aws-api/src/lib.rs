@@ -13,6 +13,7 @@ pub mod error;
 pub mod generated;
 pub mod http_transport;
 mod imds;
+mod key_document;
 mod limiter;
 pub mod observer;
 pub mod operation;

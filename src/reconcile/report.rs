@@ -10,7 +10,7 @@ use super::{Next, Reconciler};
 use crate::cluster::{Class, EventKind, Unreadable};
 use crate::expose::annotations;
 use crate::expose::firewall::described_service;
-use crate::expose::plan::desire;
+use crate::expose::plan::{Desired, desire};
 use crate::expose::{Action, Condition, Plan, Reason, Rejection, Rule, ServiceKey, Snapshot, Step, report};
 
 /// What happened in a round, by Service, to be told when it is over.
@@ -92,6 +92,12 @@ impl News {
     }
 }
 
+/// Who asks and can't be served, in words for people.
+pub(super) fn rejected(desired: &Desired<'_>) -> Vec<String> {
+    let told = |rejection: &Rejection| format!("{}: {}", rejection.service, rejection.message);
+    desired.rejections.values().map(told).collect()
+}
+
 /// Those of the rules that are the Service's.
 fn own(rules: &BTreeMap<Rule, String>, service: &ServiceKey) -> String {
     let own = rules.iter().filter(|(_, description)| described_service(description).as_ref() == Some(service));
@@ -124,8 +130,7 @@ impl Reconciler {
                 let (service, uid, before) = (key.clone(), service.uid.clone(), service.ready.clone());
                 changes.push(Change { service, uid, before, after: condition });
             }
-            let told = |rejection: &Rejection| format!("{}: {}", rejection.service, rejection.message);
-            self.rejected = desired.rejections.values().map(told).collect();
+            self.rejected = rejected(&desired);
             self.parts.metrics.observed(&states, &desired, observed, &self.parts.settings);
         }
         let leading = self.write_conditions(&changes).await;

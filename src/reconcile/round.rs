@@ -6,11 +6,11 @@ use std::time::Duration;
 use futures::StreamExt;
 use slog::{debug, error, info, warn};
 
-use super::{Next, Reconciler};
+use super::{Next, Reconciler, report};
 use crate::cloud::{Error as CloudError, Kind, Next as After, StepError};
 use crate::cluster::{Class, Cluster, Error as ClusterError};
 use crate::expose::plan::{desire, effect, plan, remember};
-use crate::expose::{Action, Failure, Plan, Reason, Rejection, Snapshot, Step, Trial};
+use crate::expose::{Action, Failure, Plan, Reason, Snapshot, Step, Trial};
 
 /// A round never takes more plans than this: the longest honest way is about ten (try, create, open, attach,
 /// list, publish, and as many to close), and some more when others interfere.
@@ -47,10 +47,8 @@ impl Reconciler {
             debug!(self.parts.log, "the view of the cluster is incomplete or too old to decide on");
             return self.again();
         };
-        match self.read_unless_stopped(&snapshot).await {
-            Some(true) => {}
-            Some(false) => return self.unread(&snapshot).await,
-            None => return Next::Lost,
+        if let Err(end) = self.look(&snapshot).await {
+            return end;
         }
         if self.parts.dry_run {
             return self.dry_run(snapshot);
@@ -60,12 +58,10 @@ impl Reconciler {
             self.parts.progress.tick();
             let Some(snapshot) = self.parts.cluster.snapshot() else { return self.again() };
             // What a step left open is read before anything else is decided.
-            if self.parts.cloud.due() {
-                match self.read_unless_stopped(&snapshot).await {
-                    Some(true) => {}
-                    Some(false) => return self.unread(&snapshot).await,
-                    None => return Next::Lost,
-                }
+            if self.parts.cloud.due()
+                && let Err(end) = self.look(&snapshot).await
+            {
+                return end;
             }
             if *self.stop.borrow() {
                 return Next::Lost;
@@ -83,15 +79,16 @@ impl Reconciler {
         self.again()
     }
 
-    /// Like [`Reconciler::read`]; `None` when the loop is to stop: nobody needs what is read then.
-    async fn read_unless_stopped(&mut self, snapshot: &Snapshot) -> Option<bool> {
+    /// Reads what has to be known; the error is how the round ends without it.
+    async fn look(&mut self, snapshot: &Snapshot) -> Result<(), Next> {
         let mut stop = self.stop.subscribe();
-        tokio::select! {
+        let usable = tokio::select! {
             biased;
-            // The sender is in `self`.
-            _ = stop.wait_for(|stop| *stop) => None,
-            usable = self.read(snapshot) => Some(usable),
-        }
+            // The sender is in `self`. Nobody needs what is read when the loop is to stop.
+            _ = stop.wait_for(|stop| *stop) => return Err(Next::Lost),
+            usable = self.read(snapshot) => usable,
+        };
+        if usable { Ok(()) } else { Err(self.unread(snapshot).await) }
     }
 
     /// Reads from AWS what is missing or may have changed. False when there is nothing to decide on.
@@ -242,8 +239,7 @@ impl Reconciler {
             remember(&desired, &snapshot, &self.parts.settings, &mut memory, now);
             let plan = plan(&desired, &snapshot, &observed, &self.parts.settings, &memory, now);
             if plan.steps.is_empty() {
-                let of = |rejection: &Rejection| format!("{}: {}", rejection.service, rejection.message);
-                self.rejected = desired.rejections.values().map(of).collect();
+                self.rejected = report::rejected(&desired);
                 for rejection in desired.rejections.values() {
                     told.push(format!("{}: {} ({})", rejection.service, rejection.message, rejection.reason));
                 }

@@ -7,17 +7,17 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderValue, Request, Response, Uri};
-use serde::Deserialize;
 use tower::{Service as _, ServiceExt};
 
 use super::{CredentialsError, MAX_TOKEN_FILE};
 use crate::classify::Again;
 use crate::config::{Environment, variable};
+use crate::key_document::KeyDocument;
 use crate::retry::pause;
 use crate::secret::Keys;
 use crate::time::{Random, TimeSource};
@@ -44,8 +44,6 @@ const EKS_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23);
 const TRIES: u32 = 3;
 /// Time for one exchange. The transport gives up connecting earlier, after two seconds.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Keys that don't say when they expire are used this long, as the SDKs do.
-const LIFE: Duration = Duration::from_secs(900);
 /// Characters of the agent's message that are told.
 const MAX_MESSAGE: usize = 300;
 
@@ -67,20 +65,6 @@ enum Authorization {
     /// What is in the file at that moment: the kubelet replaces it.
     File(PathBuf),
     Token(HeaderValue),
-}
-
-/// The document with the keys, or with an error.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Document {
-    access_key_id: Option<String>,
-    secret_access_key: Option<String>,
-    token: Option<String>,
-    expiration: Option<String>,
-    #[serde(alias = "code")]
-    code: Option<String>,
-    #[serde(alias = "message")]
-    message: Option<String>,
 }
 
 impl Container {
@@ -189,27 +173,13 @@ impl Container {
         answer: &Response<Bytes>,
         authorization: Option<&HeaderValue>,
     ) -> Result<Keys, (CredentialsError, Again)> {
-        // What the parser says may quote the document.
-        let unreadable = |what: &str| (temporary(format!("the keys {what}")), Again::Soon);
-        let document: Document =
-            serde_json::from_slice(answer.body()).map_err(|_| unreadable("aren't a JSON document"))?;
-        if document.code.as_deref().is_some_and(|code| code != "Success") {
+        let unreadable = |what: String| (temporary(format!("the keys {what}")), Again::Soon);
+        let document = KeyDocument::parse(answer.body()).map_err(unreadable)?;
+        if document.failure().is_some() {
             let message = format!("it answered {}", refusal(answer, authorization));
             return Err((CredentialsError::lasting(CONTAINER, message), Again::No));
         }
-        let (Some(id), Some(secret), Some(token)) =
-            (&document.access_key_id, &document.secret_access_key, &document.token)
-        else {
-            return Err(unreadable("lack a part"));
-        };
-        let expires = match &document.expiration {
-            Some(text) => {
-                let expires: jiff::Timestamp = text.parse().map_err(|_| unreadable("have an unreadable expiry"))?;
-                SystemTime::from(expires)
-            }
-            None => self.time.now() + LIFE,
-        };
-        Keys::new(id, secret, Some(token), Some(expires)).map_err(|why| unreadable(&format!("can't be used: {why}")))
+        document.keys(self.time.now()).map_err(unreadable)
     }
 }
 
@@ -269,7 +239,7 @@ fn header(token: &str) -> Result<HeaderValue, &'static str> {
 fn refusal(answer: &Response<Bytes>, authorization: Option<&HeaderValue>) -> String {
     let mut said = format!("HTTP status {}", answer.status().as_u16());
     let body = std::str::from_utf8(answer.body()).unwrap_or_default().trim();
-    let (code, message) = match serde_json::from_str::<Document>(body) {
+    let (code, message) = match serde_json::from_str::<KeyDocument>(body) {
         Ok(document) => (document.code, document.message),
         // What looks like JSON might be anything, even keys. (EKS's text begins with a bracket: "[request id]: ...")
         Err(_) if body.starts_with('"') || body.contains('{') => (None, None),
