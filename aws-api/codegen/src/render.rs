@@ -23,6 +23,7 @@ pub fn index<'a>(services: impl Iterator<Item = &'a String>) -> Result<String, S
     for service in services {
         out += &format!("pub mod {service};\n");
     }
+    out += "pub(crate) mod partitions;\n";
     formatted(&out)
 }
 
@@ -314,7 +315,7 @@ fn service_title(name: &str) -> Result<&'static str, String> {
 }
 
 /// `code` as rustfmt leaves it.
-fn formatted(code: &str) -> Result<String, String> {
+pub fn formatted(code: &str) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("rustfmt: {error}");
     let mut rustfmt = Command::new("rustfmt")
         .args(["--edition", "2024", "--emit", "stdout"])
