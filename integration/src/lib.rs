@@ -8,6 +8,7 @@
 
 pub mod aws;
 pub mod cache;
+pub mod cargo;
 pub mod children;
 pub mod control_plane;
 pub mod daemon;
