@@ -22,6 +22,7 @@ pub mod ports;
 pub mod recording_proxy;
 pub mod run_directory;
 pub mod shared;
+pub mod sim;
 mod wire;
 pub mod world;
 
