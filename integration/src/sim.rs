@@ -9,6 +9,7 @@ pub mod clock;
 pub mod event;
 pub mod fault;
 pub mod random;
+pub mod replica;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,6 +17,7 @@ pub use clock::Clock;
 pub use event::{Actor, Call, Creator, Event, Journal, Seam};
 pub use fault::{Chaos, Fault};
 pub use random::Random;
+pub use replica::Replica;
 
 /// What both simulators share. Clones are the same.
 #[derive(Clone)]
