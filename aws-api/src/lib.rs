@@ -1,9 +1,10 @@
 //! A small client for the AWS operations that one daemon needs: EC2 (`ec2` query protocol), Route 53
 //! (`rest-xml`) and STS (`query`), generated from facts (`model/`), sent through one tower seam.
 //!
-//! The crate knows nothing of Kubernetes. It never reads the time of day, never draws randomness and never opens a
-//! socket on its own: a [`TimeSource`], a [`Random`] and a [`Transport`] are handed in; [`http_transport()`] makes a
-//! transport that does open sockets. Durations are measured and waited for with tokio's clock.
+//! The crate knows nothing of Kubernetes. [`Client::from_env`] makes a client of what the process has: its
+//! environment, its clock, sockets. Nothing else in the crate reads the time of day, draws randomness or opens a
+//! socket: with [`Client::new`] a [`TimeSource`], a [`Random`] and a [`Transport`] are handed in. Durations are
+//! measured and waited for with tokio's clock.
 
 pub mod classify;
 pub mod client;
@@ -22,6 +23,7 @@ pub mod protocol;
 mod retry;
 pub mod secret;
 mod signing;
+pub mod system;
 pub mod time;
 pub mod transport;
 
@@ -38,6 +40,7 @@ pub use observer::{NoObserver, Observer};
 pub use operation::{Encoded, Operation, Paged, Service};
 pub use partition::Partition;
 pub use secret::{Keys, Secret};
+pub use system::SetUpError;
 pub use time::{Random, TimeSource};
 pub use transport::{Attempt, Transport, TransportError};
 

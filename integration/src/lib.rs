@@ -8,6 +8,7 @@
 
 pub mod aws;
 pub mod cache;
+pub mod cargo;
 pub mod children;
 pub mod control_plane;
 pub mod daemon;
@@ -21,6 +22,7 @@ pub mod ports;
 pub mod recording_proxy;
 pub mod run_directory;
 pub mod shared;
+pub mod sim;
 mod wire;
 pub mod world;
 

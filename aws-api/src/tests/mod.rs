@@ -14,3 +14,4 @@ mod pages;
 mod retries;
 mod secrets;
 mod signing;
+mod system;
