@@ -16,7 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::logging::Format;
 use values::{Listen, PortRange};
 
-pub use config::{Config, Filters, Lease};
+pub use config::{Config, DnsRole, Filters, Lease};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -92,7 +92,8 @@ pub struct RunArgs {
     )]
     kubeconfig: Option<values::Maybe>,
 
-    /// AWS region of the nodes, such as eu-west-1 [default: AWS_REGION, AWS_DEFAULT_REGION, the node's metadata]
+    /// AWS region of the nodes, such as eu-west-1 [default: AWS_REGION, AWS_DEFAULT_REGION, the
+    /// profile's, the node's metadata]
     #[arg(
         long, env = "EXTERNAL_IPS_REGION", value_name = "REGION",
         value_parser = values::optional(values::region), help_heading = "Scope"
@@ -131,6 +132,22 @@ pub struct RunArgs {
         value_parser = values::optional(values::name), help_heading = "DNS"
     )]
     owner_id: Option<values::Maybe>,
+
+    /// Role to take on (sts:AssumeRole) for Route 53 alone, as arn:aws:iam::111122223333:role/NAME, where the hosted
+    /// zones belong to another account; EC2 keeps the daemon's own credentials [default: none]
+    #[arg(
+        long, env = "EXTERNAL_IPS_DNS_ROLE_ARN", value_name = "ARN",
+        value_parser = values::optional(values::role_arn), help_heading = "DNS"
+    )]
+    dns_role_arn: Option<values::Maybe>,
+
+    /// External id to show when that role is taken on, where its trust policy asks for one (sts:ExternalId)
+    /// [default: none]
+    #[arg(
+        long, env = "EXTERNAL_IPS_DNS_EXTERNAL_ID", value_name = "ID",
+        value_parser = values::optional(values::external_id), help_heading = "DNS"
+    )]
+    dns_external_id: Option<values::Maybe>,
 
     /// TTL of DNS records where a Service has no `ttl` annotation; whole seconds, at most 7 days
     #[arg(

@@ -3,9 +3,11 @@
 //! Owns who is given what, and the order of stopping. Decides nothing. Whatever touches the outside comes in with
 //! [`World`]: the process builds it from sockets and clocks, a simulation from its own.
 
+mod aws;
+
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use slog::{Logger, info, o, warn};
@@ -17,11 +19,12 @@ use crate::args::Config;
 use crate::clock::{SharedClock, SharedRandom};
 use crate::cloud::{Cloud, CloudSettings};
 use crate::cluster::Cluster;
-use crate::leader::{Elector, Fence, FenceLayer, LeaseSettings, fence_aws, holder_id};
+use crate::leader::{Elector, Fence, FenceLayer, LeaseSettings, holder_id};
 use crate::metrics::Metrics;
 use crate::reconcile::{CallsAreProgress, Outcome, Parts, Reconciler, Timing};
 use crate::serve::{self, Progress, Routes};
 use crate::system::{AwsRandom, AwsTime};
+use aws::{Aws, CredentialsAreTold};
 
 /// What the daemon gets of the world outside.
 pub struct World {
@@ -103,18 +106,26 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
     let work = async {
         let result = async {
             let time: Arc<dyn aws_api::TimeSource> = Arc::new(AwsTime(clock.clone()));
-            let mut aws_config =
-                aws_api::Config::resolve(&environment, config.region.as_deref(), aws.clone(), time.clone())
-                    .await
-                    .map_err(|e| e.to_string())?;
-            aws_config.write_timeout = write_timeout;
-            aws_config.user_agent = concat!("external-ips/", env!("CARGO_PKG_VERSION")).into();
             let aws_log = log.new(o!("part" => "aws"));
-            let observer =
+            let calls =
                 Arc::new(CallsAreProgress { progress: progress.clone(), next: metrics.clone(), log: aws_log.clone() });
-            let region = aws_config.region.clone();
-            let client = aws_client(&environment, aws_config, aws, &fence, time, &random, observer)?;
-            info!(log, "AWS"; "region" => region, "credentials" => client.credentials().source());
+            let credentials =
+                Arc::new(CredentialsAreTold { next: metrics.clone(), log: aws_log.clone(), failing: Mutex::default() });
+            let aws = Aws::connect(aws::Parts {
+                environment: &environment,
+                region: config.region.as_deref(),
+                dns_role: config.dns_role.as_ref(),
+                write_timeout,
+                transport: aws,
+                fence: &fence,
+                time,
+                random: Arc::new(AwsRandom(random.clone())),
+                calls,
+                credentials,
+                log: &log,
+            })
+            .await?;
+            let credentials = aws.credentials();
             let cloud_settings = CloudSettings {
                 cluster: config.settings.cluster.clone(),
                 domains: config.filters.domains.clone(),
@@ -122,7 +133,7 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
                 zone_type: config.filters.zone_type,
                 concurrency: CONCURRENT_AWS_CALLS,
             };
-            let cloud = Cloud::new(client.clone(), client, cloud_settings, clock.clone(), aws_log);
+            let cloud = Cloud::new(aws.ec2, aws.dns, cloud_settings, clock.clone(), aws_log);
             let reconciler = Reconciler::new(Parts {
                 cluster: cluster.clone(),
                 cloud,
@@ -142,7 +153,11 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
                 progress: progress.clone(),
                 log: log.clone(),
             });
-            lead(&config, reconciler, elector, &progress, &stop, &stopped).await
+            tokio::select! {
+                biased;
+                result = lead(&config, reconciler, elector, &progress, &stop, &stopped) => result,
+                () = Aws::keep_fresh(credentials) => Err("the credentials ended".into()),
+            }
         }
         .await;
         stop.send_replace(Stage::Stopped);
@@ -233,30 +248,6 @@ async fn lead(
         Outcome::Incomplete(problems) => Err(problems.join("\n")),
         Outcome::Interrupted => Err("interrupted before the reconcile was complete".into()),
     }
-}
-
-fn aws_client(
-    environment: &BTreeMap<String, String>,
-    config: aws_api::Config,
-    aws: aws_api::Transport,
-    fence: &Fence,
-    time: Arc<dyn aws_api::TimeSource>,
-    random: &SharedRandom,
-    observer: Arc<dyn aws_api::Observer>,
-) -> Result<aws_api::Client, String> {
-    let random: Arc<dyn aws_api::Random> = Arc::new(AwsRandom(random.clone()));
-    // Credentials are fetched by candidates too: they change nothing.
-    let credentials =
-        aws_api::Credentials::from_environment(environment, &config, aws.clone(), time.clone(), random.clone())
-            .map_err(|e| e.to_string())?;
-    Ok(aws_api::Client::new(aws_api::ClientParts {
-        transport: fence_aws(aws, fence.clone()),
-        config,
-        credentials: Arc::new(credentials),
-        time,
-        random,
-        observer,
-    }))
 }
 
 fn routes(cluster: &Arc<Cluster>, metrics: &Arc<Metrics>, progress: &Progress) -> Routes {

@@ -1,5 +1,5 @@
 //! What a [`Client`](crate::Client) needs to know of where it runs: region, partition, endpoints, limits of time and
-//! number. Read from a map of environment variables that the caller hands in, never from the process itself.
+//! number. Read from [`Settings`] that the caller hands in, never from the process itself.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,6 +11,7 @@ use http::Uri;
 use crate::imds::Imds;
 use crate::operation::Service;
 use crate::partition::{Partition, Variant};
+use crate::settings::{self, Settings};
 use crate::time::TimeSource;
 use crate::transport::Transport;
 
@@ -94,30 +95,43 @@ impl Config {
         Config::from_environment(&Environment::new(), Some(region))
     }
 
-    /// The configuration that the environment describes; `region` (a flag, say) goes before `AWS_REGION`, and that
-    /// before `AWS_DEFAULT_REGION`. Asks nobody.
+    /// The configuration that environment variables and the shared files they name describe, as
+    /// [`Settings::load`] and [`Config::from_settings`] have it.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn from_environment(environment: &Environment, region: Option<&str>) -> Result<Config, ConfigError> {
+        Config::from_settings(&Settings::load(environment)?, region)
+    }
+
+    /// The configuration that the settings describe; `region` (a flag, say) goes before `AWS_REGION`, then come
+    /// `AWS_DEFAULT_REGION` and the profile's `region`. Asks nobody.
     ///
     /// # Errors
     /// [`ConfigError::RegionUnknown`] when none of these is set; [`ConfigError::Invalid`] for a setting that can't
     /// be used.
-    pub fn from_environment(environment: &Environment, region: Option<&str>) -> Result<Config, ConfigError> {
-        let region = region
-            .map(str::trim)
-            .filter(|region| !region.is_empty())
-            .or_else(|| variable(environment, "AWS_REGION"))
-            .or_else(|| variable(environment, "AWS_DEFAULT_REGION"))
+    pub fn from_settings(settings: &Settings, region: Option<&str>) -> Result<Config, ConfigError> {
+        let flag = region.map(str::trim).filter(|region| !region.is_empty());
+        let found = if flag.is_none() { settings.get(&settings::REGION) } else { None };
+        let region = flag
+            .or(found.as_ref().map(|found| found.value))
             .ok_or_else(|| ConfigError::RegionUnknown("set AWS_REGION".to_owned()))?;
-        let partition = Partition::of_region(region).map_err(ConfigError::Invalid)?;
+        let partition = Partition::of_region(region).map_err(|why| {
+            ConfigError::Invalid(match &found {
+                Some(found) => format!("{}: {why}", found.origin),
+                None => why,
+            })
+        })?;
         let endpoints = Endpoints {
-            ec2: endpoint(environment, Service::Ec2, partition, region)?,
-            route53: endpoint(environment, Service::Route53, partition, region)?,
-            sts: endpoint(environment, Service::Sts, partition, region)?,
+            ec2: endpoint(settings, Service::Ec2, partition, region)?,
+            route53: endpoint(settings, Service::Route53, partition, region)?,
+            sts: endpoint(settings, Service::Sts, partition, region)?,
         };
         Ok(Config {
             region: region.to_owned(),
             partition,
             endpoints,
-            max_attempts: max_attempts(environment)?,
+            max_attempts: max_attempts(settings)?,
             read_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(5),
             call_timeout: Duration::from_secs(30),
@@ -125,29 +139,28 @@ impl Config {
         })
     }
 
-    /// Like [`Config::from_environment`], but asks the instance (IMDSv2, through `transport`) for the region when
+    /// Like [`Config::from_settings`], but asks the instance (IMDSv2, through `transport`) for the region when
     /// nothing else tells it.
     ///
     /// # Errors
     /// As there; [`ConfigError::RegionUnknown`] says what to set when the instance doesn't answer either.
     pub async fn resolve(
-        environment: &Environment,
+        settings: &Settings,
         region_flag: Option<&str>,
         transport: Transport,
         time: Arc<dyn TimeSource>,
     ) -> Result<Config, ConfigError> {
-        match Config::from_environment(environment, region_flag) {
+        match Config::from_settings(settings, region_flag) {
             Err(ConfigError::RegionUnknown(_)) => {}
             known => return known,
         }
         let unknown = |why: String| {
             ConfigError::RegionUnknown(format!("{why}. Set AWS_REGION (or the region option), then IMDS isn't asked"))
         };
-        let imds = Imds::from_environment(environment, transport, time)
-            .map_err(ConfigError::Invalid)?
+        let imds = Imds::from_settings(settings, transport, time)?
             .ok_or_else(|| unknown("nothing is set and AWS_EC2_METADATA_DISABLED forbids asking IMDS".to_owned()))?;
         let region = imds.region().await.map_err(|error| unknown(error.message))?;
-        Config::from_environment(environment, Some(&region))
+        Config::from_settings(settings, Some(&region))
     }
 
     /// Where `service` is reached.
@@ -165,77 +178,57 @@ impl Config {
     }
 }
 
-fn flag(environment: &Environment, name: &str) -> Result<bool, ConfigError> {
-    match variable(environment, name) {
-        None => Ok(false),
-        Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
-        Some(value) if value.eq_ignore_ascii_case("false") => Ok(false),
-        Some(value) => Err(ConfigError::Invalid(format!("{name} is {value:?}: it must be true or false"))),
-    }
-}
-
-fn max_attempts(environment: &Environment) -> Result<u32, ConfigError> {
-    match variable(environment, "AWS_RETRY_MODE") {
+fn max_attempts(settings: &Settings) -> Result<u32, ConfigError> {
+    if let Some(mode) = settings.get(&settings::RETRY_MODE) {
         // There is one way of retrying here; it is close to `standard`.
-        None | Some("standard" | "adaptive" | "legacy") => {}
-        Some(other) => {
-            return Err(ConfigError::Invalid(format!(
-                "AWS_RETRY_MODE is {other:?}: it must be standard, adaptive or legacy"
-            )));
+        if !matches!(mode.value, "standard" | "adaptive" | "legacy") {
+            return Err(mode.must_be("standard, adaptive or legacy"));
         }
     }
-    match variable(environment, "AWS_MAX_ATTEMPTS") {
-        None => Ok(3),
-        Some(text) => text.parse().ok().filter(|&attempts| attempts > 0).ok_or_else(|| {
-            ConfigError::Invalid(format!("AWS_MAX_ATTEMPTS is {text:?}: it must be a number from 1 on"))
-        }),
-    }
+    let Some(attempts) = settings.get(&settings::MAX_ATTEMPTS) else { return Ok(3) };
+    let number = attempts.value.parse().ok().filter(|&attempts| attempts > 0);
+    number.ok_or_else(|| attempts.must_be("a number from 1 on"))
 }
 
 /// Whether STS is asked at its one old host, where a region's requests once went there.
-fn legacy_sts(environment: &Environment) -> Result<bool, ConfigError> {
-    const NAME: &str = "AWS_STS_REGIONAL_ENDPOINTS";
-    match variable(environment, NAME).map(str::to_ascii_lowercase).as_deref() {
-        None | Some("regional") => Ok(false),
-        Some("legacy") => Ok(true),
-        Some(other) => Err(ConfigError::Invalid(format!("{NAME} is {other:?}: it must be regional or legacy"))),
+fn legacy_sts(settings: &Settings) -> Result<bool, ConfigError> {
+    let Some(which) = settings.get(&settings::STS_REGIONAL) else { return Ok(false) };
+    match which.value.to_ascii_lowercase().as_str() {
+        "regional" => Ok(false),
+        "legacy" => Ok(true),
+        _ => Err(which.must_be("regional or legacy")),
     }
 }
 
-/// `AWS_ENDPOINT_URL_<SERVICE>`, else `AWS_ENDPOINT_URL`, else AWS's own.
+/// The endpoint that is set, else AWS's own.
 fn endpoint(
-    environment: &Environment,
+    settings: &Settings,
     service: Service,
     partition: Partition,
     region: &str,
 ) -> Result<Endpoint, ConfigError> {
     let variant = Variant {
-        fips: flag(environment, "AWS_USE_FIPS_ENDPOINT")?,
-        dual_stack: flag(environment, "AWS_USE_DUALSTACK_ENDPOINT")?,
-        legacy_sts: legacy_sts(environment)?,
+        fips: settings.flag(&settings::FIPS)?,
+        dual_stack: settings.flag(&settings::DUAL_STACK)?,
+        legacy_sts: legacy_sts(settings)?,
     };
-    let own = match service {
-        Service::Ec2 => "AWS_ENDPOINT_URL_EC2",
-        Service::Route53 => "AWS_ENDPOINT_URL_ROUTE_53",
-        Service::Sts => "AWS_ENDPOINT_URL_STS",
-    };
-    let configured = [own, "AWS_ENDPOINT_URL"]
-        .into_iter()
-        .find_map(|name| variable(environment, name).map(|url| (name, url)))
-        .filter(|_| !matches!(flag(environment, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), Ok(true)));
-    flag(environment, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")?;
-    let url = match configured {
-        Some((name, _)) if variant.fips || variant.dual_stack => {
+    let configured = settings.endpoint_url(service)?;
+    let url = match &configured {
+        Some(found) if variant.fips || variant.dual_stack => {
             return Err(ConfigError::Invalid(format!(
-                "{name} is set together with AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT: one of them must go"
+                "{} is set together with AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT (or the profile's \
+                 use_fips_endpoint or use_dualstack_endpoint): one of them must go",
+                found.origin
             )));
         }
-        Some((name, url)) => {
-            base_url(url).map_err(|why| ConfigError::Invalid(format!("{name} can't be used: {why}")))?
-        }
+        Some(found) => base_url(found.value)
+            .map_err(|why| ConfigError::Invalid(format!("{} can't be used: {why}", found.origin)))?,
         None => {
-            let host = partition.host(service, region, variant);
-            format!("https://{}", host.map_err(|why| ConfigError::Invalid(format!("{why}; set {own} instead")))?)
+            let host = partition.host(service, region, variant).map_err(|why| {
+                let own = settings::endpoint_variable(service);
+                ConfigError::Invalid(format!("{why}; set {own} instead"))
+            })?;
+            format!("https://{host}")
         }
     };
     // Whoever stands at an endpoint of one's own is asked as the region's.

@@ -10,11 +10,15 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response};
 use tower::{Service as _, ServiceExt};
 
-use crate::config::{Environment, base_url, variable};
+use crate::config::{ConfigError, base_url};
 use crate::key_document::KeyDocument;
 use crate::secret::{Keys, Secret};
+use crate::settings::{self, Settings};
 use crate::time::TimeSource;
 use crate::transport::{MAX_ANSWER, Transport, TransportError};
+
+const IPV4: &str = "http://169.254.169.254";
+const IPV6: &str = "http://[fd00:ec2::254]";
 
 /// Requests are tried this often.
 const TRIES: u32 = 4;
@@ -58,30 +62,26 @@ impl ImdsError {
 }
 
 impl Imds {
-    /// The service as the environment describes it; `None` where `AWS_EC2_METADATA_DISABLED` is true.
+    /// The service as the settings describe it; `None` where `AWS_EC2_METADATA_DISABLED` is true.
     ///
     /// # Errors
     /// When a setting can't be used.
-    pub(crate) fn from_environment(
-        environment: &Environment,
+    pub(crate) fn from_settings(
+        settings: &Settings,
         transport: Transport,
         time: Arc<dyn TimeSource>,
-    ) -> Result<Option<Imds>, String> {
-        if variable(environment, "AWS_EC2_METADATA_DISABLED").is_some_and(|it| it.eq_ignore_ascii_case("true")) {
+    ) -> Result<Option<Imds>, ConfigError> {
+        if settings.variable("AWS_EC2_METADATA_DISABLED").is_some_and(|it| it.eq_ignore_ascii_case("true")) {
             return Ok(None);
         }
-        let base = match variable(environment, "AWS_EC2_METADATA_SERVICE_ENDPOINT") {
-            Some(url) => {
-                base_url(url).map_err(|why| format!("AWS_EC2_METADATA_SERVICE_ENDPOINT can't be used: {why}"))?
+        let base = if let Some(url) = settings.get(&settings::IMDS_ENDPOINT) {
+            base_url(url.value).map_err(|why| ConfigError::Invalid(format!("{} can't be used: {why}", url.origin)))?
+        } else {
+            match settings.get(&settings::IMDS_MODE) {
+                Some(mode) if mode.value.eq_ignore_ascii_case("ipv6") => IPV6.to_owned(),
+                Some(mode) if !mode.value.eq_ignore_ascii_case("ipv4") => return Err(mode.must_be("IPv4 or IPv6")),
+                _ => IPV4.to_owned(),
             }
-            None => match variable(environment, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE") {
-                None => "http://169.254.169.254".to_owned(),
-                Some(mode) if mode.eq_ignore_ascii_case("ipv4") => "http://169.254.169.254".to_owned(),
-                Some(mode) if mode.eq_ignore_ascii_case("ipv6") => "http://[fd00:ec2::254]".to_owned(),
-                Some(mode) => {
-                    return Err(format!("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE is {mode:?}: it must be IPv4 or IPv6"));
-                }
-            },
         };
         Ok(Some(Imds { base, transport, time, token: RwLock::new(None) }))
     }

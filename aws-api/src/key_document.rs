@@ -1,5 +1,5 @@
-//! The JSON document in which an instance (IMDS) and a container's endpoint hand out keys. Owns what is in it and
-//! what is wrong with it, in words that never quote it.
+//! The JSON documents in which an instance (IMDS), a container's endpoint and a `credential_process` hand out keys.
+//! Owns what is in them and what is wrong with them, in words that never quote them.
 
 use std::time::{Duration, SystemTime};
 
@@ -47,13 +47,43 @@ impl KeyDocument {
         let (Some(id), Some(secret), Some(token)) = (&self.access_key_id, &self.secret_access_key, &self.token) else {
             return Err("lack a part".to_owned());
         };
-        let expires = match &self.expiration {
-            Some(text) => {
-                let expires: jiff::Timestamp = text.parse().map_err(|_| "have an unreadable expiry".to_owned())?;
-                SystemTime::from(expires)
-            }
-            None => now + LIFE,
-        };
+        let expires = self.expiration.as_deref().map(moment).transpose()?.unwrap_or(now + LIFE);
         Keys::new(id, secret, Some(token), Some(expires)).map_err(|why| format!("can't be used: {why}"))
     }
+}
+
+/// When keys expire.
+fn moment(text: &str) -> Result<SystemTime, String> {
+    let moment: jiff::Timestamp = text.parse().map_err(|_| "have an unreadable expiry".to_owned())?;
+    Ok(SystemTime::from(moment))
+}
+
+/// What a `credential_process` prints.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Printed {
+    version: Option<u64>,
+    access_key_id: Option<String>,
+    secret_access_key: Option<String>,
+    session_token: Option<String>,
+    expiration: Option<String>,
+}
+
+/// The keys that a `credential_process` printed. Those without an expiry are good for ever.
+///
+/// # Errors
+/// Words to go behind "the keys".
+pub(crate) fn printed(output: &[u8]) -> Result<Keys, String> {
+    let document: Printed = serde_json::from_slice(output).map_err(|_| {
+        "aren't a JSON document such as {\"Version\": 1, \"AccessKeyId\": ..., \"SecretAccessKey\": ...}".to_owned()
+    })?;
+    if document.version != Some(1) {
+        return Err("aren't of version 1: \"Version\": 1 is expected".to_owned());
+    }
+    let (Some(id), Some(secret)) = (&document.access_key_id, &document.secret_access_key) else {
+        return Err("lack a part: AccessKeyId and SecretAccessKey are expected".to_owned());
+    };
+    let token = document.session_token.as_deref().filter(|token| !token.is_empty());
+    let expires = document.expiration.as_deref().map(moment).transpose()?;
+    Keys::new(id, secret, token, expires).map_err(|why| format!("can't be used: {why}"))
 }

@@ -1,7 +1,8 @@
 //! What a client tells of its work, for metrics and logs.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use crate::credentials::CredentialsError;
 use crate::error::Error;
 use crate::operation::Service;
 
@@ -35,6 +36,12 @@ pub trait Observer: Send + Sync {
     /// A call has waited for the rate limiter.
     fn limiter_waited(&self, service: Service, waited: Duration) {
         let _ = (service, waited);
+    }
+
+    /// Keys were asked for at `source` (as [`Credentials::source`](crate::Credentials::source) has it): when the new
+    /// ones expire, or why there are none. Those that are still good stay in use then.
+    fn credentials(&self, source: &str, outcome: Result<Option<SystemTime>, &CredentialsError>) {
+        let _ = (source, outcome);
     }
 }
 

@@ -10,9 +10,10 @@ use std::time::SystemTime;
 
 use crate::client::{Client, ClientParts};
 use crate::config::{Config, ConfigError, Environment};
-use crate::credentials::{Credentials, CredentialsError};
+use crate::credentials::{Credentials, CredentialsError, CredentialsParts};
 use crate::http_transport::{HttpOptions, http_transport};
 use crate::observer::NoObserver;
+use crate::settings::Settings;
 use crate::time::{Random, TimeSource};
 
 /// The system's time of day.
@@ -81,21 +82,20 @@ impl Client {
     /// When the region is known to nobody, or a setting can't be used. No keys are asked for yet: that is the first
     /// call's work.
     pub async fn from_env() -> Result<Client, SetUpError> {
-        let environment = environment();
+        let settings = Settings::load(&environment()).map_err(SetUpError::Config)?;
         let time: Arc<dyn TimeSource> = Arc::new(SystemTimeSource);
         let random: Arc<dyn Random> = Arc::new(SystemRandom::default());
         let transport = http_transport(HttpOptions::default()).map_err(SetUpError::Transport)?;
-        let config = Config::resolve(&environment, None, transport.clone(), Arc::clone(&time))
-            .await
-            .map_err(SetUpError::Config)?;
-        let credentials = Credentials::from_environment(
-            &environment,
-            &config,
-            transport.clone(),
-            Arc::clone(&time),
-            Arc::clone(&random),
-        )
-        .map_err(SetUpError::Credentials)?;
+        let config =
+            Config::resolve(&settings, None, transport.clone(), Arc::clone(&time)).await.map_err(SetUpError::Config)?;
+        let parts = CredentialsParts {
+            transport: transport.clone(),
+            config: config.clone(),
+            time: Arc::clone(&time),
+            random: Arc::clone(&random),
+            observer: Arc::new(NoObserver),
+        };
+        let credentials = Credentials::from_settings(&settings, &parts).map_err(SetUpError::Credentials)?;
         Ok(Client::new(ClientParts {
             transport,
             config,

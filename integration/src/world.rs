@@ -140,6 +140,9 @@ impl World {
             .env("AWS_ACCESS_KEY_ID", format!("AKIA-{name}"))
             .env("AWS_SECRET_ACCESS_KEY", secret_key(name))
             .env("AWS_EC2_METADATA_DISABLED", "true")
+            // The profiles of whoever runs the tests are theirs.
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
     }
 
     /// The test's Services.

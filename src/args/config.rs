@@ -18,6 +18,8 @@ pub struct Config {
     pub settings: Settings,
     /// Which hosted zones are looked at.
     pub filters: Filters,
+    /// The role that Route 53 is asked with; `None`: with the daemon's own credentials.
+    pub dns_role: Option<DnsRole>,
     /// AWS region; `None`: look for it.
     pub region: Option<String>,
     /// Path of a kubeconfig file; `None`: look for one.
@@ -51,6 +53,15 @@ pub struct Filters {
     pub zone_type: ZoneType,
 }
 
+/// A role for Route 53 alone: the hosted zones are another account's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsRole {
+    /// Its ARN.
+    pub arn: String,
+    /// The external id that its trust policy asks for.
+    pub external_id: Option<String>,
+}
+
 /// The Lease that decides who acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
@@ -82,6 +93,15 @@ impl RunArgs {
         }
         let mut reserved_ports = DEFAULT_RESERVED_PORTS.to_vec();
         reserved_ports.extend(self.reserved_ports.iter().flat_map(|range| range.0));
+        let dns_role = match (values::given(self.dns_role_arn), values::given(self.dns_external_id)) {
+            (Some(arn), external_id) => Some(DnsRole { arn, external_id }),
+            (None, None) => None,
+            (None, Some(_)) => {
+                return Err("--dns-external-id goes with --dns-role-arn, which is not given: no role is taken on, so \
+                            there is nobody to show the external id to"
+                    .into());
+            }
+        };
         let from_env = |name| env(name).filter(|value| !value.is_empty());
         let settings = Settings {
             cluster: self.cluster_name,
@@ -109,6 +129,7 @@ impl RunArgs {
                     ZoneTypeName::Any => ZoneType::Any,
                 },
             },
+            dns_role,
             region: values::given(self.region),
             kubeconfig: values::given(self.kubeconfig).map(PathBuf::from),
             lease: Lease {

@@ -29,6 +29,7 @@ fn a_cluster_name_is_enough() {
     let expected = Config {
         settings: Settings { cluster: "prod".into(), owner: "prod".into(), ..Settings::default() },
         filters: Filters::default(),
+        dns_role: None,
         region: None,
         kubeconfig: None,
         lease: Lease { name: "external-ips".into(), namespace: None, duration: Duration::from_secs(15) },
@@ -57,6 +58,8 @@ fn every_flag_reaches_the_configuration() {
         "--zone-id-filter=Z1,/hostedzone/Z2",
         "--zone-id-filter=Z3",
         "--zone-type=private",
+        "--dns-role-arn=arn:aws:iam::111122223333:role/path/dns",
+        "--dns-external-id=shared/1",
         "--owner-id=us",
         "--default-ttl=2m",
         "--dns-propagation=90s",
@@ -93,6 +96,10 @@ fn every_flag_reaches_the_configuration() {
             zone_ids: vec!["Z1".into(), "Z2".into(), "Z3".into()],
             zone_type: ZoneType::Private,
         },
+        dns_role: Some(DnsRole {
+            arn: "arn:aws:iam::111122223333:role/path/dns".into(),
+            external_id: Some("shared/1".into()),
+        }),
         region: Some("eu-west-1".into()),
         kubeconfig: Some("/tmp/config".into()),
         lease: Lease {
@@ -142,7 +149,7 @@ fn every_flag_is_also_an_environment_variable() {
         assert_eq!(arg.get_env().unwrap(), format!("EXTERNAL_IPS_{name}").as_str());
         flags += 1;
     }
-    assert_eq!(flags, 23);
+    assert_eq!(flags, 25);
 }
 
 #[test]
@@ -154,6 +161,8 @@ fn an_empty_value_is_no_value() {
         "--domain-filter=",
         "--zone-id-filter=",
         "--owner-id=",
+        "--dns-role-arn=",
+        "--dns-external-id=",
         "--default-max-ips=",
         "--reserved-ports=",
         "--lease-namespace=",
@@ -198,6 +207,32 @@ fn names_of_kubernetes_and_aws_are_checked_before_they_reach_them() {
         let message = refusal(&["--zone-id-filter", bad]);
         assert!(message.contains("--zone-id-filter"), "{message}");
     }
+}
+
+#[test]
+fn a_role_for_dns_is_checked_before_anybody_is_asked_for_it() {
+    for bad in [
+        "dns",
+        "arn:aws:iam::111122223333:user/dns",
+        "arn:aws:iam::1111:role/dns",
+        "arn:aws:sts::111122223333:assumed-role/dns/session",
+        "arn:aws:iam::111122223333:role/",
+        "arn:gcp:iam::111122223333:role/dns",
+        "arn:aws:iam::111122223333:role/dns dns",
+    ] {
+        let message = refusal(&["--dns-role-arn", bad]);
+        assert!(
+            message.contains("--dns-role-arn") && message.contains("arn:aws:iam::111122223333:role/NAME"),
+            "{message}"
+        );
+    }
+    let role = "--dns-role-arn=arn:aws-cn:iam::111122223333:role/dns";
+    for bad in ["x", "a b", "a\nb"] {
+        assert!(refusal(&[role, "--dns-external-id", bad]).contains("--dns-external-id"));
+    }
+    assert_eq!(with(&[role]).dns_role.unwrap().external_id, None);
+    let message = refusal(&["--dns-external-id=shared"]);
+    assert!(message.contains("goes with --dns-role-arn"), "{message}");
 }
 
 #[test]

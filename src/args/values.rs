@@ -72,6 +72,16 @@ pub(super) fn region(text: &str) -> Result<String, String> {
     if is_label(text) { Ok(text.to_owned()) } else { Err("a region looks like eu-west-1".into()) }
 }
 
+/// The ARN of a role.
+pub(super) fn role_arn(text: &str) -> Result<String, String> {
+    aws_api::credentials::check_role_arn(text).map(|()| text.to_owned())
+}
+
+/// What a role's trust policy may ask for.
+pub(super) fn external_id(text: &str) -> Result<String, String> {
+    aws_api::credentials::check_external_id(text).map(|()| text.to_owned())
+}
+
 /// A hosted zone's id, with or without `/hostedzone/`.
 pub(super) fn zone_id(text: &str) -> Result<String, String> {
     let id = text.strip_prefix("/hostedzone/").unwrap_or(text);

@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use aws_api::{Error, Observer, Service};
+use aws_api::{CredentialsError, Error, Observer, Service};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
@@ -19,6 +22,7 @@ pub(super) struct Calls {
     request_seconds: Histograms<2>,
     retries: Histograms<2>,
     limiter_seconds: Histograms<1>,
+    expiry: Family<[Label; 1], Gauge<f64, AtomicU64>>,
     codes: Mutex<BTreeSet<String>>,
 }
 
@@ -31,6 +35,7 @@ impl Calls {
             request_seconds: Histograms::new_with_constructor(seconds_histogram),
             retries: Histograms::new_with_constructor(|| Histogram::new((0..=10).map(f64::from))),
             limiter_seconds: Histograms::new_with_constructor(seconds_histogram),
+            expiry: Family::default(),
             codes: Mutex::default(),
         };
         counter(registry, "aws_api_calls_total", calls.calls.clone());
@@ -38,6 +43,7 @@ impl Calls {
         in_seconds(registry, "aws_api_call_duration_seconds", calls.call_seconds.clone());
         in_seconds(registry, "aws_api_request_duration_seconds", calls.request_seconds.clone());
         plain(registry, "aws_api_call_retries", calls.retries.clone());
+        in_seconds(registry, "external_ips_aws_credentials_expiry_timestamp_seconds", calls.expiry.clone());
         in_seconds(registry, "external_ips_aws_rate_limiter_wait_seconds", calls.limiter_seconds.clone());
         calls
     }
@@ -81,6 +87,14 @@ impl Observer for Metrics {
 
     fn limiter_waited(&self, service: Service, took: Duration) {
         self.aws.limiter_seconds.get_or_create(&[label("service", service.to_string())]).observe(took.as_secs_f64());
+    }
+
+    fn credentials(&self, source: &str, outcome: Result<Option<SystemTime>, &CredentialsError>) {
+        // Where there are no new ones, those before expire as they did.
+        let Ok(expires) = outcome else { return };
+        let expires = expires
+            .map_or(f64::INFINITY, |at| at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64());
+        self.aws.expiry.get_or_create(&[label("provider", source.to_owned())]).set(expires);
     }
 }
 

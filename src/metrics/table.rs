@@ -45,6 +45,12 @@ pub const METRICS: &[Row] = &[
         "HTTP attempts at AWS by answer; status 0 is no answer",
     ),
     row(
+        "external_ips_aws_credentials_expiry_timestamp_seconds",
+        "gauge",
+        &["provider"],
+        "When the AWS credentials in use expire, in Unix time, by where they come from; inf: never",
+    ),
+    row(
         "external_ips_aws_rate_limiter_wait_seconds",
         "histogram",
         &["service"],

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_api::{Class, Error, Observer as _, Service};
+use aws_api::{Class, CredentialsError, Error, Observer as _, Service};
 
 use super::*;
 use crate::expose::nodes::Alive;
@@ -129,6 +129,7 @@ fn everything() -> Metrics {
     metrics.attempt(Service::Ec2, "DescribeInstances", Some(200), None, Duration::from_millis(20));
     metrics.call(Service::Route53, "ListHostedZones", Ok(()), 1, Duration::from_millis(30));
     metrics.limiter_waited(Service::Ec2, Duration::from_millis(7));
+    metrics.credentials("the role r", Ok(Some(at(1_700_000_000))));
     metrics.leading(true);
     metrics.reconciled(0, Duration::from_secs(1), at(100));
     metrics.changed(&Action::DeleteGroup { group: GroupId("sg-1".into()) }, true);
@@ -386,6 +387,20 @@ fn the_plan_shows_the_steps_that_are_due() {
     assert_eq!(sample(&metrics, series), Some(2.0));
     metrics.planned(&Plan::default());
     assert_eq!(sample(&metrics, series), Some(0.0));
+}
+
+#[test]
+fn the_expiry_of_credentials_stays_while_renewing_them_fails() {
+    let metrics = Metrics::default();
+    let series = "external_ips_aws_credentials_expiry_timestamp_seconds{provider=\"the role r\"}";
+    let failure = CredentialsError { source: "the role r".into(), message: "denied".into(), temporary: false };
+    metrics.credentials("the role r", Err(&failure));
+    assert_eq!(sample(&metrics, series), None);
+    metrics.credentials("the role r", Ok(Some(at(1_700_000_000))));
+    metrics.credentials("the role r", Err(&failure));
+    assert_eq!(sample(&metrics, series), Some(1_700_000_000.0));
+    metrics.credentials("the role r", Ok(None));
+    assert_eq!(sample(&metrics, series), Some(f64::INFINITY));
 }
 
 #[test]

@@ -14,12 +14,12 @@ use http::header::{ACCEPT, AUTHORIZATION};
 use http::{HeaderValue, Request, Response, Uri};
 use tower::{Service as _, ServiceExt};
 
-use super::{CredentialsError, MAX_TOKEN_FILE};
+use super::{CredentialsError, CredentialsParts, MAX_TOKEN_FILE};
 use crate::classify::Again;
-use crate::config::{Environment, variable};
 use crate::key_document::KeyDocument;
 use crate::retry::pause;
 use crate::secret::Keys;
+use crate::settings::Settings;
 use crate::time::{Random, TimeSource};
 use crate::transport::{Transport, TransportError};
 
@@ -72,23 +72,22 @@ impl Container {
     ///
     /// # Errors
     /// When the endpoint may not be asked, or the token can't be sent.
-    pub(super) fn from_environment(
-        environment: &Environment,
-        transport: &Transport,
-        time: &Arc<dyn TimeSource>,
-        random: &Arc<dyn Random>,
+    pub(super) fn from_settings(
+        settings: &Settings,
+        parts: &CredentialsParts,
     ) -> Result<Option<Container>, CredentialsError> {
+        let variable = |name| settings.variable(name);
         let unusable = |name: &str, why: &str| CredentialsError::lasting(CONTAINER, format!("{name} {why}"));
-        let uri = match (variable(environment, RELATIVE_URI), variable(environment, FULL_URI)) {
+        let uri = match (variable(RELATIVE_URI), variable(FULL_URI)) {
             (Some(path), _) => relative(path).map_err(|why| unusable(RELATIVE_URI, &why))?,
             (None, Some(url)) => full(url).map_err(|why| unusable(FULL_URI, &why))?,
             (None, None) => return Ok(None),
         };
-        let authorization = if let Some(file) = variable(environment, TOKEN_FILE) {
+        let authorization = if let Some(file) = variable(TOKEN_FILE) {
             Authorization::File(PathBuf::from(file))
-        } else if variable(environment, TOKEN).is_some() {
+        } else if variable(TOKEN).is_some() {
             // As it stands there, not as `variable` trims it.
-            let token = environment.get(TOKEN).map(String::as_str).unwrap_or_default();
+            let token = settings.environment().get(TOKEN).map(String::as_str).unwrap_or_default();
             Authorization::Token(header(token).map_err(|why| unusable(TOKEN, why))?)
         } else {
             Authorization::Nothing
@@ -96,9 +95,9 @@ impl Container {
         Ok(Some(Container {
             uri,
             authorization,
-            transport: transport.clone(),
-            time: Arc::clone(time),
-            random: Arc::clone(random),
+            transport: parts.transport.clone(),
+            time: Arc::clone(&parts.time),
+            random: Arc::clone(&parts.random),
         }))
     }
 
@@ -165,7 +164,7 @@ impl Container {
         };
         let message = format!("{host} answered {}", refusal(&answer, authorization));
         let temporary = again != Again::No || answer.status().is_server_error();
-        Err((CredentialsError { source: CONTAINER, message, temporary }, again))
+        Err((CredentialsError { source: CONTAINER.to_owned(), message, temporary }, again))
     }
 
     fn read(
@@ -184,7 +183,7 @@ impl Container {
 }
 
 fn temporary(message: String) -> CredentialsError {
-    CredentialsError { source: CONTAINER, message, temporary: true }
+    CredentialsError::temporary(CONTAINER, message)
 }
 
 /// The URI of a path at ECS's agent. The error doesn't quote it.

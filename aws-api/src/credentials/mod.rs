@@ -1,8 +1,13 @@
 //! The keys that requests are signed with: where they come from is decided once, then they are kept and renewed in
-//! time. Nothing runs in the background: whoever needs keys that are about to expire renews them.
+//! time. [`Credentials::keep_fresh`] renews them ahead; where nobody runs that, whoever needs keys that are about to
+//! expire does.
 
 mod container;
+mod process;
+mod profile;
+mod role;
 mod source;
+mod web_identity;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,12 +15,17 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::config::{Config, Environment};
+use crate::client::{Client, ClientParts};
+use crate::config::Config;
+use crate::observer::{NoObserver, Observer};
 use crate::retry::fraction;
 use crate::secret::Keys;
+use crate::settings::Settings;
 use crate::time::{Random, TimeSource};
 use crate::transport::Transport;
 use source::Source;
+
+pub use role::{AssumedRole, check_external_id, check_role_arn};
 
 /// Keys are renewed this long before they expire, and up to a minute earlier.
 const REFRESH_BEFORE: Duration = Duration::from_secs(300);
@@ -26,14 +36,18 @@ const FAILURE_HOLDS: Duration = Duration::from_secs(1);
 /// The instance's keys are used this much longer when it gives no new ones, and up to five minutes more: AWS goes
 /// on accepting them when that is AWS's fault ("static stability").
 const STRETCH: Duration = Duration::from_secs(600);
+/// The background looks at the time of day at least this often: it may be set, or the machine may have slept.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// Time for one call of STS with all its attempts: whoever waits for it has a call of its own to make.
+const STS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes that the file of a token may have. A token has about one kilobyte.
 const MAX_TOKEN_FILE: usize = 64 * 1024;
 
 /// Why there are no keys. Never holds one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialsError {
-    /// Where they should have come from.
-    pub source: &'static str,
+    /// Where they should have come from; for a role also through what.
+    pub source: String,
     /// What happened and what to do.
     pub message: String,
     /// Whether it may work later without anybody doing anything.
@@ -41,8 +55,11 @@ pub struct CredentialsError {
 }
 
 impl CredentialsError {
-    fn lasting(source: &'static str, message: impl Into<String>) -> CredentialsError {
-        CredentialsError { source, message: message.into(), temporary: false }
+    fn lasting(source: impl Into<String>, message: impl Into<String>) -> CredentialsError {
+        CredentialsError { source: source.into(), message: message.into(), temporary: false }
+    }
+    fn temporary(source: impl Into<String>, message: impl Into<String>) -> CredentialsError {
+        CredentialsError { source: source.into(), message: message.into(), temporary: true }
     }
 }
 
@@ -54,11 +71,44 @@ impl fmt::Display for CredentialsError {
 
 impl std::error::Error for CredentialsError {}
 
+/// What [`Credentials`] are made with.
+#[derive(Clone)]
+pub struct CredentialsParts {
+    /// For STS, the container's endpoint and IMDS. It must not be one that needs leadership.
+    pub transport: Transport,
+    /// Where STS is.
+    pub config: Config,
+    /// The time of day.
+    pub time: Arc<dyn TimeSource>,
+    /// For the jitter of pauses.
+    pub random: Arc<dyn Random>,
+    /// Is told of calls of STS and of every renewal.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl CredentialsParts {
+    /// A client for STS that signs with `base`.
+    fn sts(&self, base: Arc<Credentials>) -> Client {
+        let mut config = self.config.clone();
+        config.call_timeout = STS_TIMEOUT;
+        Client::new(ClientParts {
+            transport: self.transport.clone(),
+            config,
+            credentials: base,
+            time: Arc::clone(&self.time),
+            random: Arc::clone(&self.random),
+            observer: Arc::clone(&self.observer),
+        })
+    }
+}
+
 /// The keys in use, from one source.
 pub struct Credentials {
     source: Source,
+    name: String,
     time: Arc<dyn TimeSource>,
     random: Arc<dyn Random>,
+    observer: Arc<dyn Observer>,
     /// Held by whoever renews the keys: one at a time.
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
@@ -95,42 +145,56 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// Credentials from the first source that the environment configures: keys in variables, web identity (IRSA),
-    /// the container's endpoint (EKS Pod Identity, ECS), else the instance's role (IMDSv2). That source is the one:
-    /// when it fails, no other is tried.
-    ///
-    /// `transport` is for STS, the endpoint and IMDS; it must not be one that needs leadership.
+    /// Credentials from the first source that is configured: keys in variables, web identity (IRSA), the profile in
+    /// use, the container's endpoint (EKS Pod Identity, ECS), else the instance's role (IMDSv2). That source is the
+    /// one: when it fails, no other is tried. A profile without anything about keys isn't a source.
     ///
     /// # Errors
-    /// When the configured source lacks something or isn't supported (profiles).
-    pub fn from_environment(
-        environment: &Environment,
-        config: &Config,
-        transport: Transport,
-        time: Arc<dyn TimeSource>,
-        random: Arc<dyn Random>,
+    /// When the configured source lacks something, or isn't supported (SSO, MFA).
+    pub fn from_settings(settings: &Settings, parts: &CredentialsParts) -> Result<Credentials, CredentialsError> {
+        Ok(Credentials::of(Source::choose(settings, parts)?, parts))
+    }
+
+    /// Credentials of a role that `base` takes on (STS `AssumeRole`): for a service in another account, say.
+    ///
+    /// # Errors
+    /// When the role is none, or belongs to another partition.
+    pub fn assume_role(
+        base: Arc<Credentials>,
+        role: AssumedRole,
+        parts: &CredentialsParts,
     ) -> Result<Credentials, CredentialsError> {
-        let source = Source::choose(environment, config, transport, &time, &random)?;
-        Ok(Credentials::of(source, time, random))
+        Ok(Credentials::of(Source::Role(role::Role::new(role, None, base, parts)?), parts))
     }
 
     /// Keys that are given, e.g. to a test or a simulator.
     pub fn fixed(keys: Keys, time: Arc<dyn TimeSource>, random: Arc<dyn Random>) -> Credentials {
-        Credentials::of(Source::Fixed(Arc::new(keys)), time, random)
+        Credentials {
+            name: "keys that were given".to_owned(),
+            source: Source::Fixed(Arc::new(keys), String::new()),
+            time,
+            random,
+            observer: Arc::new(NoObserver),
+            turn: tokio::sync::Mutex::new(()),
+            state: Mutex::default(),
+        }
     }
 
-    /// No keys at all, for operations that go without a signature.
-    pub(crate) fn anonymous(time: Arc<dyn TimeSource>, random: Arc<dyn Random>) -> Credentials {
-        Credentials::of(Source::Anonymous, time, random)
+    fn of(source: Source, parts: &CredentialsParts) -> Credentials {
+        Credentials {
+            name: source.name(),
+            source,
+            time: Arc::clone(&parts.time),
+            random: Arc::clone(&parts.random),
+            observer: Arc::clone(&parts.observer),
+            turn: tokio::sync::Mutex::new(()),
+            state: Mutex::default(),
+        }
     }
 
-    fn of(source: Source, time: Arc<dyn TimeSource>, random: Arc<dyn Random>) -> Credentials {
-        Credentials { source, time, random, turn: tokio::sync::Mutex::new(()), state: Mutex::default() }
-    }
-
-    /// Where the keys come from, in a word, e.g. `web identity`.
-    pub fn source(&self) -> &'static str {
-        self.source.name()
+    /// Where the keys come from, in words, e.g. `the role arn:... through the instance's role (IMDSv2)`.
+    pub fn source(&self) -> &str {
+        &self.name
     }
 
     /// When the keys in use expire; `None` for keys that don't, or when there are none yet.
@@ -171,6 +235,31 @@ impl Credentials {
                 };
             }
         }
+        self.renew().await
+    }
+
+    /// Renews the keys before they expire, from the first ones on, so that no call waits for that: five to six
+    /// minutes ahead, and again every half minute or so while it fails. Never ends; dropping it ends it. Without it
+    /// keys are renewed by the call that needs them.
+    pub async fn keep_fresh(&self) {
+        loop {
+            let now = self.time.now();
+            let wait = match self.held() {
+                Some(held) if held.is_fresh(now) => {
+                    let left = held.refresh_at.and_then(|at| at.duration_since(now).ok());
+                    left.unwrap_or(LOOK_AGAIN).min(LOOK_AGAIN)
+                }
+                _ => match self.renew().await {
+                    Ok(_) => continue,
+                    Err(_) => self.pause(),
+                },
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Keys that were renewed by whoever had the turn, or else now.
+    async fn renew(&self) -> Result<Arc<Keys>, CredentialsError> {
         let _turn = self.turn.lock().await;
         // Whoever had the turn before may have got keys, or found that there are none.
         if let Some(held) = self.held()
@@ -204,16 +293,13 @@ impl Credentials {
 
     /// Asks the source. Only for whoever has the turn.
     async fn refresh(&self) -> Result<Arc<Keys>, CredentialsError> {
-        let outcome = self.source.fetch().await;
+        let outcome = self.source.fetch(&self.name).await;
         let now = self.time.now();
-        let outcome = outcome.and_then(|keys| match self.hold(keys, now) {
-            Some(held) => Ok(held),
-            None => Err(CredentialsError {
-                source: self.source(),
-                message: "they have expired already; is the clock right?".to_owned(),
-                temporary: true,
-            }),
+        let outcome = outcome.and_then(|keys| {
+            let over = || CredentialsError::temporary(&self.name, "they have expired already; is the clock right?");
+            self.hold(keys, now).ok_or_else(over)
         });
+        self.observer.credentials(&self.name, outcome.as_ref().map(|held| held.keys.expires));
         self.state(|state| match outcome {
             Ok(held) => {
                 let keys = Arc::clone(&held.keys);
@@ -224,18 +310,23 @@ impl Credentials {
                 state.failure = Some((Instant::now(), error.clone()));
                 match state.held.as_mut() {
                     Some(held) if held.is_usable(now) => {
-                        held.refresh_at = Some(now + RETRY_REFRESH.mul_f64(0.5 + self.jitter()));
+                        held.refresh_at = Some(now + self.pause());
                         Ok(Arc::clone(&held.keys))
                     }
                     Some(held) if self.source.is_stretchable() => {
                         held.until = Some(now + STRETCH + STRETCH.mul_f64(0.5 * self.jitter()));
-                        held.refresh_at = Some(now + RETRY_REFRESH.mul_f64(0.5 + self.jitter()));
+                        held.refresh_at = Some(now + self.pause());
                         Ok(Arc::clone(&held.keys))
                     }
                     _ => Err(error),
                 }
             }
         })
+    }
+
+    /// The pause after a failed renewal.
+    fn pause(&self) -> Duration {
+        RETRY_REFRESH.mul_f64(0.5 + self.jitter())
     }
 
     /// New keys with the times that follow from their expiry; `None` for keys that are over.

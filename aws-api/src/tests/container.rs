@@ -9,7 +9,8 @@ use tokio::time::Instant;
 
 use super::kit::*;
 use crate::{
-    Class, Client, ClientParts, Config, Credentials, CredentialsError, HttpOptions, TransportError, ec2, http_transport,
+    Class, Client, ClientParts, Credentials, CredentialsError, CredentialsParts, HttpOptions, TransportError, ec2,
+    http_transport,
 };
 
 const RELATIVE: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
@@ -19,9 +20,8 @@ const TOKEN: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
 const EKS: (&str, &str) = (FULL, "http://169.254.170.23/v1/credentials");
 
 fn choose(aws: &Aws, clock: &Arc<Clock>, variables: &[(&str, &str)]) -> Result<Credentials, CredentialsError> {
-    let config = Config::new("eu-west-1").unwrap();
-    let environment = environment(variables);
-    Credentials::from_environment(&environment, &config, aws.transport(), clock.clone(), Arc::new(MOST))
+    let parts = CredentialsParts { random: Arc::new(MOST), ..credentials_parts(aws, clock) };
+    Credentials::from_settings(&settings(variables), &parts)
 }
 
 fn document(id: &str, expires: &str) -> Step {
@@ -331,10 +331,10 @@ async fn a_server_on_this_machine_is_asked_as_the_agents_are() {
         stream.write_all(answer.as_bytes()).await.unwrap();
         String::from_utf8(request).unwrap()
     });
-    let environment = environment(&[(FULL, &format!("http://{address}/v1/credentials?x=1")), (TOKEN, "A-token")]);
-    let (config, transport) = (Config::new("eu-west-1").unwrap(), http_transport(HttpOptions::default()).unwrap());
-    let credentials =
-        Credentials::from_environment(&environment, &config, transport, Clock::new(), Arc::new(MOST)).unwrap();
+    let settings = settings(&[(FULL, &format!("http://{address}/v1/credentials?x=1")), (TOKEN, "A-token")]);
+    let transport = http_transport(HttpOptions::default()).unwrap();
+    let parts = CredentialsParts { transport, ..credentials_parts(&Aws::script([]), &Clock::new()) };
+    let credentials = Credentials::from_settings(&settings, &parts).unwrap();
     assert_eq!(credentials.keys().await.unwrap().access_key_id, "C1");
     let request = server.await.unwrap();
     assert!(request.starts_with("GET /v1/credentials?x=1 HTTP/1.1\r\n"), "{request}");

@@ -6,18 +6,18 @@ use std::time::Duration;
 use futures::future::join_all;
 
 use super::kit::*;
-use crate::{Class, Client, ClientParts, Config, Credentials, CredentialsError, ec2};
+use crate::{Class, Client, ClientParts, Credentials, CredentialsError, CredentialsParts, ec2};
 
 const STATIC: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", ACCESS_KEY), ("AWS_SECRET_ACCESS_KEY", SECRET_KEY)];
 
 fn choose(aws: &Aws, clock: &Arc<Clock>, variables: &[(&str, &str)]) -> Result<Credentials, CredentialsError> {
-    let config = Config::new("eu-west-1").unwrap();
-    let environment = environment(variables);
-    Credentials::from_environment(&environment, &config, aws.transport(), clock.clone(), Arc::new(Dice(0)))
+    let parts = CredentialsParts { random: Arc::new(Dice(0)), ..credentials_parts(aws, clock) };
+    Credentials::from_settings(&settings(variables), &parts)
 }
 
-fn chosen(variables: &[(&str, &str)]) -> Result<&'static str, String> {
-    choose(&Aws::script([]), &Clock::new(), variables).map(|it| it.source()).map_err(|error| error.to_string())
+fn chosen(variables: &[(&str, &str)]) -> Result<String, String> {
+    let chosen = choose(&Aws::script([]), &Clock::new(), variables);
+    chosen.map(|it| it.source().to_owned()).map_err(|error| error.to_string())
 }
 
 fn web_identity(file: &TokenFile) -> [(&str, &str); 3] {
@@ -54,40 +54,17 @@ async fn id(credentials: &Credentials) -> String {
 
 #[test]
 fn the_first_configured_source_is_the_one() {
+    let file = TokenFile::new("first-source", "[default]\naws_access_key_id = AKIAP\naws_secret_access_key = s");
     let web = [("AWS_WEB_IDENTITY_TOKEN_FILE", "/f"), ("AWS_ROLE_ARN", "arn:aws:iam::1:role/r")];
-    let profile = [("AWS_PROFILE", "p")];
+    let profile = [("AWS_SHARED_CREDENTIALS_FILE", file.path()), ("AWS_PROFILE", "default")];
     let container = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1/credentials")];
     let all = [&STATIC[..], &web, &profile, &container].concat();
+    // Also where the profile is named.
     assert!(chosen(&all).unwrap().contains("AWS_ACCESS_KEY_ID"));
     assert!(chosen(&all[2..]).unwrap().contains("web identity"));
-    // A profile has its turn before the container, and isn't passed over.
-    assert!(chosen(&all[4..]).unwrap_err().contains("AWS_PROFILE"));
+    assert_eq!(chosen(&all[4..]).unwrap(), "the profile default");
     assert!(chosen(&container).unwrap().contains("container"));
     assert!(chosen(&[]).unwrap().contains("IMDSv2"));
-}
-
-#[test]
-fn what_is_configured_but_not_supported_is_refused_by_name() {
-    for name in ["AWS_PROFILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"] {
-        let error = chosen(&[(name, "x")]).unwrap_err();
-        assert!(error.contains(name) && error.contains("not supported yet"), "{error}");
-    }
-}
-
-#[test]
-fn a_shared_file_in_its_usual_place_is_not_passed_over() {
-    let home = std::env::temp_dir().join(format!("aws-api-{}-home", std::process::id()));
-    std::fs::create_dir_all(home.join(".aws")).unwrap();
-    let variables = [("HOME", home.to_str().unwrap())];
-    let without = chosen(&variables);
-    std::fs::write(home.join(".aws").join("credentials"), "[default]").unwrap();
-    let with = chosen(&variables);
-    let explicit = chosen(&[&variables[..], &STATIC].concat());
-    std::fs::remove_dir_all(&home).unwrap();
-    assert!(without.unwrap().contains("IMDSv2"));
-    let why = with.unwrap_err();
-    assert!(why.contains("not supported yet") && why.contains("aws configure export-credentials"), "{why}");
-    assert!(explicit.unwrap().contains("AWS_ACCESS_KEY_ID"));
 }
 
 #[test]

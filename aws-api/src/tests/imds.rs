@@ -14,7 +14,7 @@ fn token() -> Step {
 }
 
 async fn resolve(aws: &Aws, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-    Config::resolve(&environment(variables), None, aws.transport(), Clock::new()).await
+    Config::resolve(&settings(variables), None, aws.transport(), Clock::new()).await
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use crate::operation::Service;
 use crate::{
-    Attempt, Client, ClientParts, Config, Credentials, Error, Keys, NoObserver, Observer, Random, TimeSource,
-    Transport, TransportError,
+    Attempt, Client, ClientParts, Config, Credentials, CredentialsError, CredentialsParts, Error, Keys, NoObserver,
+    Observer, Random, Settings, TimeSource, Transport, TransportError,
 };
 
 pub const ACCESS_KEY: &str = "AKIDEXAMPLE";
@@ -242,10 +242,29 @@ impl Observer for Notes {
     fn limiter_waited(&self, service: Service, waited: Duration) {
         self.0.lock().unwrap().push(format!("waited {service} {waited:?}"));
     }
+    fn credentials(&self, source: &str, outcome: Result<Option<SystemTime>, &CredentialsError>) {
+        let outcome = outcome.map(|expires| expires.is_some()).map_err(|error| error.temporary);
+        self.0.lock().unwrap().push(format!("credentials {source} {outcome:?}"));
+    }
 }
 
 pub fn environment(variables: &[(&str, &str)]) -> BTreeMap<String, String> {
     variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+pub fn settings(variables: &[(&str, &str)]) -> Settings {
+    Settings::load(&environment(variables)).unwrap()
+}
+
+/// The parts of credentials in eu-west-1.
+pub fn credentials_parts(aws: &Aws, clock: &Arc<Clock>) -> CredentialsParts {
+    CredentialsParts {
+        transport: aws.transport(),
+        config: Config::new("eu-west-1").unwrap(),
+        time: clock.clone(),
+        random: Arc::new(MOST),
+        observer: Arc::new(NoObserver),
+    }
 }
 
 pub fn fixed_keys(clock: &Arc<Clock>) -> Arc<Credentials> {

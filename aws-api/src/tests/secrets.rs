@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::kit::*;
-use crate::{Client, ClientParts, Config, Credentials, Keys, Secret, ec2};
+use crate::{Client, ClientParts, Credentials, Keys, Secret, ec2};
 
 #[test]
 fn a_secret_is_masked_wherever_it_stands() {
@@ -28,10 +28,7 @@ async fn credentials_and_what_they_fail_with_show_no_secret() {
     let odd = "{\"Code\":\"Success\",\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"hush 4\",\"Token\":\"hush-5\"}";
     for body in [body, odd] {
         let aws = Aws::script([ok("hush-6"), ok("role"), ok(body)]);
-        let config = Config::new("eu-west-1").unwrap();
-        let credentials =
-            Credentials::from_environment(&environment(&[]), &config, aws.transport(), clock.clone(), Arc::new(MOST));
-        let credentials = credentials.unwrap();
+        let credentials = Credentials::from_settings(&settings(&[]), &credentials_parts(&aws, &clock)).unwrap();
         let error = credentials.keys().await.unwrap_err();
         let shown = format!("{error} {error:?} {credentials:?} {:?}", credentials.last_failure());
         assert!(!shown.contains("hush"), "{shown}");
