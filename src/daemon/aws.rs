@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_api::credentials::CredentialsParts;
 use aws_api::{
-    AssumedRole, Class, Client, ClientParts, Config, Credentials, CredentialsError, Error, Observer, Random, Service,
+    AssumedRole, Client, ClientParts, Config, Credentials, CredentialsError, Error, Observer, Random, Service,
     Settings, TimeSource, Transport,
 };
 use slog::{Logger, debug, info, warn};
@@ -129,12 +129,7 @@ impl Observer for CredentialsAreTold {
         retries: u32,
         took: Duration,
     ) {
-        if let Err(error) = outcome {
-            match error.class {
-                Class::Denied | Class::Invalid | Class::Quota => info!(self.log, "AWS refused a call: {}", error),
-                _ => debug!(self.log, "a call to AWS failed: {}", error),
-            }
-        }
+        // What failed of it is told below, with what it was for.
         self.next.call(service, operation, outcome, retries, took);
     }
 

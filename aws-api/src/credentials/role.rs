@@ -132,7 +132,12 @@ pub(super) fn millis(time: &dyn TimeSource) -> u128 {
 /// What became of asking STS.
 pub(super) fn refused(source: &str, role: &str, error: &Error) -> CredentialsError {
     let temporary = matches!(error.class, Class::Throttled | Class::Transient | Class::UnknownOutcome);
-    CredentialsError { source: source.to_owned(), message: format!("{error} (role {role})"), temporary }
+    let message = match error.status {
+        // The error of a good answer that can't be read says how it begins, and this one's is made of keys.
+        Some(200..=299) => format!("{}'s answer can't be read (role {role})", error.service),
+        _ => format!("{error} (role {role})"),
+    };
+    CredentialsError { source: source.to_owned(), message, temporary }
 }
 
 /// The keys in an answer of STS.

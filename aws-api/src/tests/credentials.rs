@@ -29,12 +29,7 @@ fn web_identity(file: &TokenFile) -> [(&str, &str); 3] {
 }
 
 fn assumed(id: &str, expires: &str) -> Step {
-    ok(format!(
-        "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials>\
-         <AccessKeyId>{id}</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>\
-         <Expiration>{expires}</Expiration></Credentials></AssumeRoleWithWebIdentityResult>\
-         </AssumeRoleWithWebIdentityResponse>"
-    ))
+    assumed_role("AssumeRoleWithWebIdentity", id, expires)
 }
 
 fn instance(id: &str, expires: &str) -> Step {

@@ -307,3 +307,34 @@ impl Drop for TokenFile {
         let _ = std::fs::remove_file(&self.0);
     }
 }
+
+/// The shared files of a test, gone when the test is over.
+pub struct SharedFiles {
+    config: TokenFile,
+    credentials: TokenFile,
+}
+
+impl SharedFiles {
+    /// The files `config` and `credentials`; `name` is the test's own.
+    pub fn new(name: &str, config: &str, credentials: &str) -> SharedFiles {
+        SharedFiles {
+            config: TokenFile::new(&format!("{name}-config"), config),
+            credentials: TokenFile::new(&format!("{name}-credentials"), credentials),
+        }
+    }
+
+    /// The variables that name them, and `more`.
+    pub fn variables<'a>(&'a self, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        let own = [("AWS_CONFIG_FILE", self.config.path()), ("AWS_SHARED_CREDENTIALS_FILE", self.credentials.path())];
+        [&own[..], more].concat()
+    }
+}
+
+/// The answer of STS to one of its `AssumeRole...` operations.
+pub fn assumed_role(operation: &str, id: &str, expires: &str) -> Step {
+    ok(format!(
+        "<{operation}Response><{operation}Result><Credentials><AccessKeyId>{id}</AccessKeyId>\
+         <SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>{expires}</Expiration>\
+         </Credentials></{operation}Result></{operation}Response>"
+    ))
+}
