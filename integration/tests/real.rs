@@ -20,4 +20,5 @@ mod real {
     mod nodes;
     mod ownership;
     mod permissions;
+    mod roles;
 }
