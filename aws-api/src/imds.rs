@@ -199,7 +199,9 @@ impl Imds {
                 Ok(Ok(answer)) if answer.body().len() > MAX_ANSWER => {
                     return Err(ImdsError::lasting("IMDS's answer is too large"));
                 }
-                Ok(Ok(answer)) if !answer.status().is_server_error() => return Ok(answer),
+                Ok(Ok(answer)) if !answer.status().is_server_error() && answer.status().as_u16() != 429 => {
+                    return Ok(answer);
+                }
                 Ok(Ok(answer)) => {
                     ImdsError::temporary(format!("IMDS answered with HTTP status {}", answer.status().as_u16()))
                 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::kit::*;
-use crate::{Config, ConfigError, TransportError};
+use crate::transport::MAX_ANSWER;
+use crate::{Config, ConfigError, Credentials, TransportError};
 
 const TTL: &str = "x-aws-ec2-metadata-token-ttl-seconds";
 
@@ -61,7 +62,7 @@ async fn a_disabled_service_is_named() {
 
 #[tokio::test(start_paused = true)]
 async fn a_busy_service_is_asked_again_four_times_in_all() {
-    let aws = Aws::script([status(500, ""), status(503, ""), token(), lost(), ok("eu-west-1")]);
+    let aws = Aws::script([status(500, ""), status(503, ""), token(), lost(), status(429, ""), ok("eu-west-1")]);
     assert_eq!(resolve(&aws, &[]).await.unwrap().region, "eu-west-1");
     let aws = Aws::always(status(500, ""));
     resolve(&aws, &[]).await.unwrap_err();
@@ -74,6 +75,81 @@ async fn a_token_that_is_not_accepted_is_replaced_once() {
     assert_eq!(resolve(&aws, &[]).await.unwrap().region, "eu-west-1");
     let aws = Aws::script([token(), status(401, ""), token(), status(401, "")]);
     assert!(resolve(&aws, &[]).await.unwrap_err().to_string().contains("401"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_renewed_two_minutes_before_its_end_as_the_answer_gives_it() {
+    let clock = Clock::new();
+    let (given, time) = (Duration::from_secs(600), clock.clone());
+    let aws = Aws::answering(move |seen| match seen.uri.rsplit('/').next() {
+        Some("token") => with(ok("imds-token"), TTL, given.as_secs().to_string()),
+        Some("") => ok("role-1\nrole-2"),
+        _ => ok(format!(
+            "{{\"AccessKeyId\":\"I1\",\"SecretAccessKey\":\"s\",\"Token\":\"t\",\"Expiration\":\"{}\"}}",
+            time.in_seconds(2)
+        )),
+    });
+    let credentials = Credentials::from_settings(&settings(&[]), &credentials_parts(&aws, &clock)).unwrap();
+    let puts = |aws: &Aws| aws.seen().iter().filter(|seen| seen.method == "PUT").count();
+    credentials.keys().await.unwrap();
+    tokio::time::advance(given - Duration::from_secs(121)).await;
+    credentials.keys().await.unwrap();
+    assert_eq!(puts(&aws), 1);
+    tokio::time::advance(Duration::from_secs(2)).await;
+    credentials.keys().await.unwrap();
+    assert_eq!(puts(&aws), 2);
+    // Of several roles the first is meant.
+    assert!(aws.seen().iter().filter(|seen| seen.uri.contains("role-")).all(|seen| seen.uri.ends_with("/role-1")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_answer_with_keys_is_told_and_never_quoted() {
+    let keys = |more: &str| ok(format!("{{\"SecretAccessKey\":\"hush\",\"Token\":\"hush\"{more}}}"));
+    for (step, expected) in [
+        (ok("<html>hush</html>"), "aren't a JSON document"),
+        (ok("[\"hush\"]"), "aren't a JSON document"),
+        (keys(""), "lack a part"),
+        (keys(",\"AccessKeyId\":\"A\",\"Expiration\":\"hush\""), "unreadable expiry"),
+        (keys(",\"AccessKeyId\":\"A B\""), "can't be used"),
+        (keys(",\"Code\":\"Failed\""), "Failed"),
+        (ok("x".repeat(MAX_ANSWER + 1)), "too large"),
+        (status(403, "hush"), "HTTP status 403"),
+        (status(404, "hush"), "no IAM role"),
+        (status(500, "hush"), "HTTP status 500"),
+        (Step::Hang, "doesn't answer"),
+    ] {
+        let aws = Aws::answering(move |seen| match seen.uri.rsplit('/').next() {
+            Some("token") => token(),
+            Some("") => ok("the-role"),
+            _ => step.clone(),
+        });
+        let parts = credentials_parts(&aws, &Clock::new());
+        let error = Credentials::from_settings(&settings(&[]), &parts).unwrap().keys().await.unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(text.contains(expected) && text.contains("IMDSv2") && !text.contains("hush"), "{expected}: {text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn version_1_is_never_used_whatever_is_set() {
+    for value in ["true", "false", "odd"] {
+        let aws = Aws::script([status(403, "")]);
+        let error = resolve(&aws, &[("AWS_EC2_METADATA_V1_DISABLED", value)]).await.unwrap_err();
+        assert!(error.to_string().contains("IMDS is disabled"), "{error}");
+    }
+    let aws = Aws::script([status(400, "")]);
+    assert!(resolve(&aws, &[]).await.unwrap_err().to_string().contains("gave no token: HTTP status 400"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_endpoint_of_the_profile_is_behind_that_of_the_variable() {
+    let files = SharedFiles::new("imds-profile", "[default]\nec2_metadata_service_endpoint_mode = IPv6", "");
+    let aws = Aws::script([token(), ok("eu-west-1")]);
+    resolve(&aws, &files.variables(&[])).await.unwrap();
+    assert!(aws.seen()[0].uri.starts_with("http://[fd00:ec2::254]/"));
+    let aws = Aws::script([token(), ok("eu-west-1")]);
+    resolve(&aws, &files.variables(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv4")])).await.unwrap();
+    assert!(aws.seen()[0].uri.starts_with("http://169.254.169.254/"));
 }
 
 #[tokio::test(start_paused = true)]
