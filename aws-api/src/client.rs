@@ -19,6 +19,7 @@ use crate::transport::Transport;
 mod answer;
 mod call;
 mod pages;
+mod wait;
 
 /// What a [`Client`] is made of.
 pub struct ClientParts {

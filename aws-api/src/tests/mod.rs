@@ -17,3 +17,4 @@ mod retries;
 mod secrets;
 mod signing;
 mod system;
+mod wait;
