@@ -4,6 +4,7 @@
 mod botocore;
 mod facts;
 mod names;
+mod partitions;
 mod render;
 
 use std::fs;
@@ -55,7 +56,8 @@ fn extract(crate_folder: &Path, data: &Path) -> Result<(), String> {
         let facts = botocore::extract(data, wanted).map_err(|error| format!("{service}: {error}"))?;
         write(&model.join(format!("{service}.json")), &facts.to_json()?)?;
     }
-    Ok(())
+    let partitions = partitions::extract(data, &wanted).map_err(|error| format!("partitions: {error}"))?;
+    write(&model.join("partitions.json"), &partitions::to_json(&partitions).map_err(|error| error.to_string())?)
 }
 
 fn generate(crate_folder: &Path) -> Result<(), String> {
@@ -69,7 +71,12 @@ fn generate(crate_folder: &Path) -> Result<(), String> {
 fn generated(crate_folder: &Path) -> Result<Vec<(String, String)>, String> {
     let model = crate_folder.join("model");
     let wanted: Wanted = facts::read(&model.join("operations.json"))?;
-    let mut files = vec![("mod.rs".to_owned(), render::index(wanted.keys())?)];
+    let partitions = facts::read(&model.join("partitions.json"))?;
+    let partitions = partitions::render(&partitions).map_err(|error| format!("partitions: {error}"))?;
+    let mut files = vec![
+        ("mod.rs".to_owned(), render::index(wanted.keys())?),
+        ("partitions.rs".to_owned(), render::formatted(&partitions)?),
+    ];
     for service in wanted.keys() {
         let facts: Facts = facts::read(&model.join(format!("{service}.json")))?;
         let code = render::service(service, &facts).map_err(|error| format!("{service}: {error}"))?;
@@ -125,5 +132,8 @@ mod tests {
         let path = crate_folder().join("model/ec2.json");
         let facts: Facts = facts::read(&path).unwrap();
         assert_eq!(facts.to_json().unwrap(), fs::read_to_string(path).unwrap());
+        let path = crate_folder().join("model/partitions.json");
+        let partitions = facts::read(&path).unwrap();
+        assert_eq!(partitions::to_json(&partitions).unwrap(), fs::read_to_string(path).unwrap());
     }
 }
