@@ -14,7 +14,7 @@ use crate::protocol::{
 /// Version of the API, sent with each request.
 const API_VERSION: &str = "2016-11-15";
 
-/// `AuthorizeSecurityGroupIngress` (POST `/`). Changes things.
+/// `AuthorizeSecurityGroupIngress`: POST `/` with a form. Changes things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuthorizeSecurityGroupIngress {
     /// `GroupId`.
@@ -70,7 +70,7 @@ impl FromXml for AuthorizeSecurityGroupIngressResponse {
     }
 }
 
-/// `CreateSecurityGroup` (POST `/`). Changes things.
+/// `CreateSecurityGroup`: POST `/` with a form. Changes things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CreateSecurityGroup {
     /// `GroupDescription`. Required.
@@ -132,7 +132,7 @@ impl FromXml for CreateSecurityGroupResponse {
     }
 }
 
-/// `CreateTags` (POST `/`). Changes things.
+/// `CreateTags`: POST `/` with a form. Changes things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CreateTags {
     /// `DryRun`.
@@ -162,7 +162,7 @@ impl Operation for CreateTags {
     }
 }
 
-/// `DeleteSecurityGroup` (POST `/`). Changes things.
+/// `DeleteSecurityGroup`: POST `/` with a form. Changes things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeleteSecurityGroup {
     /// `GroupId`.
@@ -215,7 +215,7 @@ impl FromXml for DeleteSecurityGroupResponse {
     }
 }
 
-/// `DescribeInstanceAttribute` (POST `/`). Changes nothing.
+/// `DescribeInstanceAttribute`: POST `/` with a form. Changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DescribeInstanceAttribute {
     /// `DryRun`.
@@ -268,7 +268,7 @@ impl FromXml for DescribeInstanceAttributeResponse {
     }
 }
 
-/// `DescribeInstances` (POST `/`). Changes nothing.
+/// `DescribeInstances`: POST `/` with a form. Changes nothing. Answers in pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DescribeInstances {
     /// `InstanceId.N`.
@@ -341,7 +341,7 @@ impl FromXml for DescribeInstancesResponse {
     }
 }
 
-/// `DescribeSecurityGroups` (POST `/`). Changes nothing.
+/// `DescribeSecurityGroups`: POST `/` with a form. Changes nothing. Answers in pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DescribeSecurityGroups {
     /// `GroupId.N`.
@@ -417,7 +417,7 @@ impl FromXml for DescribeSecurityGroupsResponse {
     }
 }
 
-/// `ModifyInstanceAttribute` (POST `/`). Changes things.
+/// `ModifyInstanceAttribute`: POST `/` with a form. Changes things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModifyInstanceAttribute {
     /// `DryRun`.
@@ -447,7 +447,7 @@ impl Operation for ModifyInstanceAttribute {
     }
 }
 
-/// `ModifyNetworkInterfaceAttribute` (POST `/`). Changes things.
+/// `ModifyNetworkInterfaceAttribute`: POST `/` with a form. Changes things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModifyNetworkInterfaceAttribute {
     /// `DryRun`.
@@ -477,7 +477,7 @@ impl Operation for ModifyNetworkInterfaceAttribute {
     }
 }
 
-/// `RevokeSecurityGroupIngress` (POST `/`). Changes things.
+/// `RevokeSecurityGroupIngress`: POST `/` with a form. Changes things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RevokeSecurityGroupIngress {
     /// `GroupId`.
