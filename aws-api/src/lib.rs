@@ -36,7 +36,7 @@ pub use config::{Config, ConfigError};
 pub use credentials::{Credentials, CredentialsError};
 pub use error::{Class, Error};
 pub use generated::{ec2, route53, sts};
-pub use http_transport::{HttpOptions, http_transport};
+pub use http_transport::{CaBundle, HttpOptions, Proxies, http_transport};
 pub use observer::{NoObserver, Observer};
 pub use operation::{Encoded, Operation, Paged, Service};
 pub use partition::Partition;
