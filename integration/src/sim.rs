@@ -8,6 +8,7 @@
 pub mod clock;
 pub mod event;
 pub mod fault;
+pub mod kube;
 pub mod random;
 
 use std::sync::{Arc, Mutex, PoisonError};
