@@ -6,9 +6,11 @@
 //! who made it: checks judge ownership by that alone, never by a name or a tag that the daemon reads.
 
 pub mod aws;
+pub mod check;
 pub mod clock;
 pub mod event;
 pub mod fault;
+pub mod kube;
 pub mod random;
 pub mod replica;
 

@@ -24,8 +24,6 @@ mod aws;
 mod kube;
 mod lease;
 pub mod settled;
-#[cfg(test)]
-mod tests;
 pub mod wish;
 
 use std::collections::BTreeMap;
@@ -69,8 +67,7 @@ pub struct Patience {
 
 impl Patience {
     /// For histories without faults.
-    pub const CALM: Patience =
-        Patience { wish: Duration::from_secs(3), stranger: Some(Duration::from_secs(15 * 60)) };
+    pub const CALM: Patience = Patience { wish: Duration::from_secs(3), stranger: Some(Duration::from_secs(15 * 60)) };
     /// For histories with faults: a view of the cluster may be two minutes old, and a round some more.
     pub const STORM: Patience = Patience { wish: Duration::from_secs(240), stranger: None };
 }
@@ -224,13 +221,15 @@ impl Memory {
 
     /// Whether a name of the wish lists the address, or a resolver may still know it.
     fn named(&self, at: Duration, state: &State, wish: &Wish, address: Ipv4Addr) -> Option<String> {
-        let listed = wish.hostnames.iter().find(|name| {
-            wish::listed(state, name).iter().any(|(_, addresses)| addresses.contains(&address))
-        });
+        let listed = wish
+            .hostnames
+            .iter()
+            .find(|name| wish::listed(state, name).iter().any(|(_, addresses)| addresses.contains(&address)));
         let lingers = || {
-            let found = self.lingering.iter().find(|one| {
-                one.address == address && at < one.until && wish.hostnames.contains(&one.name)
-            });
+            let found = self
+                .lingering
+                .iter()
+                .find(|one| one.address == address && at < one.until && wish.hostnames.contains(&one.name));
             found.map(|one| format!("{} (known to resolvers)", one.name))
         };
         listed.cloned().or_else(lingers)

@@ -84,7 +84,8 @@ impl Memory {
 
     /// S3 for an interface's groups.
     fn interface_changed(&mut self, at: Duration, before: &State, after: &State, old: &Interface, new: &Interface) {
-        let ours = |state: &State, group: &str| state.groups.get(group).is_some_and(|group| group.creator == Creator::Us);
+        let ours =
+            |state: &State, group: &str| state.groups.get(group).is_some_and(|group| group.creator == Creator::Us);
         let foreign = |state: &State, interface: &Interface| -> BTreeSet<String> {
             interface.groups.keys().filter(|group| !ours(state, group)).cloned().collect()
         };
@@ -111,7 +112,11 @@ impl Memory {
                 if let Some(hostname) = self.named(at, before, wish, public) {
                     broken.push(("S1c", format!("{instance} was closed for {name} while {hostname} lists {public}")));
                 }
-                if known.view.external_ips.iter().any(|(ip, creator)| *creator == Creator::Us && *ip == private.to_string())
+                if known
+                    .view
+                    .external_ips
+                    .iter()
+                    .any(|(ip, creator)| *creator == Creator::Us && *ip == private.to_string())
                 {
                     broken.push(("S7", format!("{instance} was closed for {name} while {private} is published")));
                 }
@@ -198,9 +203,9 @@ impl Memory {
         let (was, is) = (addresses(was), addresses(is));
         let service = twin_of(zone, name).and_then(|twin| twin.service);
         let wish: Option<Wish> = service.as_ref().and_then(|service| {
-            let (_, wish) = self.known_wishes(at).find(|(known, _)| {
-                known.view.namespace == service.0 && known.view.name == service.1
-            })?;
+            let (_, wish) = self
+                .known_wishes(at)
+                .find(|(known, _)| known.view.namespace == service.0 && known.view.name == service.1)?;
             Some(wish.clone())
         });
         for address in is.difference(&was) {

@@ -108,8 +108,7 @@ fn essence(view: &ServiceView) -> ServiceView {
     view.external_ips_managers.clear();
     view.conditions.retain(|condition| condition.kind != CONDITION);
     let ours = |name: &str| name.strip_prefix(PREFIX).is_some_and(|name| OURS.contains(&name));
-    let annotations: BTreeMap<String, String> =
-        view.annotations.into_iter().filter(|(name, _)| !ours(name)).collect();
+    let annotations: BTreeMap<String, String> = view.annotations.into_iter().filter(|(name, _)| !ours(name)).collect();
     view.annotations = annotations;
     view
 }

@@ -270,9 +270,9 @@ impl World {
             .collect();
         for group in self.state.groups.values().filter(|group| group.creator == Creator::Us) {
             let instance = group.name.rsplit('/').next().filter(|_| group.name.contains(&self.cluster));
-            let attached = instance.and_then(|id| self.state.primary(id)).is_some_and(|interface| {
-                interface.groups.contains_key(&group.id)
-            });
+            let attached = instance
+                .and_then(|id| self.state.primary(id))
+                .is_some_and(|interface| interface.groups.contains_key(&group.id));
             let (Some(instance), true) = (instance, attached) else {
                 flaws.push(("L2", format!("the group {} is left", group.name)));
                 continue;
@@ -292,7 +292,9 @@ impl World {
                     u16::try_from(port).is_ok_and(|port| {
                         let port = (protocol.to_owned(), port);
                         keeps.contains(&port)
-                            || served.iter().any(|wish| wish.ports.contains(&port) && wish.sources.contains(&rule.source))
+                            || served
+                                .iter()
+                                .any(|wish| wish.ports.contains(&port) && wish.sources.contains(&rule.source))
                     })
                 };
                 if let Some(port) = (rule.from..=rule.to).find(|port| !needed(&rule.protocol, *port)) {

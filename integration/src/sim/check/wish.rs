@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use crate::sim::aws::state::{Power, Source};
 use crate::sim::aws::{RecordKey, State};
-use crate::sim::kube::look::{NodeView, ServiceView};
+use crate::sim::kube::{NodeView, ServiceView};
 
 /// The prefix of the annotations.
 pub const PREFIX: &str = "external-ips.alpha.openfresh.github.io/";
@@ -58,14 +58,19 @@ pub fn wish(service: &ServiceView) -> Option<Wish> {
     }
     let ports = service.ports.iter().map(|(protocol, port)| (protocol.to_lowercase(), *port)).collect();
     let ranges: Vec<String> = match annotation("source-ranges") {
-        Some(ranges) => ranges.split(',').map(|range| range.trim().to_owned()).filter(|range| !range.is_empty()).collect(),
+        Some(ranges) => {
+            ranges.split(',').map(|range| range.trim().to_owned()).filter(|range| !range.is_empty()).collect()
+        }
         None => service.source_ranges.clone(),
     };
     valid &= ranges.iter().all(|range| range.contains('/'));
     let sources: BTreeSet<Source> = if ranges.is_empty() {
         [Source::V4("0.0.0.0/0".to_owned()), Source::V6("::/0".to_owned())].into()
     } else {
-        ranges.into_iter().map(|range| if range.contains(':') { Source::V6(range) } else { Source::V4(range) }).collect()
+        ranges
+            .into_iter()
+            .map(|range| if range.contains(':') { Source::V6(range) } else { Source::V4(range) })
+            .collect()
     };
     Some(Wish { hostnames, labels, max: max.and_then(Result::ok), ports, sources, valid })
 }
@@ -98,9 +103,9 @@ pub fn eligible(state: &State, node: &NodeView, wish: &Wish) -> bool {
 /// Whether everything that `wish` asks for is let in at the instance.
 pub fn open(state: &State, instance: &str, wish: &Wish) -> bool {
     state.primary(instance).is_some_and(|interface| {
-        wish.ports.iter().all(|(protocol, port)| {
-            wish.sources.iter().all(|source| state.admits(interface, protocol, *port, source))
-        })
+        wish.ports
+            .iter()
+            .all(|(protocol, port)| wish.sources.iter().all(|source| state.admits(interface, protocol, *port, source)))
     })
 }
 
