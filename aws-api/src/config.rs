@@ -11,6 +11,7 @@ use http::Uri;
 use crate::imds::Imds;
 use crate::operation::Service;
 use crate::partition::{Partition, Variant};
+use crate::rates::Rates;
 use crate::settings::{self, Settings};
 use crate::time::TimeSource;
 use crate::transport::Transport;
@@ -57,6 +58,8 @@ pub struct Config {
     /// How long a call may take with all its attempts and the pauses between them. Waiting for the rate limiter
     /// isn't counted: it is a queue, not a failure.
     pub call_timeout: Duration,
+    /// How many requests AWS grants; clients keep below that.
+    pub rates: Rates,
     /// The `User-Agent` of each request.
     pub user_agent: String,
 }
@@ -135,6 +138,7 @@ impl Config {
             read_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(5),
             call_timeout: Duration::from_secs(30),
+            rates: Rates::default(),
             user_agent: concat!("aws-api/", env!("CARGO_PKG_VERSION")).to_owned(),
         })
     }

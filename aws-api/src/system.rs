@@ -85,7 +85,8 @@ impl Client {
         let settings = Settings::load(&environment()).map_err(SetUpError::Config)?;
         let time: Arc<dyn TimeSource> = Arc::new(SystemTimeSource);
         let random: Arc<dyn Random> = Arc::new(SystemRandom::default());
-        let transport = http_transport(HttpOptions::default()).map_err(SetUpError::Transport)?;
+        let options = HttpOptions::from_settings(&settings).map_err(SetUpError::Config)?;
+        let transport = http_transport(options).map_err(SetUpError::Transport)?;
         let config =
             Config::resolve(&settings, None, transport.clone(), Arc::clone(&time)).await.map_err(SetUpError::Config)?;
         let parts = CredentialsParts {

@@ -40,14 +40,20 @@ pub enum Fault {
     Omits,
     /// A listing says that there is nothing.
     Empty,
+    /// A listing leaves out most of what is there.
+    Shrunken,
     /// A listing's next page is refused: its token has expired.
     PageExpired,
+    /// AWS: a listing's next page is the same again.
+    PageRepeats,
     /// Kubernetes: a watch ends after so many events; 0: at once.
     WatchEnds(usize),
     /// Kubernetes: a watch begins with the event ERROR 410.
     WatchGone,
     /// Kubernetes: a watch that never says anything.
     WatchSilent,
+    /// Kubernetes: a watch that stays open and says nothing more after so many events.
+    WatchStalls(usize),
     /// Kubernetes: a watch without bookmarks.
     NoBookmarks,
     /// Kubernetes: one object of the answer doesn't decode.
