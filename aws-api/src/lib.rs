@@ -39,7 +39,7 @@ pub use operation::{Encoded, Operation, Paged, Service};
 pub use partition::Partition;
 pub use secret::{Keys, Secret};
 pub use time::{Random, TimeSource};
-pub use transport::{Attempt, Transport, TransportError};
+pub use transport::{Attempt, Direct, Transport, TransportError};
 
 /// The README's example is a test.
 #[cfg(doctest)]
