@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +11,6 @@ use serde_json::Value;
 
 use crate::cache::Cache;
 use crate::children::{Process, tied_to_us};
-use crate::control_plane::build::run_with_progress;
 use crate::error::{Context, Result, fail};
 use crate::eventually::{PATIENCE, within};
 use crate::run_directory::RunDirectory;
@@ -279,33 +278,9 @@ fn build() -> Result<PathBuf> {
         let path = PathBuf::from(path);
         return if path.is_file() { Ok(path) } else { fail(format!("EXTERNAL_IPS_BIN: no file {}", path.display())) };
     }
-    // A test is target/PROFILE/deps/NAME-HASH, the demo target/PROFILE/demo.
-    let us = std::env::current_exe()?;
-    let directory = us
-        .ancestors()
-        .skip(1)
-        .find(|path| path.file_name().is_some_and(|name| name != "deps"))
-        .context("this program has no directory")?;
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(crate::repository()).args(["build", "--quiet", "--package", "external-ips", "--bin"]);
-    command.arg("external-ips").stdin(Stdio::null());
-    // What cargo tells a test about itself would make build scripts (ring's) run anew, and then again for the next test.
-    let about_us = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE"];
-    for (name, _) in std::env::vars_os() {
-        if about_us.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
-            command.env_remove(name);
-        }
-    }
-    if directory.file_name().is_some_and(|name| name == "release") {
-        command.arg("--release");
-    }
-    if let Some(target) = directory.parent() {
-        command.arg("--target-dir").arg(target);
-    }
-    run_with_progress(command, "building the daemon (cargo build --package external-ips)")?;
+    let built = crate::cargo::build("external-ips", &["--bin", "external-ips"])?;
     // A link of our own to what was built just now: a build that goes on beside the tests doesn't change it.
     let ours = RunDirectory::create(&Cache::open()?, "binary")?.file("external-ips");
-    let built = directory.join("external-ips");
     if std::fs::hard_link(&built, &ours).is_err() {
         std::fs::copy(&built, &ours).context(format!("copy {}", built.display()))?;
     }

@@ -382,3 +382,39 @@ async fn change_batches_are_judged_as_aws_judges_them() -> Result<()> {
     assert_eq!(aws.records(&zone).await?, [a(60, &["1.1.1.1", "2.2.2.2"]), z]);
     Ok(())
 }
+
+#[tokio::test]
+async fn the_example_of_the_clients_readme_lists_instances() -> Result<()> {
+    let aws = account().await?;
+    let network = aws.create_network().await?;
+    let reachable = aws.run_instance(&network, &NewInstance::default()).await?;
+    let hidden = NewInstance { public: PublicAddress::None, ..NewInstance::default() };
+    let hidden = aws.run_instance(&network, &hidden).await?;
+    // moto tells accounts apart by the access key.
+    let proxy = RecordingProxy::start(shared::moto().await?.url(), aws.account()).await?;
+    let example =
+        tokio::task::spawn_blocking(|| integration::cargo::build("aws-api", &["--example", "list_instances"]));
+    let output = tokio::process::Command::new(example.await??)
+        .env_clear()
+        .env("AWS_REGION", integration::aws::REGION)
+        .env("AWS_ENDPOINT_URL", proxy.url())
+        .env("AWS_ACCESS_KEY_ID", "AKIA-example")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .output()
+        .await?;
+    let (printed, complaints) = (String::from_utf8(output.stdout)?, String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{complaints}");
+    let mut lines: Vec<&str> = printed.lines().collect();
+    lines.sort_unstable();
+    let address = reachable.public.clone().unwrap_or_default();
+    let mut expected = [format!("{} {address}", reachable.id), format!("{} -", hidden.id)];
+    expected.sort_unstable();
+    assert_eq!(lines, expected);
+
+    let repository = integration::repository();
+    let readme = std::fs::read_to_string(repository.join("aws-api/README.md"))?;
+    let source = std::fs::read_to_string(repository.join("aws-api/examples/list_instances.rs"))?;
+    let code = source.split_once("\n\n").map_or(source.as_str(), |(_, code)| code);
+    assert!(readme.contains(&format!("```rust,no_run\n{code}```")), "the README shows another program:\n{code}");
+    Ok(())
+}
