@@ -65,7 +65,8 @@ pub fn wish(service: &ServiceView) -> Option<Wish> {
     };
     valid &= ranges.iter().all(|range| range.contains('/'));
     let sources: BTreeSet<Source> = if ranges.is_empty() {
-        [Source::V4("0.0.0.0/0".to_owned()), Source::V6("::/0".to_owned())].into()
+        // A records hold IPv4 addresses.
+        [Source::V4("0.0.0.0/0".to_owned())].into()
     } else {
         ranges
             .into_iter()
