@@ -13,6 +13,7 @@
 )]
 
 mod oracle {
+    mod adding;
     mod answers;
     mod botocore;
     mod errors;
