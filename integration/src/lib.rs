@@ -23,6 +23,7 @@ pub mod python;
 pub mod recording_proxy;
 pub mod run_directory;
 pub mod shared;
+pub mod sim;
 mod wire;
 pub mod world;
 

@@ -392,7 +392,7 @@ fn capitalised(name: &str) -> String {
 }
 
 /// Reads a model's file, which may be compressed.
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
     let mut text = Vec::new();
     let compressed = path.with_extension("json.gz");
     let (path, read) = if compressed.exists() {

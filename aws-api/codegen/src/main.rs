@@ -5,6 +5,7 @@
 mod botocore;
 mod facts;
 mod names;
+mod partitions;
 mod render;
 
 use std::fs;
@@ -56,7 +57,8 @@ fn extract(crate_folder: &Path, data: &Path) -> Result<(), String> {
         let facts = botocore::extract(data, wanted).map_err(|error| format!("{service}: {error}"))?;
         write(&model.join(format!("{service}.json")), &facts.to_json()?)?;
     }
-    Ok(())
+    let partitions = partitions::extract(data, &wanted).map_err(|error| format!("partitions: {error}"))?;
+    write(&model.join("partitions.json"), &partitions::to_json(&partitions).map_err(|error| error.to_string())?)
 }
 
 fn generate(crate_folder: &Path) -> Result<(), String> {
@@ -74,8 +76,11 @@ const ORACLE: &str = "../integration/tests/oracle/generated";
 fn generated(crate_folder: &Path) -> Result<Vec<(String, String)>, String> {
     let model = crate_folder.join("model");
     let wanted: Wanted = facts::read(&model.join("operations.json"))?;
+    let partitions = facts::read(&model.join("partitions.json"))?;
+    let partitions = partitions::render(&partitions).map_err(|error| format!("partitions: {error}"))?;
     let mut files = vec![
         (format!("{CODE}/mod.rs"), render::index(wanted.keys())?),
+        (format!("{CODE}/partitions.rs"), render::formatted(&partitions)?),
         (format!("{ORACLE}/mod.rs"), render::oracle::index(wanted.keys())?),
     ];
     for service in wanted.keys() {
@@ -135,5 +140,8 @@ mod tests {
         let path = crate_folder().join("model/ec2.json");
         let facts: Facts = facts::read(&path).unwrap();
         assert_eq!(facts.to_json().unwrap(), fs::read_to_string(path).unwrap());
+        let path = crate_folder().join("model/partitions.json");
+        let partitions = facts::read(&path).unwrap();
+        assert_eq!(partitions::to_json(&partitions).unwrap(), fs::read_to_string(path).unwrap());
     }
 }

@@ -24,6 +24,7 @@ pub fn index<'a>(services: impl Iterator<Item = &'a String>) -> Result<String, S
     for service in services {
         out += &format!("pub mod {service};\n");
     }
+    out += "pub(crate) mod partitions;\n";
     formatted(&out)
 }
 
@@ -152,6 +153,7 @@ impl<'a> Writer<'a> {
         if operation.unsigned {
             writeln!(out, "    const UNSIGNED: bool = true;")?;
         }
+        out += &narrowed(self.facts.protocol, operation);
         writeln!(out, "\n    fn encode(&self) -> Encoded {{\n{}    }}\n", self.encode(operation)?)?;
         let decode = match (&operation.wrapper, operation.output.is_empty()) {
             (_, true) => format!("xml::empty_document(body, \"{}\")", operation.root),
@@ -330,6 +332,23 @@ fn more_check(name: &str, operation: &Operation) -> Written {
     Ok(format!("xml::next_page_is_known(\"{name}\", it.{}, \"{token}\", &it.{})?;\n", field(more), field(token)))
 }
 
+/// What tells EC2's two kinds of reads apart: those that narrow what they ask for, and those that don't.
+fn narrowed(protocol: Protocol, operation: &Operation) -> String {
+    if protocol != Protocol::Ec2 || operation.mutates {
+        return String::new();
+    }
+    let by = |member: &Member| match member.name.as_str() {
+        "Filters" => Some(format!("!self.{}.is_empty()", field(&member.name))),
+        "MaxResults" | "NextToken" => Some(format!("self.{}.is_some()", field(&member.name))),
+        _ => None,
+    };
+    let ways: Vec<String> = operation.input.iter().filter_map(by).collect();
+    if ways.is_empty() {
+        return String::new();
+    }
+    format!("\nfn narrowed(&self) -> bool {{ {} }}\n", ways.join(" || "))
+}
+
 fn service_variant(name: &str) -> Result<&'static str, String> {
     match name {
         "ec2" => Ok("Ec2"),
@@ -348,7 +367,7 @@ fn service_title(name: &str) -> Result<&'static str, String> {
 }
 
 /// `code` as rustfmt leaves it.
-fn formatted(code: &str) -> Result<String, String> {
+pub fn formatted(code: &str) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("rustfmt: {error}");
     let mut rustfmt = Command::new("rustfmt")
         .args(["--edition", "2024", "--emit", "stdout"])

@@ -289,6 +289,10 @@ impl Operation for DescribeInstances {
     const NAME: &'static str = "DescribeInstances";
     const MUTATES: bool = false;
 
+    fn narrowed(&self) -> bool {
+        !self.filters.is_empty() || self.next_token.is_some() || self.max_results.is_some()
+    }
+
     fn encode(&self) -> Encoded {
         let mut form = Form::new(Self::NAME, API_VERSION);
         form.list("InstanceId", &self.instance_ids);
@@ -359,6 +363,10 @@ impl Operation for DescribeSecurityGroups {
     const SERVICE: Service = Service::Ec2;
     const NAME: &'static str = "DescribeSecurityGroups";
     const MUTATES: bool = false;
+
+    fn narrowed(&self) -> bool {
+        self.next_token.is_some() || self.max_results.is_some() || !self.filters.is_empty()
+    }
 
     fn encode(&self) -> Encoded {
         let mut form = Form::new(Self::NAME, API_VERSION);

@@ -1,0 +1,6 @@
+//! The simulator by itself: what it shows a client, on paused time.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod ec2;
+mod kit;
+mod route53;
