@@ -16,6 +16,7 @@ mod oracle {
     mod adding;
     mod answers;
     mod botocore;
+    mod endpoints;
     mod errors;
     mod generated;
     mod json;

@@ -58,7 +58,10 @@ fn one(form: &Form, at: &str, all: &mut Vec<(RuleKey, String)>) -> Result<()> {
             let source = match list {
                 "Groups" if is_id(text, "sg") => Source::Group(text.to_owned()),
                 "Groups" => {
-                    return refuse("InvalidGroupId.Malformed", format!("Invalid id: \"{text}\" (expecting \"sg-...\")"));
+                    return refuse(
+                        "InvalidGroupId.Malformed",
+                        format!("Invalid id: \"{text}\" (expecting \"sg-...\")"),
+                    );
                 }
                 "PrefixListIds" if is_id(text, "pl") => Source::Prefix(text.to_owned()),
                 "PrefixListIds" => {
