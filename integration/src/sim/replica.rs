@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -46,6 +47,7 @@ pub struct Replica {
     task: JoinHandle<Result<(), String>>,
     stop: Option<oneshot::Sender<()>>,
     pause: Arc<Mutex<Pause>>,
+    doomed: Arc<AtomicBool>,
 }
 
 impl Replica {
@@ -85,7 +87,7 @@ impl Replica {
             told.record(Event::Process { replica: number, what });
             end
         });
-        Ok(Replica { number, journal, task, stop: Some(stop), pause })
+        Ok(Replica { number, journal, task, stop: Some(stop), pause, doomed: Arc::default() })
     }
 
     /// Its number.
@@ -124,6 +126,22 @@ impl Replica {
         if let Some(waker) = pause.waker.take() {
             waker.wake();
         }
+    }
+
+    /// What kills it, for whoever decides that in the middle of one of its calls.
+    pub fn doom(&self) -> Box<dyn Fn() + Send> {
+        let (task, doomed) = (self.task.abort_handle(), Arc::clone(&self.doomed));
+        let (journal, number) = (self.journal.clone(), self.number);
+        Box::new(move || {
+            journal.record(Event::Process { replica: number, what: "is killed".to_owned() });
+            doomed.store(true, Ordering::Relaxed);
+            task.abort();
+        })
+    }
+
+    /// Whether it was killed in the middle of a call: it ends when that call is over.
+    pub fn is_doomed(&self) -> bool {
+        self.doomed.load(Ordering::Relaxed)
     }
 
     /// Whether it has ended, by itself or not.
