@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod ec2;
+mod faults;
+mod identity;
 mod kit;
 mod route53;
