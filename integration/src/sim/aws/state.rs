@@ -101,9 +101,8 @@ impl State {
         let mut rules = groups.flat_map(|group| group.rules.keys());
         let port = i32::from(port);
         rules.any(|rule| {
-            (rule.protocol == protocol || rule.protocol == "-1")
-                && (rule.protocol == "-1" || rule.from <= port && port <= rule.to)
-                && rule.source.covers(source)
+            let covers = rule.protocol == protocol && rule.from <= port && port <= rule.to;
+            (covers || rule.protocol == "-1") && rule.source.covers(source)
         })
     }
 
