@@ -9,6 +9,7 @@ use crate::facts::{Facts, Member, Operation, Place, Protocol, Type};
 use crate::names::{field, variant};
 use structures::{form_member, read_impl, structure, write_impl, xml_member};
 
+pub mod oracle;
 mod structures;
 
 /// The file that lists the services.
@@ -23,6 +24,7 @@ pub fn index<'a>(services: impl Iterator<Item = &'a String>) -> Result<String, S
     for service in services {
         out += &format!("pub mod {service};\n");
     }
+    out += "pub(crate) mod partitions;\n";
     formatted(&out)
 }
 
@@ -140,18 +142,7 @@ impl<'a> Writer<'a> {
 
     fn operation(&self, operation: &Operation) -> Written {
         let name = &operation.name;
-        let mut doc = format!(
-            "`{name}` ({} `{}`). {}.",
-            operation.method,
-            operation.uri,
-            if operation.mutates { "Changes things" } else { "Changes nothing" }
-        );
-        if operation.unsigned {
-            doc += " Sent without a signature.";
-        }
-        if !operation.errors.is_empty() {
-            write!(doc, "\n\nIts own error codes: `{}`.", operation.errors.join("`, `"))?;
-        }
+        let doc = operation_doc(self.facts.protocol, operation);
         let mut out = structure(self.facts.protocol, name, &doc, &operation.input, true, false)?;
         let answer = format!("{name}Response");
         let output = if operation.output.is_empty() { "()" } else { &answer };
@@ -162,6 +153,7 @@ impl<'a> Writer<'a> {
         if operation.unsigned {
             writeln!(out, "    const UNSIGNED: bool = true;")?;
         }
+        out += &narrowed(self.facts.protocol, operation);
         writeln!(out, "\n    fn encode(&self) -> Encoded {{\n{}    }}\n", self.encode(operation)?)?;
         let decode = match (&operation.wrapper, operation.output.is_empty()) {
             (_, true) => format!("xml::empty_document(body, \"{}\")", operation.root),
@@ -267,6 +259,35 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// What an operation is on the wire, and which errors are its own.
+fn operation_doc(protocol: Protocol, operation: &Operation) -> String {
+    let Operation { name, method, uri, .. } = operation;
+    let with = match (protocol, &operation.request_root) {
+        (Protocol::Ec2 | Protocol::Query, _) => " with a form".to_owned(),
+        (Protocol::RestXml, Some(root)) => format!(" with the XML document `{root}`"),
+        (Protocol::RestXml, None) if operation.input.iter().any(|it| matches!(it.place, Some(Place::Query(_)))) => {
+            " with a query string".to_owned()
+        }
+        (Protocol::RestXml, None) => String::new(),
+    };
+    let mut doc = format!("`{name}`: {method} `{uri}`{with}.");
+    doc += if operation.mutates { " Changes things." } else { " Changes nothing." };
+    if operation.pages.is_some() {
+        doc += " Answers in pages.";
+    }
+    if operation.unsigned {
+        doc += " Sent without a signature.";
+    }
+    if let Some((last, others)) = operation.errors.split_last() {
+        doc += "\n\nIts own error codes:";
+        for code in others {
+            doc += &format!(" `{code}`,");
+        }
+        doc += &format!(" `{last}`.");
+    }
+    doc
+}
+
 fn reach(facts: &Facts, members: &[Member], into: &mut BTreeSet<String>) {
     for member in members {
         let kind = match &member.kind {
@@ -296,6 +317,23 @@ fn more_check(name: &str, operation: &Operation) -> Written {
     Ok(format!("xml::next_page_is_known(\"{name}\", it.{}, \"{token}\", &it.{})?;\n", field(more), field(token)))
 }
 
+/// What tells EC2's two kinds of reads apart: those that narrow what they ask for, and those that don't.
+fn narrowed(protocol: Protocol, operation: &Operation) -> String {
+    if protocol != Protocol::Ec2 || operation.mutates {
+        return String::new();
+    }
+    let by = |member: &Member| match member.name.as_str() {
+        "Filters" => Some(format!("!self.{}.is_empty()", field(&member.name))),
+        "MaxResults" | "NextToken" => Some(format!("self.{}.is_some()", field(&member.name))),
+        _ => None,
+    };
+    let ways: Vec<String> = operation.input.iter().filter_map(by).collect();
+    if ways.is_empty() {
+        return String::new();
+    }
+    format!("\nfn narrowed(&self) -> bool {{ {} }}\n", ways.join(" || "))
+}
+
 fn service_variant(name: &str) -> Result<&'static str, String> {
     match name {
         "ec2" => Ok("Ec2"),
@@ -314,7 +352,7 @@ fn service_title(name: &str) -> Result<&'static str, String> {
 }
 
 /// `code` as rustfmt leaves it.
-fn formatted(code: &str) -> Result<String, String> {
+pub fn formatted(code: &str) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("rustfmt: {error}");
     let mut rustfmt = Command::new("rustfmt")
         .args(["--edition", "2024", "--emit", "stdout"])

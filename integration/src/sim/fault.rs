@@ -40,6 +40,8 @@ pub enum Fault {
     Omits,
     /// A listing says that there is nothing.
     Empty,
+    /// A listing leaves out most of what is there.
+    Shrunken,
     /// A listing's next page is refused: its token has expired.
     PageExpired,
     /// AWS: a listing's next page is the same again.
@@ -50,6 +52,8 @@ pub enum Fault {
     WatchGone,
     /// Kubernetes: a watch that never says anything.
     WatchSilent,
+    /// Kubernetes: a watch that stays open and says nothing more after so many events.
+    WatchStalls(usize),
     /// Kubernetes: a watch without bookmarks.
     NoBookmarks,
     /// Kubernetes: one object of the answer doesn't decode.

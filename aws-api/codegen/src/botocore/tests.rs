@@ -49,6 +49,7 @@ fn extracted(model: Value, wanted: Value) -> Result<Facts, String> {
         &serde_json::from_value(model).unwrap(),
         &serde_json::from_value(pages).unwrap(),
         &serde_json::from_value(wish).unwrap(),
+        "botocore 1.2.3".into(),
     )
 }
 

@@ -1,0 +1,5 @@
+"""Where botocore sends requests."""
+
+
+def endpoints(model):
+    raise NotImplementedError
