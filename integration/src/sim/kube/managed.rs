@@ -114,7 +114,8 @@ pub(super) fn carried(written: Option<&Value>, live: &[Manager]) -> Vec<Manager>
 fn sorted(mut managers: Vec<Manager>) -> Vec<Manager> {
     managers.retain(|manager| !manager.fields.is_empty());
     managers.sort_by(|a, b| {
-        let key = |m: &Manager| (!m.applied, m.time.clone(), m.name.clone(), m.api_version.clone(), m.subresource.clone());
+        let key =
+            |m: &Manager| (!m.applied, m.time.clone(), m.name.clone(), m.api_version.clone(), m.subresource.clone());
         key(a).cmp(&key(b))
     });
     managers
@@ -126,7 +127,8 @@ fn without_identity(mut fields: Fields) -> Fields {
     fields.below.remove("f:kind");
     if let Some(metadata) = fields.below.get_mut("f:metadata") {
         metadata.here = false;
-        for name in ["name", "namespace", "creationTimestamp", "uid", "generation", "managedFields", "resourceVersion"] {
+        for name in ["name", "namespace", "creationTimestamp", "uid", "generation", "managedFields", "resourceVersion"]
+        {
             if let Some(field) = metadata.below.get_mut(&format!("f:{name}")) {
                 field.here = false;
             }

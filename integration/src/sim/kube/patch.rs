@@ -42,7 +42,8 @@ fn words(pointer: &str) -> Vec<String> {
 
 fn parent<'a>(target: &'a mut Value, pointer: &str, what: &str) -> Result<(&'a mut Value, String), Status> {
     let mut words = words(pointer);
-    let missing = || unable(&format!("{what} operation does not apply: doc is missing path: \"{pointer}\": missing value"));
+    let missing =
+        || unable(&format!("{what} operation does not apply: doc is missing path: \"{pointer}\": missing value"));
     let last = words.pop().ok_or_else(missing)?;
     let mut at = target;
     for word in words {

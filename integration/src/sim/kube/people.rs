@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::Kube;
 use super::admission::Hooks;
 use super::kinds::Resource;
 use super::rbac::User;
 use super::route::{Asked, PatchKind, Verb};
 use super::status::Status;
 use super::write::{Done, Write};
-use super::Kube;
 use crate::sim::event::Actor;
 
 /// Somebody's hand in the cluster.

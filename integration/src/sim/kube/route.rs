@@ -81,7 +81,10 @@ pub(super) struct Asked {
 pub(super) enum Route {
     Resource(Box<Asked>),
     /// What is served: a path below `/api`, `/apis`, `/version`, `/openapi`, ...
-    Discovery { path: String, accept: String },
+    Discovery {
+        path: String,
+        accept: String,
+    },
     /// Nothing that is there.
     Nowhere(String, Status),
 }

@@ -13,7 +13,11 @@ pub(super) enum Schema {
     Struct(&'static [(&'static str, Schema)]),
     /// A list of objects, merged by these members (with the value of one that is absent); `strategic`: the one member
     /// that strategic merge patches go by.
-    ListMap { keys: &'static [(&'static str, Option<&'static str>)], strategic: Option<&'static str>, item: &'static Schema },
+    ListMap {
+        keys: &'static [(&'static str, Option<&'static str>)],
+        strategic: Option<&'static str>,
+        item: &'static Schema,
+    },
     /// A list of scalars without order.
     Set,
 }

@@ -146,29 +146,22 @@ impl Status {
     }
 
     pub(super) fn method_not_allowed() -> Status {
-        let mut status = Status::new(
-            405,
-            "MethodNotAllowed",
-            "the server does not allow this method on the requested resource",
-        );
+        let mut status =
+            Status::new(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
         status.details = json!({});
         status
     }
 
     pub(super) fn unsupported_media_type(accepted: &str) -> Status {
-        let message = format!(
-            "the body of the request was in an unknown format - accepted media types include: {accepted}"
-        );
+        let message =
+            format!("the body of the request was in an unknown format - accepted media types include: {accepted}");
         Status::new(415, "UnsupportedMediaType", message)
     }
 
     /// A version that isn't there yet.
     pub(super) fn too_large_version(asked: u64, current: u64) -> Status {
-        let mut status = Status::new(
-            504,
-            "Timeout",
-            format!("Timeout: Too large resource version: {asked}, current: {current}"),
-        );
+        let mut status =
+            Status::new(504, "Timeout", format!("Timeout: Too large resource version: {asked}, current: {current}"));
         status.details = json!({
             "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
             "retryAfterSeconds": 1

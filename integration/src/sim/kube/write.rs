@@ -90,7 +90,9 @@ impl Write<'_> {
         }
         let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (kind, version) = (text("kind"), text("apiVersion"));
-        if !kind.is_empty() && (kind != resource.kind_name() || (!version.is_empty() && version != resource.api_version())) {
+        if !kind.is_empty()
+            && (kind != resource.kind_name() || (!version.is_empty() && version != resource.api_version()))
+        {
             return Err(Status::bad_request(format!(
                 "{kind} in version \"{version}\" cannot be handled as a {}: no kind \"{kind}\" is registered for version \
                  \"{version}\"",
@@ -148,9 +150,8 @@ impl Write<'_> {
             match store.get(Resource::Namespaces, "", &namespace) {
                 None => return Err(Status::not_found(Resource::Namespaces, &namespace)),
                 Some(found) if found.value["metadata"]["deletionTimestamp"].is_string() => {
-                    let why = format!(
-                        "unable to create new content in namespace {namespace} because it is being terminated"
-                    );
+                    let why =
+                        format!("unable to create new content in namespace {namespace} because it is being terminated");
                     return Err(Status::forbidden(resource, &name, &why));
                 }
                 Some(_) => {}
@@ -302,9 +303,8 @@ impl Write<'_> {
             }
             let uid = meta(&config, "uid");
             if !uid.is_empty() {
-                let why = format!(
-                    "uid mismatch: the provided object specified uid {uid}, and no existing object was found"
-                );
+                let why =
+                    format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
                 return Err(Status::conflict(resource, &self.asked.name, &why));
             }
             self.may_create.clone()?;
@@ -315,8 +315,7 @@ impl Write<'_> {
             return self.insert(store, value, managers);
         };
         let writer = self.writer();
-        let (object, managers) =
-            managed::apply(resource, &old.value, &config, old.managers.clone(), &writer, force)?;
+        let (object, managers) = managed::apply(resource, &old.value, &config, old.managers.clone(), &writer, force)?;
         self.store_update(store, old, object, Some(managers))
     }
 
@@ -344,7 +343,8 @@ impl Write<'_> {
         let version = meta(&value, "resourceVersion");
         if !version.is_empty() && version != meta(&old.value, "resourceVersion") {
             if version.parse::<u64>().is_err() {
-                let cause = Cause::invalid("metadata.resourceVersion", &json!(version), "strconv.ParseUint: invalid syntax");
+                let cause =
+                    Cause::invalid("metadata.resourceVersion", &json!(version), "strconv.ParseUint: invalid syntax");
                 return Err(Status::invalid(resource, name, &[cause]));
             }
             return Err(Status::modified(resource, name));

@@ -17,8 +17,16 @@ pub fn defaults(node: &mut Value) {
     }
     if !node["status"]["nodeInfo"].is_object() {
         let names = [
-            "architecture", "bootID", "containerRuntimeVersion", "kernelVersion", "kubeProxyVersion", "kubeletVersion",
-            "machineID", "operatingSystem", "osImage", "systemUUID",
+            "architecture",
+            "bootID",
+            "containerRuntimeVersion",
+            "kernelVersion",
+            "kubeProxyVersion",
+            "kubeletVersion",
+            "machineID",
+            "operatingSystem",
+            "osImage",
+            "systemUUID",
         ];
         let info: serde_json::Map<String, Value> = names.iter().map(|n| ((*n).to_owned(), json!(""))).collect();
         node["status"]["nodeInfo"] = Value::Object(info);
@@ -43,7 +51,10 @@ pub fn validate(node: &Value, old: Option<&Value>) -> Vec<Cause> {
         && !provider(old).is_empty()
         && provider(old) != provider(node)
     {
-        causes.push(Cause::forbidden("spec.providerID", "node updates may not change providerID except from \"\" to valid"));
+        causes.push(Cause::forbidden(
+            "spec.providerID",
+            "node updates may not change providerID except from \"\" to valid",
+        ));
     }
     for (at, taint) in node["spec"]["taints"].as_array().into_iter().flatten().enumerate() {
         let effects = ["NoExecute", "NoSchedule", "PreferNoSchedule"];

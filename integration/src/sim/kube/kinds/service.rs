@@ -60,7 +60,9 @@ pub fn defaults(service: &mut Value) {
     }
     if spec["sessionAffinity"] == "None" {
         forget(spec, "sessionAffinityConfig");
-    } else if spec["sessionAffinity"] == "ClientIP" && spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"].is_null() {
+    } else if spec["sessionAffinity"] == "ClientIP"
+        && spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"].is_null()
+    {
         spec["sessionAffinityConfig"] = json!({"clientIP": {"timeoutSeconds": 10_800}});
     }
     if absent(spec, "type") {

@@ -40,9 +40,11 @@ pub fn uid(object: &Value) -> &str {
 /// The next calls whose operation begins so meet these faults, one each.
 pub fn faults(stage: &Stage, operation: &'static str, list: Vec<Fault>) {
     let list = Arc::new(Mutex::new(list.into_iter()));
-    stage.set_chaos(move |call: &Call| {
-        if call.operation.starts_with(operation) { list.lock().unwrap().next() } else { None }
-    });
+    stage.set_chaos(
+        move |call: &Call| {
+            if call.operation.starts_with(operation) { list.lock().unwrap().next() } else { None }
+        },
+    );
 }
 
 /// A request and its answer: status and JSON.
