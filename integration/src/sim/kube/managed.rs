@@ -190,6 +190,11 @@ pub(super) fn apply(
     force: bool,
 ) -> Result<(Value, Vec<Manager>), Status> {
     let schema = resource.schema();
+    if managers.is_empty() && live.pointer("/metadata/uid").is_some() {
+        // An object from before the books were kept: all of it is somebody's.
+        let before = Writer { manager: "before-first-apply", ..writer.clone() };
+        managers = update(resource, &super::kinds::others::blank(resource), live, managers, &before);
+    }
     let mut merged = live.clone();
     merge(schema, &mut merged, config);
     let wanted = within(fields_of(schema, config), resource, writer.subresource);

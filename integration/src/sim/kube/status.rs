@@ -141,6 +141,22 @@ impl Status {
         status
     }
 
+    /// The same, as the storage words it: by the resource's name.
+    pub(super) fn invalid_for_resource(resource: Resource, name: &str, causes: &[Cause]) -> Status {
+        let mut status = Status::invalid(resource, name, causes);
+        status.message = status.message.replacen(resource.kind_name(), resource.plural(), 1);
+        status.details["kind"] = json!(resource.plural());
+        status
+    }
+
+    /// A conflict, as the storage words it: by the kind's name.
+    pub(super) fn conflict_of_kind(resource: Resource, name: &str, why: &str) -> Status {
+        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.kind_name());
+        let mut status = Status::new(409, "Conflict", message).about(resource, name);
+        status.details["kind"] = json!(resource.kind_name());
+        status
+    }
+
     pub(super) fn expired(message: impl Into<String>) -> Status {
         Status::new(410, "Expired", message)
     }

@@ -239,10 +239,6 @@ impl Write<'_> {
         if !uid.is_empty() && uid != old.uid() {
             return Err(precondition(self.resource(), &self.asked.name, "UID", uid, old.uid()));
         }
-        if meta(&body, "resourceVersion").is_empty() && self.resource() == Resource::Leases {
-            let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
-            return Err(Status::invalid(self.resource(), &self.asked.name, &[cause]));
-        }
         self.replace(store, &old, body)
     }
 
@@ -341,6 +337,10 @@ impl Write<'_> {
             return Err(Status::bad_request(why));
         }
         let version = meta(&value, "resourceVersion");
+        if version.is_empty() && resource == Resource::Leases {
+            let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+            return Err(Status::invalid_for_resource(resource, name, &[cause]));
+        }
         if !version.is_empty() && version != meta(&old.value, "resourceVersion") {
             if version.parse::<u64>().is_err() {
                 let cause =
@@ -413,11 +413,20 @@ impl Write<'_> {
         };
         let wanted = |name: &str| options["preconditions"][name].as_str();
         if let Some(uid) = wanted("uid").filter(|uid| *uid != old.uid()) {
-            return Err(precondition(resource, name, "UID", uid, old.uid()));
+            let why = format!(
+                "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been \
+                 deleted and then recreated",
+                old.uid()
+            );
+            return Err(Status::conflict_of_kind(resource, name, &why));
         }
         let version = meta(&old.value, "resourceVersion");
         if let Some(asked) = wanted("resourceVersion").filter(|asked| *asked != version) {
-            return Err(precondition(resource, name, "ResourceVersion", asked, version));
+            let why = format!(
+                "the ResourceVersion in the precondition ({asked}) does not match the ResourceVersion in record \
+                 ({version}). The object might have been modified"
+            );
+            return Err(Status::conflict_of_kind(resource, name, &why));
         }
         if self.dry_run {
             return Ok(Done { code: 200, object: old, changed: None, deleted: true });
