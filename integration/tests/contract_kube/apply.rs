@@ -84,7 +84,9 @@ pub async fn conditions_belong_to_their_type(server: &Server) -> Result<()> {
     server.patch(APPLY, &theirs, condition("b.example.org/Ready", "True")).await?;
     server.patch(APPLY, &ours, condition("a.example.org/Ready", "True")).await?;
     server.patch(APPLY, &theirs, condition("a.example.org/Ready", "False")).await?;
-    server.patch(APPLY, &server.path("services/web?fieldManager=external-ips"), publication(&made, &["10.0.0.1"])).await?;
+    server
+        .patch(APPLY, &server.path("services/web?fieldManager=external-ips"), publication(&made, &["10.0.0.1"]))
+        .await?;
     server.patch(APPLY, &ours, bare(&made)).await?;
     server.patch(APPLY, &server.path("services/web?fieldManager=external-ips"), bare(&made)).await?;
     let mut incomplete = bare(&made);
@@ -131,13 +133,22 @@ pub async fn objects_are_created_by_apply(server: &Server) -> Result<()> {
     with_uid["metadata"]["name"] = json!("web");
     server.patch(APPLY, &path, with_uid).await?;
     let status = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "absent"}, "status": {}});
+    server.patch(APPLY, &server.path("services/absent/status?fieldManager=owner"), status.clone()).await?;
+    let mut status = status;
+    status["metadata"]["uid"] = json!("00000000-0000-4000-8000-000000000000");
     server.patch(APPLY, &server.path("services/absent/status?fieldManager=owner"), status).await?;
     let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "map"}, "data": {"a": "b"}});
     server.patch(APPLY, &server.path("configmaps/map?fieldManager=owner"), map.clone()).await?;
     let other = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "map"}, "data": {"c": "d"}});
     server.patch(APPLY, &server.path("configmaps/map?fieldManager=other"), other).await?;
-    server.patch(APPLY, &server.path("configmaps/map?fieldManager=owner"), json!({
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "map"}})).await?;
+    server
+        .patch(
+            APPLY,
+            &server.path("configmaps/map?fieldManager=owner"),
+            json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "map"}}),
+        )
+        .await?;
     Ok(())
 }
 
@@ -178,7 +189,8 @@ pub async fn a_claim_is_struck_out_of_the_managed_fields(server: &Server) -> Res
         {"op": "replace", "path": "/metadata/resourceVersion", "value": taken["metadata"]["resourceVersion"]},
         {"op": "remove", "path": format!("/metadata/managedFields/{index}/fieldsV1/f:spec/f:externalIPs")},
     ]);
-    let answer = |value: Value| async move { server.patch(JSON, &server.path("services/web?fieldManager=x"), value).await };
+    let answer =
+        |value: Value| async move { server.patch(JSON, &server.path("services/web?fieldManager=x"), value).await };
     answer(operations.clone()).await?;
     answer(operations).await?;
     server.patch(APPLY, &path, bare(&made)).await?;

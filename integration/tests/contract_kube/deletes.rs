@@ -24,7 +24,12 @@ pub async fn deletions_and_their_conditions(server: &Server) -> Result<()> {
     server.get(&server.path("services")).await?;
     for (plural, kind) in [("configmaps", "ConfigMap")] {
         let path = server.path(plural);
-        server.post(&format!("{path}?fieldManager=a"), json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "m"}})).await?;
+        server
+            .post(
+                &format!("{path}?fieldManager=a"),
+                json!({"apiVersion": "v1", "kind": kind, "metadata": {"name": "m"}}),
+            )
+            .await?;
         server.delete(&format!("{path}/m"), json!({})).await?;
     }
     Ok(())

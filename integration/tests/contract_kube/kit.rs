@@ -120,7 +120,8 @@ impl Server {
             body => serde_json::to_vec(body)?,
         };
         let request = http::Request::builder().method(method).uri(path).header("accept", PLAIN);
-        let request = request.header("content-type", kind).header("user-agent", "contract/1").body(Body::from(bytes))?;
+        let request =
+            request.header("content-type", kind).header("user-agent", "contract/1").body(Body::from(bytes))?;
         let response = client.send(request).await?;
         let status = response.status().as_u16();
         let bytes = response.into_body().collect_bytes().await?;
@@ -283,12 +284,16 @@ impl Transcript {
         match value {
             Value::Object(map) => {
                 let list = map.contains_key("items");
+                let mark = map.get("type").is_some_and(|kind| kind == "BOOKMARK");
                 let member = |transcript: &mut Self, (name, value): (&String, &Value)| {
                     let within = if list && name == "metadata" { "listmeta" } else { name };
-                    let mut value = transcript.replaced(within, value);
-                    if within == "listmeta" && !value["resourceVersion"].is_null() {
-                        value["resourceVersion"] = json!("version");
+                    let mut value = value.clone();
+                    if mark && name == "object" {
+                        value["metadata"]["resourceVersion"] = json!("");
+                    } else if within == "listmeta" {
+                        value["resourceVersion"] = json!("");
                     }
+                    let value = transcript.replaced(within, &value);
                     (name.clone(), value)
                 };
                 Value::Object(map.iter().map(|pair| member(self, pair)).collect())
@@ -297,9 +302,8 @@ impl Transcript {
                 let mut items: Vec<Value> = items.iter().map(|item| self.replaced(name, item)).collect();
                 // Their order depends on the second in which they were written.
                 if name == "managedFields" {
-                    items.sort_by_key(|item| {
-                        format!("{}{}{}", item["operation"], item["manager"], item["subresource"])
-                    });
+                    items
+                        .sort_by_key(|item| format!("{}{}{}", item["operation"], item["manager"], item["subresource"]));
                 }
                 Value::Array(items)
             }
@@ -328,6 +332,13 @@ impl Transcript {
         for (uid, label) in &self.uids {
             text = text.replace(uid, label);
         }
+        if let Some(at) = text.find("patch: Invalid value:").filter(|_| name == "message") {
+            // The whole object, and Go's words for what is wrong with it.
+            text.truncate(at);
+        }
+        if name == "message" && text.starts_with("Invalid value: \"{") {
+            text.truncate(16);
+        }
         if name == "message" || name == "name" {
             let mut out = String::new();
             let mut digits = String::new();
@@ -336,7 +347,7 @@ impl Transcript {
                     digits.push(character);
                     continue;
                 }
-                out += if digits.len() > 3 && digits != "65535" { "N" } else { &digits };
+                out += if digits.len() > 2 { "N" } else { &digits };
                 digits.clear();
                 if character != '\0' {
                     out.push(character);

@@ -22,7 +22,8 @@ pub async fn a_lease_is_locked_by_its_version(server: &Server) -> Result<()> {
     let made = server.post(&format!("{all}?fieldManager=one"), lease("l", held("one"))).await?;
     server.post(&all, lease("l", held("two"))).await?;
     let version = made["metadata"]["resourceVersion"].clone();
-    let change = |version: &Value, holder: &str| json!({"metadata": {"resourceVersion": version}, "spec": held(holder)});
+    let change =
+        |version: &Value, holder: &str| json!({"metadata": {"resourceVersion": version}, "spec": held(holder)});
     let watch = format!(
         "{all}?watch=true&fieldSelector=metadata.name%3Dl&resourceVersion={}&timeoutSeconds=5",
         version.as_str().unwrap_or_default()
@@ -38,7 +39,9 @@ pub async fn a_lease_is_locked_by_its_version(server: &Server) -> Result<()> {
     server.put(&format!("{path}?fieldManager=four"), current.clone()).await?;
     server.put(&format!("{path}?fieldManager=four"), current).await?;
     server.put(&format!("{all}/new?fieldManager=four"), lease("new", held("four"))).await?;
-    server.patch(MERGE, &format!("{path}?fieldManager=two"), json!({"spec": {"holderIdentity": null, "renewTime": null}})).await?;
+    server
+        .patch(MERGE, &format!("{path}?fieldManager=two"), json!({"spec": {"holderIdentity": null, "renewTime": null}}))
+        .await?;
     watch.events(4).await?;
     let applied = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"},
         "spec": {"holderIdentity": "applied"}});

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 pub async fn nodes(server: &Server) -> Result<()> {
     let all = "/api/v1/nodes";
     let path = "/api/v1/nodes/contract-n1";
-    let node = json!({"metadata": {"name": "contract-n1", "labels": {"zone": "a"}}, "spec": {"providerID": "aws:///a/i-1"}});
+    let node =
+        json!({"metadata": {"name": "contract-n1", "labels": {"zone": "a"}}, "spec": {"providerID": "aws:///a/i-1"}});
     server.post(&format!("{all}?fieldManager=kubelet"), node).await?;
     let ready = json!({"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "m",
         "lastHeartbeatTime": "2026-01-01T00:00:00Z", "lastTransitionTime": "2026-01-01T00:00:00Z"});
@@ -72,7 +73,9 @@ pub async fn events(server: &Server) -> Result<()> {
 
 pub async fn other_kinds(server: &Server) -> Result<()> {
     let path = server.path("configmaps");
-    server.post(&format!("{path}?fieldManager=a"), json!({"metadata": {"name": "m"}, "data": {"mode": "ipvs"}})).await?;
+    server
+        .post(&format!("{path}?fieldManager=a"), json!({"metadata": {"name": "m"}, "data": {"mode": "ipvs"}}))
+        .await?;
     server.patch(MERGE, &format!("{path}/m?fieldManager=b"), json!({"data": {"mode": "nftables"}})).await?;
     server.post(&path, json!({"metadata": {"name": "BAD"}})).await?;
     let slices = server.group_path("discovery.k8s.io/v1", "endpointslices");

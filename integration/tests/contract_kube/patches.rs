@@ -13,7 +13,9 @@ pub async fn merge_patches(server: &Server) -> Result<()> {
     server.patch(MERGE, &path, annotate(json!("d"))).await?;
     server.patch(MERGE, &path, annotate(Value::Null)).await?;
     server.patch(MERGE, &path, annotate(json!(7))).await?;
-    server.patch(MERGE, &path, json!({"metadata": {"labels": {"x": "y"}}, "spec": {"externalIPs": ["10.0.0.1"]}})).await?;
+    server
+        .patch(MERGE, &path, json!({"metadata": {"labels": {"x": "y"}}, "spec": {"externalIPs": ["10.0.0.1"]}}))
+        .await?;
     server.patch(MERGE, &path, json!({"spec": {"ports": [{"port": 54, "protocol": "UDP"}]}})).await?;
     server.patch(MERGE, &path, json!({"spec": {"ports": [{"port": "a"}]}})).await?;
     server.patch(MERGE, &path, json!({"spec": {"ports": null}})).await?;
@@ -43,7 +45,9 @@ pub async fn strategic_patches(server: &Server) -> Result<()> {
     server.patch(STRATEGIC, &path, json!({"metadata": {"annotations": {"a": "b", "c": null}}})).await?;
     server.patch(STRATEGIC, &path, json!({"spec": {"externalIPs": ["10.0.0.1"], "selector": {"more": "x"}}})).await?;
     server.patch(STRATEGIC, &path, json!({"metadata": {"finalizers": ["a.example.org/f"]}})).await?;
-    server.patch(STRATEGIC, &path, json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a.example.org/f"]}})).await?;
+    server
+        .patch(STRATEGIC, &path, json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a.example.org/f"]}}))
+        .await?;
     let condition = |kind: &str, status: &str| {
         json!({"type": kind, "status": status, "reason": "Some", "message": "m",
             "lastTransitionTime": "2026-01-01T00:00:00Z"})

@@ -34,10 +34,14 @@ pub async fn the_daemon_may_do_what_deploy_grants(server: &Server) -> Result<()>
     server.daemon("GET", &events, PLAIN, none.clone()).await?;
     server.daemon("POST", &server.path("events"), PLAIN, json!({})).await?;
     for (verb, group, resource, name) in [
-        ("patch", "", "services", ""), ("delete", "", "services", ""), ("watch", "", "nodes", ""),
-        ("get", "coordination.k8s.io", "leases", "external-ips"), ("get", "coordination.k8s.io", "leases", "other"),
+        ("patch", "", "services", ""),
+        ("delete", "", "services", ""),
+        ("watch", "", "nodes", ""),
+        ("get", "coordination.k8s.io", "leases", "external-ips"),
+        ("get", "coordination.k8s.io", "leases", "other"),
     ] {
-        let attributes = json!({"namespace": "external-ips", "verb": verb, "group": group, "resource": resource, "name": name});
+        let attributes =
+            json!({"namespace": "external-ips", "verb": verb, "group": group, "resource": resource, "name": name});
         let review = json!({
             "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": attributes},

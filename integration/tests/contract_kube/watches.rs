@@ -12,7 +12,8 @@ async fn version(server: &Server) -> Result<String> {
 pub async fn watches_tell_what_changes(server: &Server) -> Result<()> {
     let version = version(server).await?;
     let base = server.path(&format!("services?watch=true&resourceVersion={version}&timeoutSeconds=20"));
-    let note = |annotation: &str| json!({"metadata": {"annotations": {"a": annotation}, "labels": {"kept": annotation}}});
+    let note =
+        |annotation: &str| json!({"metadata": {"annotations": {"a": annotation}, "labels": {"kept": annotation}}});
     let mut all = server.watch(&base).await?;
     let mut one = server.watch(&format!("{base}&fieldSelector=metadata.name%3Dweb")).await?;
     let mut kept = server.watch(&format!("{base}&labelSelector=kept%3Dyes")).await?;

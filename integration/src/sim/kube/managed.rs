@@ -205,8 +205,13 @@ pub(super) fn apply(
     };
     let last = std::mem::replace(&mut ours.fields, wanted.clone());
     writer.api_version.clone_into(&mut ours.api_version);
+    let before = if last.is_empty() { String::new() } else { ours.time.clone() };
     writer.now.clone_into(&mut ours.time);
     let object = if last.is_empty() { merged } else { pruned(schema, merged, &last, &wanted, &managers) };
+    if object == *live {
+        // Nothing but the books changes: they keep their time.
+        ours.time = before;
+    }
     let difference = compare(schema, live, &object);
     let changed = within(difference.changed, resource, writer.subresource);
     let removed = within(difference.removed, resource, writer.subresource);

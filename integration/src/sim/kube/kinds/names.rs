@@ -20,6 +20,8 @@ pub fn label(field: &str, name: &str) -> Option<Cause> {
     let ends = [bytes.first(), bytes.last()].into_iter().flatten().all(u8::is_ascii_alphanumeric);
     let why = if name.len() > 63 {
         "must be no more than 63 characters"
+    } else if name.contains('.') {
+        "must not contain dots"
     } else if !inner || !ends || bytes.is_empty() {
         LABEL
     } else {

@@ -103,6 +103,7 @@ pub fn defaults(resource: Resource, value: &mut Value) {
             if value["spec"].is_null() {
                 value["spec"] = json!({});
             }
+            value["metadata"]["labels"]["kubernetes.io/metadata.name"] = value["metadata"]["name"].clone();
         }
         Resource::Leases => {
             if value["spec"].is_null() {
@@ -125,7 +126,10 @@ pub fn blank(resource: Resource) -> Value {
         Resource::Nodes | Resource::Namespaces => json!({"metadata": {}, "spec": {}, "status": {}}),
         Resource::Leases => json!({"metadata": {}, "spec": {}}),
         Resource::Events => {
-            json!({"metadata": {}, "involvedObject": {}, "source": {}, "reportingComponent": "", "reportingInstance": ""})
+            json!({
+                "metadata": {}, "involvedObject": {}, "source": {}, "reportingComponent": "", "reportingInstance": "",
+                "firstTimestamp": null, "lastTimestamp": null, "eventTime": null,
+            })
         }
         _ => json!({"metadata": {}}),
     }
