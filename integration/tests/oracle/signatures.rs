@@ -9,7 +9,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use aws_api::{Client, ClientParts, Config, Credentials, Error, NoObserver, Random, TimeSource, Transport};
+use aws_api::{Client, ClientParts, Config, Credentials, Error, Keys, NoObserver, Random, TimeSource, Transport};
 use bytes::Bytes;
 use http::{Request, Response};
 use integration::{Context, Result};
@@ -85,15 +85,8 @@ pub fn client(config: Config, account: &Account, answer: Response<Bytes>) -> (Cl
     }));
     let time: Arc<dyn TimeSource> = Arc::new(At(account.time.parse::<Timestamp>().unwrap().into()));
     let random: Arc<dyn Random> = Arc::new(Zero);
-    let mut environment = std::collections::BTreeMap::from([
-        ("AWS_ACCESS_KEY_ID".to_owned(), account.access_key_id.to_owned()),
-        ("AWS_SECRET_ACCESS_KEY".to_owned(), account.secret_access_key.to_owned()),
-    ]);
-    if let Some(token) = account.session_token {
-        environment.insert("AWS_SESSION_TOKEN".to_owned(), token.to_owned());
-    }
-    let credentials =
-        Credentials::from_environment(&environment, &config, transport.clone(), time.clone(), random.clone()).unwrap();
+    let keys = Keys::new(account.access_key_id, account.secret_access_key, account.session_token, None).unwrap();
+    let credentials = Credentials::fixed(keys, time.clone(), random.clone());
     let credentials = Arc::new(credentials);
     let parts = ClientParts { transport, config, credentials, time, random, observer: Arc::new(NoObserver) };
     (Client::new(parts), sent)
