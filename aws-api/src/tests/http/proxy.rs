@@ -12,7 +12,7 @@ use crate::tests::http::kit::{
     Authority, Behaviour, Connection, Server, answer, ask, body, in_memory, lost, not_sent, read_request, request,
     unknown_name,
 };
-use crate::tests::kit::{Clock, environment};
+use crate::tests::kit::{Clock, environment, settings};
 use crate::{Config, Direct, HttpOptions, Proxies, Transport, TransportError, http_transport};
 
 const HOST: &str = "ec2.eu-west-1.amazonaws.com";
@@ -176,8 +176,8 @@ async fn the_metadata_service_is_asked_directly_wherever_it_is() {
     let url = format!("http://{}", proxy.address);
     let transport = transport(&[("ALL_PROXY", &url)], HttpOptions::default());
     let place = format!("http://{}", unknown_name());
-    let variables = environment(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &place)]);
-    let error = Config::resolve(&variables, None, transport, Clock::new()).await.unwrap_err();
+    let settings = settings(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &place)]);
+    let error = Config::resolve(&settings, None, transport, Clock::new()).await.unwrap_err();
     assert!(error.to_string().contains("IMDS can't be reached"), "{error}");
     assert!(heads.lock().unwrap().is_empty());
 }
