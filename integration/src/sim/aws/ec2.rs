@@ -89,3 +89,8 @@ fn is_plain(text: &str) -> bool {
 pub(super) fn rule(world: &mut World, creator: Creator, now: Duration, description: &str) -> Rule {
     Rule { id: world.id("sgr"), description: description.to_owned(), creator, created_at: now }
 }
+
+/// The rules that a request names, for people: as many as can be read.
+pub(super) fn rules_of(form: &Form) -> Vec<String> {
+    rules::permissions(form).into_iter().flatten().map(|(key, _)| shown(&key)).collect()
+}

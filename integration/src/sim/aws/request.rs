@@ -3,8 +3,10 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
 
-use super::answer::Kind;
+use super::answer::{self, Kind};
+use super::ec2;
 use super::form::Form;
+use super::route53::batch::{self, Change};
 
 /// A request, read as far as the way to its service needs.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub(super) struct Request {
     pub uri: Uri,
     pub headers: HeaderMap,
     pub body: Bytes,
+    /// The changes of a batch of Route 53.
+    pub changes: Option<answer::Result<Vec<Change>>>,
 }
 
 /// What the Authorization header says.
@@ -59,8 +63,9 @@ impl Request {
             (kind, form.get("Action").unwrap_or_default().to_owned(), String::new())
         };
         let query = Form::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        let changes = (operation == "ChangeResourceRecordSets").then(|| batch::read(&body));
         let http::request::Parts { method, uri, headers, .. } = parts;
-        Request { kind, operation, id, form, query, signature, method, uri, headers, body }
+        Request { kind, operation, id, form, query, signature, method, uri, headers, body, changes }
     }
 
     pub fn access_key(&self) -> Option<&str> {
@@ -89,10 +94,14 @@ impl Request {
         format!("{}:{}", self.kind.name(), self.operation)
     }
 
-    /// What it is about, for people.
+    /// What it is about, for people: `sg-1: udp/53 from 0.0.0.0/0`, `eni-1 = sg-1 sg-2`, `Z1: DELETE A a.b. 60 [192.0.2.1]`.
     pub fn target(&self) -> String {
         let first = |names: &[&str]| names.iter().find_map(|name| self.form.get(name)).unwrap_or_default().to_owned();
         match (self.kind, self.operation.as_str()) {
+            (Kind::Route53, "ChangeResourceRecordSets") => {
+                let changes = self.changes.iter().flatten().flatten().map(Change::told);
+                format!("{}: {}", self.id, changes.collect::<Vec<_>>().join(", "))
+            }
             (Kind::Route53 | Kind::Imds, _) => self.id.clone(),
             (Kind::Sts, _) => first(&["RoleArn"]),
             (Kind::Ec2, "ModifyInstanceAttribute") => {
@@ -100,6 +109,11 @@ impl Request {
             }
             (Kind::Ec2, "ModifyNetworkInterfaceAttribute") => {
                 format!("{} = {}", first(&["NetworkInterfaceId"]), self.form.list("SecurityGroupId").join(" "))
+            }
+            (Kind::Ec2, "AuthorizeSecurityGroupIngress" | "RevokeSecurityGroupIngress") => {
+                let by_id = self.form.list("SecurityGroupRuleId").into_iter().map(str::to_owned);
+                let rules: Vec<String> = ec2::rules_of(&self.form).into_iter().chain(by_id).collect();
+                format!("{}: {}", first(&["GroupId"]), rules.join(", "))
             }
             (Kind::Ec2, _) => {
                 first(&["GroupId", "GroupName", "InstanceId", "NetworkInterfaceId", "ResourceId.1", "Filter.1.Value.1"])

@@ -38,7 +38,8 @@ fn zone<'a>(state: &'a State, id: &str) -> Result<&'a Arc<Zone>> {
 }
 
 fn change(world: &mut World, caller: &Caller, id: &str, request: &Request) -> Result<String> {
-    let changes = batch::read(&request.body, caller.creator())?;
+    let mut changes = request.changes.clone().unwrap_or_else(|| batch::read(&request.body))?;
+    changes.iter_mut().for_each(|change| change.record.creator = caller.creator());
     let set = |of: &dyn Fn(&Change) -> String| changes.iter().map(of).collect::<BTreeSet<_>>().into_iter().collect();
     let facts = Facts::from([
         ("route53:ChangeResourceRecordSetsRecordTypes".to_owned(), set(&|change| change.kind.clone())),
@@ -59,17 +60,12 @@ fn change(world: &mut World, caller: &Caller, id: &str, request: &Request) -> Re
     }
     let after = batch::apply(&zone, &changes, &world.options.limits)?;
     put_records(world, &zone, after);
-    let told: Vec<String> = changes.iter().map(told).collect();
+    let told: Vec<String> = changes.iter().map(Change::told).collect();
     world.changed(caller.now, format!("{id} ({}): {}", zone.name, told.join(", ")));
     world.busy.insert(id.to_owned(), caller.now);
     let change = format!("C{:012}", world.number());
     world.changes.insert(change.clone(), caller.now);
     Ok(change_info(world, &change, caller.now, caller.now))
-}
-
-fn told(change: &Change) -> String {
-    let what = if change.kind == "TXT" { String::new() } else { format!(" [{}]", change.record.values.join(" ")) };
-    format!("{} {} {}{what}", change.action.name(), change.kind, change.name)
 }
 
 /// What a record is counted as.
@@ -134,5 +130,5 @@ pub(super) fn by_hand(world: &mut World, zone: &str, change: Change) -> Result<S
     };
     let after = batch::apply(&zone, std::slice::from_ref(&change), &world.options.limits)?;
     put_records(world, &zone, after);
-    Ok(format!("{} ({}): {}", zone.id, zone.name, told(&change)))
+    Ok(format!("{} ({}): {}", zone.id, zone.name, change.told()))
 }

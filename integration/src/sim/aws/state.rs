@@ -95,15 +95,14 @@ impl State {
             .find(|interface| interface.device_index == 0)
     }
 
-    /// Whether somebody from `source` gets to `port` of the interface: whether one of its groups allows it.
+    /// Whether everybody in `source` gets to `port` of the interface: whether a rule of one of its groups allows it.
     pub fn admits(&self, interface: &Interface, protocol: &str, port: u16, source: &Source) -> bool {
         let groups = interface.groups.keys().filter_map(|id| self.groups.get(id));
         let mut rules = groups.flat_map(|group| group.rules.keys());
         let port = i32::from(port);
         rules.any(|rule| {
-            (rule.protocol == protocol || rule.protocol == "-1")
-                && (rule.protocol == "-1" || rule.from <= port && port <= rule.to)
-                && rule.source == *source
+            let covers = rule.protocol == protocol && rule.from <= port && port <= rule.to;
+            (covers || rule.protocol == "-1") && rule.source.covers(source)
         })
     }
 
@@ -171,6 +170,52 @@ pub enum Source {
     Group(String),
     /// A prefix list.
     Prefix(String),
+}
+
+impl Source {
+    /// A range of addresses; the bits beyond its prefix are cut off, as EC2 does. `None`: it isn't one.
+    pub fn range(text: &str) -> Option<Source> {
+        let (address, bits) = text.split_once('/')?;
+        let bits: u32 = bits.parse().ok()?;
+        if let Ok(v4) = address.parse::<Ipv4Addr>() {
+            return Some(Source::V4(format!("{}/{bits}", Ipv4Addr::from(u32::from(v4) & mask_v4(bits)?))));
+        }
+        let v6 = address.parse::<Ipv6Addr>().ok()?;
+        Some(Source::V6(format!("{}/{bits}", Ipv6Addr::from(u128::from(v6) & mask_v6(bits)?))))
+    }
+
+    /// Whether all of `other` is in this one.
+    pub fn covers(&self, other: &Source) -> bool {
+        self == other || self.contains(other).unwrap_or(false)
+    }
+
+    fn contains(&self, other: &Source) -> Option<bool> {
+        let parts =
+            |text: &str| text.split_once('/').map(|(address, bits)| (address.to_owned(), bits.parse::<u32>().ok()));
+        match (self, other) {
+            (Source::V4(wide), Source::V4(narrow)) => {
+                let ((wide, bits), (narrow, more)) = (parts(wide)?, parts(narrow)?);
+                let mask = mask_v4(bits?)?;
+                let number = |text: &str| text.parse::<Ipv4Addr>().ok().map(u32::from);
+                Some(bits <= more && number(&wide)? & mask == number(&narrow)? & mask)
+            }
+            (Source::V6(wide), Source::V6(narrow)) => {
+                let ((wide, bits), (narrow, more)) = (parts(wide)?, parts(narrow)?);
+                let mask = mask_v6(bits?)?;
+                let number = |text: &str| text.parse::<Ipv6Addr>().ok().map(u128::from);
+                Some(bits <= more && number(&wide)? & mask == number(&narrow)? & mask)
+            }
+            _ => Some(false),
+        }
+    }
+}
+
+fn mask_v4(bits: u32) -> Option<u32> {
+    if bits == 0 { Some(0) } else { u32::MAX.checked_shl(32_u32.checked_sub(bits)?) }
+}
+
+fn mask_v6(bits: u32) -> Option<u128> {
+    if bits == 0 { Some(0) } else { u128::MAX.checked_shl(128_u32.checked_sub(bits)?) }
 }
 
 /// An inbound rule.

@@ -67,7 +67,7 @@ pub(super) fn answer(
             Ok(xml.0)
         }
         "AssumeRole" => {
-            let arn = form.need("RoleArn")?.to_owned();
+            let arn = need(form, "RoleArn")?.to_owned();
             caller.may("sts:AssumeRole", &arn, &Facts::new())?;
             let role = world.identities.roles.get(&arn).filter(|role| role.trusts_account).cloned();
             let Some(role) = role else { return Err(not_trusted(&caller.arn, &arn)) };
@@ -79,8 +79,8 @@ pub(super) fn answer(
 
 /// AssumeRoleWithWebIdentity, which is unsigned: the token says who asks.
 pub(super) fn web_identity(world: &mut World, form: &Form, now: SystemTime) -> Result<String> {
-    let arn = form.need("RoleArn")?.to_owned();
-    let token = form.need("WebIdentityToken")?;
+    let arn = need(form, "RoleArn")?.to_owned();
+    let token = need(form, "WebIdentityToken")?;
     let Some(role) = world.identities.roles.get(&arn).cloned() else {
         return Err(not_trusted("a web identity", &arn));
     };
@@ -88,6 +88,11 @@ pub(super) fn web_identity(world: &mut World, form: &Form, now: SystemTime) -> R
         return refuse("InvalidIdentityToken", "Couldn't retrieve verification key from your identity provider");
     };
     give(world, form, &arn, role.policy, actor, now)
+}
+
+fn need<'a>(form: &'a Form, name: &str) -> Result<&'a str> {
+    form.need(name)
+        .or_else(|_| refuse("ValidationError", format!("Value null at '{name}' failed to satisfy constraint")))
 }
 
 fn not_trusted(who: &str, arn: &str) -> Refusal {
@@ -102,8 +107,18 @@ fn give(
     actor: Actor,
     now: SystemTime,
 ) -> Result<String> {
-    let session = form.need("RoleSessionName")?;
-    let asked = form.number("DurationSeconds", 900, 43_200)?;
+    let session = need(form, "RoleSessionName")?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+    if !(2..=64).contains(&session.len()) || !session.bytes().all(plain) {
+        return refuse(
+            "ValidationError",
+            format!("Value '{session}' at 'roleSessionName' failed to satisfy constraint"),
+        );
+    }
+    let asked = match form.number("DurationSeconds", 900, 43_200) {
+        Ok(asked) => asked,
+        Err(_) => return refuse("ValidationError", "Value at 'durationSeconds' must be between 900 and 43200"),
+    };
     let life = asked.map_or(world.options.key_life, |seconds| Duration::from_secs(seconds as u64));
     let role = arn.rsplit('/').next().unwrap_or_default();
     let assumed = format!("arn:aws:sts::{}:assumed-role/{role}/{session}", world.options.account);

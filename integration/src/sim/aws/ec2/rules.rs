@@ -1,7 +1,6 @@
 //! AuthorizeSecurityGroupIngress and RevokeSecurityGroupIngress.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::super::answer::{Result, Xml, refuse};
 use super::super::form::Form;
@@ -26,7 +25,7 @@ pub(in crate::sim::aws) fn counted(group: &str, key: &RuleKey) -> String {
 }
 
 /// The permissions of a request, one for each source, with their descriptions.
-fn permissions(form: &Form) -> Result<Vec<(RuleKey, String)>> {
+pub(super) fn permissions(form: &Form) -> Result<Vec<(RuleKey, String)>> {
     let mut all = Vec::new();
     for number in form.numbers("IpPermissions") {
         one(form, &format!("IpPermissions.{number}"), &mut all)?;
@@ -129,20 +128,9 @@ fn ports(form: &Form, at: &str) -> Result<(String, i32, i32)> {
     Ok((protocol, from, to))
 }
 
-/// A range of addresses. EC2 cuts off the bits beyond the prefix.
+/// A range of addresses.
 fn range(text: &str) -> Result<Source> {
-    let parsed = text.split_once('/').and_then(|(address, bits)| {
-        let bits: u32 = bits.parse().ok()?;
-        if let Ok(v4) = address.parse::<Ipv4Addr>() {
-            let mask = if bits == 0 { 0 } else { u32::MAX.checked_shl(32_u32.checked_sub(bits)?)? };
-            Some(Source::V4(format!("{}/{bits}", Ipv4Addr::from(u32::from(v4) & mask))))
-        } else {
-            let v6 = address.parse::<Ipv6Addr>().ok()?;
-            let mask = if bits == 0 { 0 } else { u128::MAX.checked_shl(128_u32.checked_sub(bits)?)? };
-            Some(Source::V6(format!("{}/{bits}", Ipv6Addr::from(u128::from(v6) & mask))))
-        }
-    });
-    match parsed {
+    match Source::range(text) {
         Some(source) => Ok(source),
         None => refuse("InvalidParameterValue", format!("CIDR block {text} is malformed")),
     }

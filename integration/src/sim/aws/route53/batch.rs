@@ -42,8 +42,17 @@ pub(in crate::sim::aws) struct Change {
     pub record: RecordSet,
 }
 
-/// Reads a batch.
-pub(in crate::sim::aws) fn read(body: &[u8], creator: Creator) -> Result<Vec<Change>> {
+impl Change {
+    /// `DELETE A a.b. 60 [192.0.2.1]`.
+    pub fn told(&self) -> String {
+        let set = self.set.as_ref().map(|set| format!(" {set}")).unwrap_or_default();
+        let ttl = self.record.ttl.map(|ttl| format!(" {ttl}")).unwrap_or_default();
+        format!("{} {} {}{set}{ttl} [{}]", self.action.name(), self.kind, self.name, self.record.values.join(" "))
+    }
+}
+
+/// Reads a batch. Whose its records are isn't known yet.
+pub(in crate::sim::aws) fn read(body: &[u8]) -> Result<Vec<Change>> {
     let bad = |what: &str| Refusal::new(400, "InvalidInput", format!("Invalid XML ; {what}"));
     let root = tree::read(body).ok_or_else(|| bad("the document can't be read"))?;
     if root.name != "ChangeResourceRecordSetsRequest" {
@@ -54,10 +63,10 @@ pub(in crate::sim::aws) fn read(body: &[u8], creator: Creator) -> Result<Vec<Cha
     if changes.children.is_empty() {
         return Err(bad("Changes is empty"));
     }
-    changes.children.iter().map(|change| read_change(change, creator).ok_or_else(|| bad("a Change is wrong"))).collect()
+    changes.children.iter().map(|change| read_change(change).ok_or_else(|| bad("a Change is wrong"))).collect()
 }
 
-fn read_change(change: &Element, creator: Creator) -> Option<Change> {
+fn read_change(change: &Element) -> Option<Change> {
     let action = match change.text_of("Action")? {
         "CREATE" => Action::Create,
         "DELETE" => Action::Delete,
@@ -92,7 +101,7 @@ fn read_change(change: &Element, creator: Creator) -> Option<Change> {
         name: set.text_of("Name")?.to_owned(),
         kind,
         set: set.text_of("SetIdentifier").map(str::to_owned),
-        record: RecordSet { ttl, values, other, creator },
+        record: RecordSet { ttl, values, other, creator: Creator::Person },
     })
 }
 
@@ -213,7 +222,7 @@ fn shape(change: &Change, limits: &Limits, shown: &str) -> std::result::Result<(
         return Err(format!("Invalid request: SetIdentifier and a routing policy go together, in [{shown}]"));
     }
     if list.len() > limits.values_per_record {
-        return Err(format!("A record set can have {} values at most, in [{shown}]", limits.values_per_record));
+        return Err(format!("Cannot have more than {} records in a RRSet.", limits.values_per_record));
     }
     if change.kind == "CNAME" && list.len() > 1 {
         return Err(format!("A CNAME record set has one value, in [{shown}]"));

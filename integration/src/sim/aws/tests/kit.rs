@@ -1,10 +1,12 @@
 //! An account with a VPC, an instance and a zone, and clients of it.
 
+use std::cell::Cell;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use aws_api::{
-    Client, ClientParts, Config, Credentials, Error, Keys, NoObserver, Operation, Random, TimeSource, ec2, route53,
+    Client, ClientParts, Config, Credentials, Error, Keys, NoObserver, Operation, Random, TimeSource, Transport, ec2,
+    route53,
 };
 
 use super::super::{Aws, NewInstance, Options, Policy};
@@ -22,6 +24,7 @@ pub struct Kit {
     pub vpc: String,
     pub instance: String,
     pub zone: String,
+    dateless: Cell<bool>,
 }
 
 #[derive(Clone)]
@@ -40,12 +43,12 @@ impl Random for Time {
 }
 
 /// A client that tries once, so that tests see each answer.
-pub fn client(aws: &Aws, stage: &Stage, keys: Keys) -> Client {
+fn client(transport: Transport, stage: &Stage, keys: Keys) -> Client {
     let mut config = Config::new("eu-west-1").unwrap();
     config.max_attempts = 1;
     let time = Arc::new(Time(stage.clock.clone()));
     Client::new(ClientParts {
-        transport: aws.transport(US),
+        transport,
         config,
         credentials: Arc::new(Credentials::fixed(keys, time.clone(), time.clone())),
         time: time.clone(),
@@ -68,8 +71,29 @@ impl Kit {
         let vpc = aws.create_vpc(Actor::Person, false);
         let instance = aws.run_instance(Actor::Person, NewInstance::in_vpc(&vpc)).unwrap();
         let zone = aws.create_zone(Actor::Person, "example.com", false).unwrap();
-        let client = client(&aws, &stage, Keys::new("AKIDUS", "secret", None, None).unwrap());
-        Kit { stage, aws, client, vpc, instance, zone }
+        let client = client(aws.transport(US), &stage, Keys::new("AKIDUS", "secret", None, None).unwrap());
+        Kit { stage, aws, client, vpc, instance, zone, dateless: Cell::new(false) }
+    }
+
+    /// Another client, with other keys.
+    pub fn client_with(&self, keys: Keys) -> Client {
+        let (aws, dateless) = (self.aws.clone(), self.dateless.get());
+        let transport = Transport::new(tower::service_fn(move |request| {
+            let aws = aws.clone();
+            async move {
+                let mut answer = aws.exchange(US, request).await.unwrap();
+                if dateless {
+                    answer.headers_mut().remove("date");
+                }
+                Ok(answer)
+            }
+        }));
+        client(transport, &self.stage, keys)
+    }
+
+    /// From now on answers don't say what time it is.
+    pub fn dateless(&self) {
+        self.dateless.set(true);
     }
 
     pub fn code<T: std::fmt::Debug>(&self, result: Result<T, Error>) -> String {
