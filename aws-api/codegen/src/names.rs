@@ -26,25 +26,29 @@ fn words(name: &str) -> Vec<String> {
     words
 }
 
+/// Words that can be the name of a member but have a meaning of their own in Rust.
+const KEYWORDS: [&str; 24] = [
+    "abstract", "as", "async", "box", "const", "else", "enum", "final", "fn", "for", "if", "in", "let", "loop",
+    "match", "move", "ref", "return", "static", "type", "use", "virtual", "where", "yield",
+];
+
 /// The name of a field.
 pub fn field(name: &str) -> String {
     let snake = words(name).join("_").to_lowercase();
-    match snake.as_str() {
-        "return" | "type" => format!("r#{snake}"),
-        _ => snake,
-    }
+    if KEYWORDS.contains(&snake.as_str()) { format!("r#{snake}") } else { snake }
 }
 
-/// The name of an enumeration's variant.
+/// The name of an enumeration's variant. `Other` is taken: it holds the values that aren't known.
 pub fn variant(value: &str) -> String {
-    words(value)
+    let name: String = words(value)
         .iter()
         .map(|word| {
             let mut letters = word.chars();
             let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
             first + &letters.as_str().to_lowercase()
         })
-        .collect()
+        .collect();
+    if name == "Other" { "NamedOther".to_owned() } else { name }
 }
 
 #[cfg(test)]
@@ -62,6 +66,7 @@ mod tests {
             ("AWSRegion", "aws_region"),
             ("arn", "arn"),
             ("Type", "r#type"),
+            ("Match", "r#match"),
         ] {
             assert_eq!(field(name), wanted);
         }
@@ -71,6 +76,7 @@ mod tests {
             ("INSYNC", "Insync"),
             ("groupSet", "GroupSet"),
             ("ENABLE_FAILED", "EnableFailed"),
+            ("other", "NamedOther"),
         ] {
             assert_eq!(variant(value), wanted);
         }

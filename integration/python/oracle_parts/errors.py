@@ -69,6 +69,9 @@ def error_of_aws(service, operation, draw):
     if draw.random() < 0.3:
         parts.append(document.unknown(3))
     draw.shuffle(parts)
+    if draw.random() < 0.05:
+        # As S3 has it, without anything around.
+        return f"<Error>{''.join(parts)}</Error>".replace(f"<{document.prefix}", "<").replace(f"</{document.prefix}", "</")
     error = element("Error", "".join(parts) + document.break_(2), 2)
     request_id = "" if draw.random() < 0.2 else text("RequestID" if service == "ec2" else "RequestId", draw.choice(IDS), 1)
     if service == "ec2":

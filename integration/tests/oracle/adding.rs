@@ -68,6 +68,8 @@ impl Copy {
         let mut command = integration::cargo::command();
         command.current_dir(&self.root).arg("--offline").args(arguments);
         command.env("CARGO_TARGET_DIR", &self.target);
+        // It is built anew each time, and nobody debugs it.
+        command.env("CARGO_INCREMENTAL", "0").env("CARGO_PROFILE_DEV_DEBUG", "0");
         succeed(command)
     }
 

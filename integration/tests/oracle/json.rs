@@ -158,6 +158,9 @@ pub(crate) use text_json;
 /// A call that goes on.
 pub type Call<'a> = Pin<Box<dyn Future<Output = Result<(), Error>> + Send + 'a>>;
 
+/// Makes the request for the page after an answer.
+pub type Next = fn(&Value, &[u8]) -> Result<Option<Encoded>, String>;
+
 /// An operation whose types are hidden behind JSON.
 pub struct Case {
     /// The request with an input.
@@ -167,7 +170,7 @@ pub struct Case {
     /// Sends the request with an input.
     pub send: for<'a> fn(&'a Client, &'a Value) -> Result<Call<'a>, String>,
     /// The request for the page after an answer, where the operation has pages: `None` after the last one.
-    pub next: Option<fn(&Value, &[u8]) -> Result<Option<Encoded>, String>>,
+    pub next: Option<Next>,
 }
 
 impl Case {
