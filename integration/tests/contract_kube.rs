@@ -5,6 +5,7 @@ mod contract_kube {
     pub mod apply;
     pub mod deletes;
     pub mod kit;
+    pub mod kubectl;
     pub mod leases;
     pub mod lists;
     pub mod others;
@@ -56,4 +57,12 @@ contract! {
     others::nodes,
     others::events,
     others::other_kinds,
+    kubectl::kubectl_shows_services,
+    kubectl::kubectl_applies,
+    kubectl::kubectl_changes_services,
+    kubectl::kubectl_deletes_and_waits,
+    kubectl::kubectl_watches,
+    kubectl::kubectl_tells_events,
+    kubectl::kubectl_handles_nodes,
+    kubectl::kubectl_is_told_what_is_wrong,
 }

@@ -1,6 +1,8 @@
 //! A server to ask, and answers in a form in which two servers can be compared.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ pub struct Server {
     nobody: kube::Client,
     /// The scenario's namespace.
     pub namespace: String,
+    kubectl: PathBuf,
+    kubeconfig: PathBuf,
     transcript: Mutex<Transcript>,
 }
 
@@ -42,6 +46,10 @@ pub async fn same(name: &str, scenario: impl AsyncFn(&Server) -> Result<()>) -> 
     let mut options = Options::deployed()?;
     options.latency = Duration::ZERO;
     let sim = Kube::new(Stage::new(Clock::real()), options);
+    // kubectl sends no token without TLS.
+    sim.add_user("", User::admin(Actor::Person));
+    let served = sim.serve().await?;
+    let control_plane = shared::control_plane().await?;
     let daemon = User::daemon(1);
     let nobody = User { name: "system:anonymous".into(), groups: vec![], actor: Actor::Person };
     let simulated = Server {
@@ -49,15 +57,22 @@ pub async fn same(name: &str, scenario: impl AsyncFn(&Server) -> Result<()>) -> 
         daemon: sim.client(daemon),
         nobody: sim.client(nobody),
         namespace: namespace.clone(),
+        kubectl: control_plane.kubectl_path().to_owned(),
+        kubeconfig: {
+            let path = control_plane.directory().join(format!("kubeconfig-simulated-{namespace}"));
+            std::fs::write(&path, served.kubeconfig(""))?;
+            path
+        },
         transcript: Mutex::default(),
     };
-    let control_plane = shared::control_plane().await?;
     let token = control_plane.service_account_token("external-ips", "external-ips").await?;
     let real = Server {
         admin: control_plane.admin().await?,
         daemon: control_plane.client(&token).await?,
         nobody: control_plane.client_without_token().await?,
         namespace,
+        kubectl: control_plane.kubectl_path().to_owned(),
+        kubeconfig: control_plane.kubeconfig_for(control_plane.admin_token())?,
         transcript: Mutex::default(),
     };
     let mut results = Vec::new();
@@ -69,6 +84,9 @@ pub async fn same(name: &str, scenario: impl AsyncFn(&Server) -> Result<()>) -> 
         results.push(transcript.steps.clone());
     }
     let (mut differences, mut count) = (String::new(), 0);
+    if std::env::var_os("CONTRACT_SHOW").is_some() {
+        println!("{}", serde_json::to_string_pretty(&results[0])?);
+    }
     for (at, real) in results[0].iter().enumerate() {
         let sim = results[1].get(at).cloned().unwrap_or_default();
         let mut lines = Vec::new();
@@ -143,6 +161,35 @@ impl Server {
         transcript.steps.push(json!({"ask": ask, "status": status, "body": body}));
     }
 
+    /// Runs kubectl in the scenario's namespace with `input` as its standard input; notes its exit code and what it
+    /// printed, and returns what it printed to standard output.
+    pub async fn kubectl_with(&self, input: &str, arguments: &str) -> Result<String> {
+        let mut command = tokio::process::Command::new(&self.kubectl);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", "/nonexistent");
+        command.env("KUBE_EDITOR", "sed -i -e s/before/after/");
+        command.arg("--kubeconfig").arg(&self.kubeconfig);
+        command.arg("--cache-dir").arg(self.kubeconfig.with_extension("cache"));
+        command.arg("--namespace").arg(&self.namespace).args(words(arguments));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            tokio::io::AsyncWriteExt::write_all(&mut stdin, input.as_bytes()).await?;
+        }
+        let output = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output()).await??;
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        let mut transcript = self.transcript.lock().unwrap();
+        let shown = json!({"out": transcript.lines(&out), "err": transcript.lines(&err)});
+        let ask = format!("kubectl {arguments}");
+        transcript.steps.push(json!({"ask": ask, "status": output.status.code(), "body": shown}));
+        Ok(out)
+    }
+
+    /// The same without input.
+    pub async fn kubectl(&self, arguments: &str) -> Result<String> {
+        self.kubectl_with("", arguments).await
+    }
+
     /// Below the scenario's namespace, in the core group.
     pub fn path(&self, rest: &str) -> String {
         format!("/api/v1/namespaces/{}/{rest}", self.namespace)
@@ -176,6 +223,16 @@ impl Server {
     /// Asks with the rights of the daemon.
     pub async fn daemon(&self, method: &str, path: &str, kind: &str, body: Value) -> Result<Value> {
         self.step(&self.daemon, method, path, kind, &body).await
+    }
+
+    /// A patch whose answer isn't noted.
+    pub async fn quietly(&self, kind: &str, path: &str, body: Value) -> Result<()> {
+        self.raw(&self.admin, "PATCH", path, kind, &body).await.map(drop)
+    }
+
+    /// A deletion whose answer isn't noted.
+    pub async fn quietly_delete(&self, path: &str) -> Result<()> {
+        self.raw(&self.admin, "DELETE", path, PLAIN, &Value::Null).await.map(drop)
     }
 
     /// Asks with the rights of the daemon; the answer isn't noted.
@@ -215,6 +272,19 @@ impl Server {
         self.note(&format!("WATCH {path}"), status, &Value::Null);
         Ok(Watch { server: self, lines: lines(body) })
     }
+}
+
+/// Words between spaces; single quotes keep spaces.
+fn words(text: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    for (at, part) in text.split('\'').enumerate() {
+        if at % 2 == 1 {
+            out.push(part.to_owned());
+        } else {
+            out.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    out
 }
 
 type Lines = futures::stream::BoxStream<'static, Value>;
@@ -259,11 +329,53 @@ impl Watch<'_> {
     }
 }
 
+/// A word of a program's output.
+fn word(word: &str) -> String {
+    let bare = word.trim_matches(|c: char| "\"',;()".contains(c));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let span = |text: &str| {
+        let units = text.split(['s', 'm', 'h', 'd']).collect::<Vec<_>>();
+        units.len() > 1 && units.last() == Some(&"") && units[..units.len() - 1].iter().all(|part| digits(part))
+    };
+    if span(bare) {
+        return word.replace(bare, "SPAN");
+    }
+    let replaced = match bare {
+        _ if bare.len() == 36 && bare.matches('-').count() == 4 => "UID",
+        _ if bare.starts_with("10.96.") => "CLUSTERIP",
+        _ if bare.starts_with("2026-") && bare.contains('T') => "TIME",
+        _ if bare.contains("127.0.0.1:") => "SERVER",
+        _ => "",
+    };
+    if !replaced.is_empty() {
+        return word.replace(bare, replaced);
+    }
+    let mut out = String::new();
+    let mut number = String::new();
+    for character in word.chars().chain(['\0']) {
+        if character.is_ascii_digit() {
+            number.push(character);
+            continue;
+        }
+        out += if number.len() > 2 { "N" } else { &number };
+        number.clear();
+        if character != '\0' {
+            out.push(character);
+        }
+    }
+    out
+}
+
 impl Transcript {
     /// The answer with all that differs between any two servers replaced by names.
     fn plain(&mut self, value: &Value) -> Value {
         self.learn(value);
         self.replaced("", value)
+    }
+
+    /// What a program printed, line by line, without what differs between servers and moments.
+    fn lines(&mut self, text: &str) -> Vec<String> {
+        text.lines().map(|line| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ")).collect()
     }
 
     fn learn(&mut self, value: &Value) {

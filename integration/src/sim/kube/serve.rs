@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use kube::client::Body;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tower::{BoxError, Service};
 
@@ -76,6 +77,19 @@ impl Served {
     pub fn url(&self) -> &str {
         &self.listener.url
     }
+
+    /// The content of a kubeconfig file for a token ([`Kube::add_user`]).
+    pub fn kubeconfig(&self, token: &str) -> String {
+        let named = |kind: &str, content: Value| json!([{"name": "simulated", kind: content}]);
+        let content = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "simulated",
+            "clusters": named("cluster", json!({"server": self.url()})),
+            "users": named("user", json!({"token": token})),
+            "contexts": named("context", json!({"cluster": "simulated", "user": "simulated"})),
+        });
+        // JSON is YAML too.
+        content.to_string()
+    }
 }
 
 impl Kube {
@@ -95,7 +109,7 @@ impl Kube {
     }
 
     /// Serves on a free port of the loopback address, by HTTP/1.1 without TLS. Who asks is told by bearer tokens
-    /// ([`Kube::add_user`]).
+    /// ([`Kube::add_user`]); the user of the empty token is who sends none. kubectl sends none without TLS.
     ///
     /// # Errors
     /// There is no port.
