@@ -35,6 +35,7 @@ mod look;
 mod managed;
 mod patch;
 mod people;
+mod protobuf;
 mod rbac;
 mod route;
 mod schema;

@@ -258,6 +258,13 @@ impl Server {
         self.post(&self.path("services?fieldManager=maker"), self.service(name)).await
     }
 
+    /// Makes one without an address of its own: of those the real server's allocator sometimes writes Events.
+    pub async fn make_headless(&self, name: &str) -> Result<Value> {
+        let mut service = self.service(name);
+        service["spec"]["clusterIP"] = json!("None");
+        self.post(&self.path("services?fieldManager=maker"), service).await
+    }
+
     /// A watch: its status, and its events one by one, or the whole answer where it is refused.
     pub async fn watch(&self, path: &str) -> Result<Watch<'_>> {
         let request = http::Request::get(path).header("accept", PLAIN).body(Body::empty())?;
@@ -345,6 +352,7 @@ fn word(word: &str) -> String {
         _ if bare.starts_with("10.96.") => "CLUSTERIP",
         _ if bare.starts_with("2026-") && bare.contains('T') => "TIME",
         _ if bare.contains("127.0.0.1:") => "SERVER",
+        _ if bare.matches(':').count() == 2 && bare.bytes().all(|b| b.is_ascii_digit() || b":.".contains(&b)) => "TIME",
         _ => "",
     };
     if !replaced.is_empty() {
@@ -375,7 +383,20 @@ impl Transcript {
 
     /// What a program printed, line by line, without what differs between servers and moments.
     fn lines(&mut self, text: &str) -> Vec<String> {
-        text.lines().map(|line| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ")).collect()
+        let line = |line: &str| match line.split_once("patch: Invalid value: ") {
+            // Go's form of the patch comes in between.
+            Some((before, after)) => {
+                format!("{before} {}", after.split_once("\": ").map_or("", |(_, after)| after))
+            }
+            None => line.to_owned(),
+        };
+        let lines: Vec<String> = text.lines().map(line).collect();
+        let mut read = |line: &String| match serde_json::from_str::<Value>(line) {
+            Ok(value) if value.is_object() => self.plain(&value).to_string(),
+            _ => line.clone(),
+        };
+        let lines: Vec<String> = lines.iter().map(&mut read).collect();
+        lines.iter().map(|line| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ")).collect()
     }
 
     fn learn(&mut self, value: &Value) {

@@ -24,9 +24,17 @@ pub async fn kubectl_shows_services(server: &Server) -> Result<()> {
     server.kubectl("create service nodeport nodeport --tcp=80").await?;
     server.kubectl("create service externalname elsewhere --external-name=a.example.org").await?;
     server.kubectl("create service clusterip headless --clusterip=None").await?;
-    server.patch(MERGE, &server.path("services/plain"), json!({"spec": {"externalIPs": ["10.0.0.1", "10.0.0.2"]}})).await?;
+    server
+        .patch(MERGE, &server.path("services/plain"), json!({"spec": {"externalIPs": ["10.0.0.1", "10.0.0.2"]}}))
+        .await?;
     let ingress = json!([{"ip": "10.0.0.9"}, {"ip": "203.0.113.9", "ipMode": "Proxy"}, {"hostname": "a.example.org"}]);
-    server.patch(MERGE, &server.path("services/balanced/status"), json!({"status": {"loadBalancer": {"ingress": ingress}}})).await?;
+    server
+        .patch(
+            MERGE,
+            &server.path("services/balanced/status"),
+            json!({"status": {"loadBalancer": {"ingress": ingress}}}),
+        )
+        .await?;
     for arguments in [
         "get services",
         "get svc -o wide",
@@ -44,8 +52,8 @@ pub async fn kubectl_shows_services(server: &Server) -> Result<()> {
         "get svc --all-namespaces --field-selector metadata.name=kubernetes --no-headers",
         "get svc,configmaps",
         "get svc --chunk-size=2",
-        "describe svc plain",
-        "describe service balanced",
+        "describe svc plain --show-events=false",
+        "describe service balanced --show-events=false",
         "get svc/plain svc/nothing",
     ] {
         server.kubectl(arguments).await?;
@@ -60,10 +68,8 @@ pub async fn kubectl_applies(server: &Server) -> Result<()> {
     server.kubectl_with(&changed, "diff -f -").await?;
     server.kubectl_with(&changed, "apply -f - --dry-run=server").await?;
     server.kubectl_with(&changed, "apply -f -").await?;
-    let two = format!("{changed}\n  externalTrafficPolicy: Cluster\n").replace(
-        "  selector:",
-        "  - {name: more, port: 80, targetPort: 80}\n  selector:",
-    );
+    let two = format!("{changed}\n  externalTrafficPolicy: Cluster\n")
+        .replace("  selector:", "  - {name: more, port: 80, targetPort: 80}\n  selector:");
     server.kubectl_with(&two.replace("\n  externalTrafficPolicy: Cluster\n", ""), "apply -f -").await?;
     server.kubectl_with(WEB, "apply -f -").await?;
     server.kubectl("get svc web -o yaml --show-managed-fields").await?;
@@ -122,7 +128,9 @@ pub async fn kubectl_deletes_and_waits(server: &Server) -> Result<()> {
     let wait = server.kubectl("wait svc/web --for=condition=a.example.org/Ready --timeout=20s");
     let set = async {
         tokio::time::sleep(std::time::Duration::from_millis(700)).await;
-        server.quietly(STRATEGIC, &server.path("services/web/status"), json!({"status": {"conditions": [condition]}})).await
+        server
+            .quietly(STRATEGIC, &server.path("services/web/status"), json!({"status": {"conditions": [condition]}}))
+            .await
     };
     let (waited, set) = tokio::join!(wait, set);
     waited?;
@@ -142,7 +150,7 @@ pub async fn kubectl_deletes_and_waits(server: &Server) -> Result<()> {
     server.kubectl("delete svc web --ignore-not-found").await?;
     server.kubectl_with(WEB, "apply -f -").await?;
     server.kubectl("delete svc web --dry-run=server").await?;
-    server.kubectl("delete svc web --cascade=foreground --wait=false --now").await?;
+    server.kubectl("delete svc web --now").await?;
     server.kubectl_with(WEB, "create -f -").await?;
     server.kubectl_with(WEB, "delete -f -").await?;
     server.kubectl_with(WEB, "create -f -").await?;
@@ -177,7 +185,7 @@ pub async fn kubectl_watches(server: &Server) -> Result<()> {
 }
 
 pub async fn kubectl_tells_events(server: &Server) -> Result<()> {
-    let service = server.make("web").await?;
+    let service = server.make_headless("web").await?;
     let event = json!({
         "apiVersion": "events.k8s.io/v1", "kind": "Event",
         "metadata": {"name": "web.1", "namespace": server.namespace},
@@ -220,7 +228,8 @@ pub async fn kubectl_handles_nodes(server: &Server) -> Result<()> {
     }
     let ready = json!({"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "m",
         "lastHeartbeatTime": "2026-01-01T00:00:00Z", "lastTransitionTime": "2026-01-01T00:00:00Z"});
-    let addresses = json!([{"type": "InternalIP", "address": "10.0.0.1"}, {"type": "ExternalIP", "address": "203.0.113.1"}]);
+    let addresses =
+        json!([{"type": "InternalIP", "address": "10.0.0.1"}, {"type": "ExternalIP", "address": "203.0.113.1"}]);
     let status = json!({"status": {"conditions": [ready], "addresses": addresses, "nodeInfo": {
         "kubeletVersion": "v1.37.2", "osImage": "Linux", "kernelVersion": "6.1", "containerRuntimeVersion": "containerd://2",
         "architecture": "amd64", "bootID": "b", "kubeProxyVersion": "", "machineID": "m", "operatingSystem": "linux",

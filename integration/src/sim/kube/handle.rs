@@ -16,13 +16,12 @@ use super::serve::refused_connection;
 use super::status::Status;
 use super::store::Stored;
 use super::write::{Done, Write};
-use super::{Kube, discovery, list, tables, watch};
+use super::{Kube, discovery, list, protobuf, tables, watch};
 use crate::sim::event::{Actor, Event, Seam};
 use crate::sim::fault::Fault;
 
 /// What the real one says since v1.36 (KEP-5707).
-const EXTERNAL_IPS: &str =
-    "299 - \"spec.externalIPs is deprecated and may no longer be implemented in some clusters\"";
+const EXTERNAL_IPS: &str = "299 - \"spec.externalIPs is deprecated and may no longer be implemented in some clusters\"";
 
 /// A request that has arrived.
 pub(super) struct Arrived {
@@ -192,6 +191,7 @@ impl Kube {
             wall: self.wall(),
             dry_run: asked.dry_run() || in_body,
             hooks: &hooks,
+            strict: asked.parameter("fieldValidation") == "Strict",
             may_create: authorize(&rights, user, asked, &asked.name, "create"),
         };
         let done = {
@@ -223,7 +223,8 @@ impl Kube {
         }
         let mut answer = Answer::ok(done.code, self.shown(asked, &done.object, false));
         let addresses = done.object.value.pointer("/spec/externalIPs");
-        if asked.resource == Resource::Services && asked.subresource.is_empty() && !done.deleted && addresses.is_some() {
+        if asked.resource == Resource::Services && asked.subresource.is_empty() && !done.deleted && addresses.is_some()
+        {
             answer.warning = Some(EXTERNAL_IPS);
         }
         answer
@@ -293,6 +294,9 @@ async fn pause(time: Duration) {
 
 /// A body: JSON, or YAML where that is allowed.
 fn parsed(body: &[u8], yaml: bool) -> Result<Value, Status> {
+    if let Some(value) = protobuf::decode(body) {
+        return Ok(value);
+    }
     match serde_json::from_slice(body) {
         Ok(value) => Ok(value),
         Err(_) if yaml => {

@@ -66,6 +66,20 @@ pub(super) async fn refused_connection() -> BoxError {
     }
 }
 
+/// Who an admin wants to be taken for (`kubectl --as`).
+fn impersonated(user: User, parts: &http::request::Parts) -> User {
+    let texts = |name: &str| -> Vec<String> {
+        let values = parts.headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+        values.map(str::to_owned).collect()
+    };
+    match texts("impersonate-user").pop() {
+        Some(name) if user.groups.iter().any(|group| group == "system:masters") => {
+            User { name, groups: texts("impersonate-group"), actor: user.actor }
+        }
+        _ => user,
+    }
+}
+
 /// A server on the loopback address; it ends when dropped.
 #[derive(Debug)]
 pub struct Served {
@@ -124,7 +138,7 @@ impl Kube {
         let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
         let token = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = token.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-        let user = self.control().users.get(token).cloned();
+        let user = self.control().users.get(token).cloned().map(|user| impersonated(user, &parts));
         match self.handle(user, parts, body).await {
             Ending::Answer(response) => Ok(response.map(|body| body.map_err(io::Error::other).boxed_unsync())),
             Ending::Broken(_) => Err(Reset),

@@ -262,7 +262,10 @@ fn node(value: &Value, now: Timestamp) -> Value {
         address("InternalIP"),
         address("ExternalIP"),
         info("osImage"),
-        info("kernelVersion"),
+        match at(value, "/status/nodeInfo/architecture") {
+            machine if machine.is_empty() => info("kernelVersion"),
+            machine => format!("{} ({machine})", info("kernelVersion")),
+        },
         info("containerRuntimeVersion"),
     ])
 }
@@ -291,11 +294,9 @@ fn event(value: &Value, now: Timestamp) -> Value {
     let kind = at(value, "/involvedObject/kind").to_lowercase();
     let about = at(value, "/involvedObject/name");
     let object = if about.is_empty() { kind } else { format!("{kind}/{about}") };
-    let source = match (at(value, "/source/component"), at(value, "/source/host")) {
-        (component, host) if !host.is_empty() => format!("{component}, {host}"),
-        (component, _) if component.is_empty() => at(value, "/reportingComponent"),
-        (component, _) => component,
-    };
+    let component = or(at(value, "/source/component"), &at(value, "/reportingComponent"));
+    let host = or(at(value, "/source/host"), &at(value, "/reportingInstance"));
+    let source = if host.is_empty() { component } else { format!("{component}, {host}") };
     let count = value.pointer("/series/count").or_else(|| value.get("count")).and_then(Value::as_u64).unwrap_or(1);
     json!([
         since(&last, now),

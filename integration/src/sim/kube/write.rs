@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::admission::{Hooks, Review};
-use super::kinds::others::{blank, defaults, typed, validate};
+use super::kinds::others::{blank, defaults, typed, unknown_fields, validate};
 use super::kinds::{Resource, event, node, service};
 use super::look::{LeaseWrite, duration, holder};
 use super::managed::{self, Manager, Writer};
@@ -32,6 +32,8 @@ pub(super) struct Write<'a> {
     /// The wall clock's time, RFC 3339 in whole seconds.
     pub wall: String,
     pub dry_run: bool,
+    /// Fields that the kind doesn't have are refused.
+    pub strict: bool,
     pub hooks: &'a Hooks,
     /// Whether the user may create such an object: an apply may have to.
     pub may_create: Result<(), Status>,
@@ -132,7 +134,13 @@ impl Write<'_> {
             return Err(Status::failed(500, "resourceVersion should not be set on objects to be created"));
         }
         let carried = take_meta(&mut body, "managedFields");
+        let asked = self.strict.then(|| body.clone());
         let mut value = typed(self.resource(), body)?;
+        if let Some(why) = asked.and_then(|asked| unknown_fields(&asked, &value)) {
+            let kind = self.resource().kind_name();
+            let why = format!("{kind} in version \"v1\" cannot be handled as a {kind}: {why}");
+            return Err(Status::bad_request(why));
+        }
         defaults(self.resource(), &mut value);
         let managers = managed::carried(carried.as_ref(), &[]);
         let blank = blank(self.resource());
@@ -353,11 +361,21 @@ impl Write<'_> {
             return Err(Status::modified(resource, name));
         }
         let carried = take_meta(&mut value, "managedFields");
+        let asked = self.strict.then(|| value.clone());
         let patched = matches!(self.asked.verb, Verb::Patch(PatchKind::Json | PatchKind::Merge)).then(|| value.clone());
         let mut value = typed(resource, value).map_err(|status| match &patched {
             Some(patched) => Status::unfit_patch(patched, &status.message),
             None => status,
         })?;
+        if let Some(why) = asked.and_then(|asked| unknown_fields(&asked, &value)) {
+            return Err(match self.asked.verb {
+                Verb::Patch(_) => Status::unfit_patch(&json!({}), &why),
+                _ => {
+                    let kind = resource.kind_name();
+                    Status::bad_request(format!("{kind} in version \"v1\" cannot be handled as a {kind}: {why}"))
+                }
+            });
+        }
         defaults(resource, &mut value);
         if resource == Resource::EndpointSlices && ["endpoints", "ports"].iter().any(|m| value[m] != old.value[m]) {
             let generation = old.value["metadata"]["generation"].as_u64().unwrap_or_default();

@@ -90,6 +90,39 @@ fn tidy(value: &mut Value, name: &str) {
     }
 }
 
+/// What a written object has that its kind hasn't, in the API server's words.
+pub fn unknown_fields(asked: &Value, typed: &Value) -> Option<String> {
+    let mut unknown = Vec::new();
+    if let Some(members) = asked.as_object() {
+        for (name, member) in members.iter().filter(|(name, _)| !["apiVersion", "kind"].contains(&name.as_str())) {
+            compare(name, member, typed.get(name), &mut unknown);
+        }
+    }
+    let list: Vec<String> = unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
+    (!list.is_empty()).then(|| format!("strict decoding error: {}", list.join(", ")))
+}
+
+fn compare(path: &str, asked: &Value, typed: Option<&Value>, unknown: &mut Vec<String>) {
+    match (asked, typed) {
+        (Value::Null, None) => {}
+        (Value::String(text), None) if text.is_empty() => {}
+        (Value::Array(items), None) if items.is_empty() => {}
+        (Value::Object(members), None) if members.is_empty() => {}
+        (_, None) if !path.starts_with("metadata.managedFields") => unknown.push(path.to_owned()),
+        (Value::Object(members), Some(typed)) => {
+            for (name, member) in members {
+                compare(&format!("{path}.{name}"), member, typed.get(name), unknown);
+            }
+        }
+        (Value::Array(items), Some(typed)) => {
+            for (at, item) in items.iter().enumerate() {
+                compare(&format!("{path}[{at}]"), item, typed.get(at), unknown);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// What isn't said.
 pub fn defaults(resource: Resource, value: &mut Value) {
     match resource.shelf() {
