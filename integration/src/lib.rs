@@ -19,6 +19,7 @@ pub mod intercept;
 pub mod kube_gate;
 pub mod moto;
 pub mod ports;
+pub mod python;
 pub mod recording_proxy;
 pub mod run_directory;
 pub mod shared;

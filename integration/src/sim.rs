@@ -5,11 +5,17 @@
 //! asked before each call what shall go wrong with it, and who does what ([`Actor`]). Each object carries privately
 //! who made it: checks judge ownership by that alone, never by a name or a tag that the daemon reads.
 
+pub mod aws;
+pub mod chaos;
+pub mod check;
 pub mod clock;
 pub mod event;
 pub mod fault;
 pub mod kube;
 pub mod random;
+pub mod replica;
+pub mod stories;
+pub mod world;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,6 +23,8 @@ pub use clock::Clock;
 pub use event::{Actor, Call, Creator, Event, Journal, Seam};
 pub use fault::{Chaos, Fault};
 pub use random::Random;
+pub use replica::Replica;
+pub use world::{Setting, World, simulate};
 
 /// What both simulators share. Clones are the same.
 #[derive(Clone)]

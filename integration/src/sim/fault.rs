@@ -44,6 +44,8 @@ pub enum Fault {
     Shrunken,
     /// A listing's next page is refused: its token has expired.
     PageExpired,
+    /// AWS: a listing's next page is the same again.
+    PageRepeats,
     /// Kubernetes: a watch ends after so many events; 0: at once.
     WatchEnds(usize),
     /// Kubernetes: a watch begins with the event ERROR 410.
