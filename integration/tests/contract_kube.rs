@@ -1,6 +1,8 @@
 //! The contract of the simulated API server: each scenario runs against it and against the real one, and what both
 //! answered must be the same. The real one decides.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
 mod contract_kube {
     pub mod apply;
     pub mod deletes;
@@ -10,6 +12,7 @@ mod contract_kube {
     pub mod lists;
     pub mod others;
     pub mod patches;
+    pub mod plain;
     pub mod rights;
     pub mod services;
     pub mod watches;

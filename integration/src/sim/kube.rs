@@ -25,6 +25,7 @@
 
 mod admission;
 mod answer;
+mod delete;
 mod discovery;
 mod faults;
 mod fields;
@@ -46,6 +47,8 @@ mod store;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod told;
+mod update;
 mod watch;
 mod write;
 

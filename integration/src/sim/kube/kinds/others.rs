@@ -138,16 +138,8 @@ pub fn defaults(resource: Resource, value: &mut Value) {
             }
             value["metadata"]["labels"]["kubernetes.io/metadata.name"] = value["metadata"]["name"].clone();
         }
-        Resource::Leases => {
-            if value["spec"].is_null() {
-                value["spec"] = json!({});
-            }
-        }
-        Resource::EndpointSlices => {
-            if value["endpoints"].is_null() {
-                value["endpoints"] = json!([]);
-            }
-        }
+        Resource::Leases if value["spec"].is_null() => value["spec"] = json!({}),
+        Resource::EndpointSlices if value["endpoints"].is_null() => value["endpoints"] = json!([]),
         _ => {}
     }
 }
