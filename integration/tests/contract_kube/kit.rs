@@ -155,16 +155,21 @@ impl Server {
         transcript.steps.push(json!({"ask": ask, "status": status, "body": body}));
     }
 
-    /// Runs kubectl in the scenario's namespace with `input` as its standard input; notes its exit code and what it
-    /// printed, and returns what it printed to standard output.
-    pub async fn kubectl_with(&self, input: &str, arguments: &str) -> Result<String> {
+    fn command(&self, arguments: &str) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(&self.kubectl);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", "/nonexistent");
         command.env("KUBE_EDITOR", "sed -i -e s/before/after/");
         command.arg("--kubeconfig").arg(&self.kubeconfig);
         command.arg("--cache-dir").arg(self.kubeconfig.with_extension("cache"));
-        command.arg("--namespace").arg(&self.namespace).args(words(arguments));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.arg("--namespace").arg(&self.namespace).args(words(arguments)).kill_on_drop(true);
+        command
+    }
+
+    /// Runs kubectl in the scenario's namespace with `input` as its standard input; notes its exit code and what it
+    /// printed, and returns what it printed to standard output.
+    pub async fn kubectl_with(&self, input: &str, arguments: &str) -> Result<String> {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
         if let Some(mut stdin) = child.stdin.take() {
             tokio::io::AsyncWriteExt::write_all(&mut stdin, input.as_bytes()).await?;
@@ -177,6 +182,35 @@ impl Server {
         let ask = format!("kubectl {arguments}");
         transcript.steps.push(json!({"ask": ask, "status": output.status.code(), "body": shown}));
         Ok(out)
+    }
+
+    /// Runs a kubectl that watches: when it has printed so many lines, a Service is changed again and again until
+    /// another line comes. Notes the lines up to that one.
+    pub async fn kubectl_watching(&self, arguments: &str, before: usize, service: &str) -> Result<()> {
+        let mut command = self.command(arguments);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let stdout = child.stdout.take().context("its output")?;
+        let mut printed = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(stdout));
+        let mut lines = Vec::new();
+        for _ in 0..before {
+            let line = tokio::time::timeout(Duration::from_secs(60), printed.next_line()).await??;
+            lines.push(line.context("a line")?);
+        }
+        let path = self.path(&format!("services/{service}"));
+        for attempt in 0..240 {
+            // Of one length, so that the columns are.
+            let change = json!({"metadata": {"annotations": {"attempt": format!("{attempt:03}")}}});
+            self.quietly(MERGE, &path, change).await?;
+            if let Ok(line) = tokio::time::timeout(Duration::from_millis(250), printed.next_line()).await {
+                lines.push(line?.context("a line")?);
+                break;
+            }
+        }
+        child.kill().await?;
+        let mut transcript = self.transcript.lock().unwrap();
+        let shown = json!({"out": transcript.lines(&lines.join("\n"))});
+        transcript.steps.push(json!({"ask": format!("kubectl {arguments}"), "status": 0, "body": shown}));
+        Ok(())
     }
 
     /// The same without input.
@@ -222,11 +256,6 @@ impl Server {
     /// A patch whose answer isn't noted.
     pub async fn quietly(&self, kind: &str, path: &str, body: Value) -> Result<()> {
         self.raw(&self.admin, "PATCH", path, kind, &body).await.map(drop)
-    }
-
-    /// A deletion whose answer isn't noted.
-    pub async fn quietly_delete(&self, path: &str) -> Result<()> {
-        self.raw(&self.admin, "DELETE", path, PLAIN, &Value::Null).await.map(drop)
     }
 
     /// Asks with the rights of the daemon; the answer isn't noted.

@@ -126,26 +126,22 @@ pub async fn kubectl_deletes_and_waits(server: &Server) -> Result<()> {
     let condition = json!({"type": "a.example.org/Ready", "status": "True", "reason": "Fine", "message": "m",
         "lastTransitionTime": "2026-01-01T00:00:00Z"});
     let wait = server.kubectl("wait svc/web --for=condition=a.example.org/Ready --timeout=20s");
-    let set = async {
-        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
-        server
-            .quietly(STRATEGIC, &server.path("services/web/status"), json!({"status": {"conditions": [condition]}}))
-            .await
-    };
+    // Before or after it looks: the outcome is the same.
+    let set =
+        server.quietly(STRATEGIC, &server.path("services/web/status"), json!({"status": {"conditions": [condition]}}));
     let (waited, set) = tokio::join!(wait, set);
     waited?;
     set?;
     server.kubectl("wait svc/web --for=jsonpath={.spec.type}=ClusterIP --timeout=5s").await?;
     server.kubectl("wait svc/web --for=jsonpath={.spec.type}=NodePort --timeout=1s").await?;
     server.kubectl("wait svc/nothing --for=delete --timeout=5s").await?;
-    let wait = server.kubectl("wait svc/web --for=delete --timeout=20s");
-    let delete = async {
-        tokio::time::sleep(std::time::Duration::from_millis(700)).await;
-        server.quietly_delete(&server.path("services/web")).await
-    };
-    let (waited, deleted) = tokio::join!(wait, delete);
-    waited?;
-    deleted?;
+    // It waits for its finalizer.
+    server
+        .quietly(MERGE, &server.path("services/web"), json!({"metadata": {"finalizers": ["a.example.org/f"]}}))
+        .await?;
+    server.kubectl("delete svc web --wait=false").await?;
+    server.kubectl("wait svc/web --for=delete --timeout=1s").await?;
+    server.quietly(MERGE, &server.path("services/web"), json!({"metadata": {"finalizers": null}})).await?;
     server.kubectl("delete svc web").await?;
     server.kubectl("delete svc web --ignore-not-found").await?;
     server.kubectl_with(WEB, "apply -f -").await?;
@@ -163,23 +159,13 @@ pub async fn kubectl_deletes_and_waits(server: &Server) -> Result<()> {
 
 pub async fn kubectl_watches(server: &Server) -> Result<()> {
     server.make("web").await?;
-    for arguments in [
-        "get svc -w --request-timeout=3s",
-        "get svc web --watch-only -o name --request-timeout=3s",
-        "get svc web -w -o json --request-timeout=3s --output-watch-events",
+    // What they print before anything changes: a header and a row; one event; nothing.
+    for (arguments, before) in [
+        ("get svc -w", 2),
+        ("get svc web -w -o json --output-watch-events", 1),
+        ("get svc web --watch-only -o name", 0),
     ] {
-        let watch = server.kubectl(arguments);
-        let change = async {
-            for step in 0..2 {
-                tokio::time::sleep(std::time::Duration::from_millis(800)).await;
-                let ips = json!({"spec": {"externalIPs": [format!("10.0.0.{}", step + arguments.len())]}});
-                server.quietly(MERGE, &server.path("services/web"), ips).await?;
-            }
-            Ok::<_, integration::Error>(())
-        };
-        let (watched, changed) = tokio::join!(watch, change);
-        watched?;
-        changed?;
+        server.kubectl_watching(arguments, before, "web").await?;
     }
     Ok(())
 }

@@ -6,3 +6,4 @@
 mod daemon;
 mod faults;
 mod kit;
+mod world;
