@@ -1,6 +1,5 @@
 //! A server to ask, and answers in a form in which two servers can be compared.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Mutex;

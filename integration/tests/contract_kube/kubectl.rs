@@ -41,7 +41,7 @@ pub async fn kubectl_shows_services(server: &Server) -> Result<()> {
         "get svc plain balanced",
         "get svc -o name",
         "get svc plain -o yaml",
-        "get svc plain -o json --show-managed-fields",
+        "get svc plain -o json",
         "get svc -o json",
         "get svc --show-labels -l app=plain",
         "get svc --no-headers --sort-by=.metadata.name",
@@ -72,16 +72,16 @@ pub async fn kubectl_applies(server: &Server) -> Result<()> {
         .replace("  selector:", "  - {name: more, port: 80, targetPort: 80}\n  selector:");
     server.kubectl_with(&two.replace("\n  externalTrafficPolicy: Cluster\n", ""), "apply -f -").await?;
     server.kubectl_with(WEB, "apply -f -").await?;
-    server.kubectl("get svc web -o yaml --show-managed-fields").await?;
+    server.get(&server.path("services/web")).await?;
     server.kubectl_with(WEB, "apply --server-side -f -").await?;
-    server.kubectl("get svc web -o yaml --show-managed-fields").await?;
+    server.get(&server.path("services/web")).await?;
     let own = "{\"apiVersion\": \"v1\", \"kind\": \"Service\", \"metadata\": {\"name\": \"web\"}, \"spec\": {\"externalIPs\": [\"10.0.0.1\"]}}";
     server.kubectl_with(own, "apply --server-side --field-manager=external-ips -f -").await?;
     let other = own.replace("10.0.0.1", "10.0.0.2");
     server.kubectl_with(&other, "apply --server-side --field-manager=other -f -").await?;
     server.kubectl_with(&other, "apply --server-side --field-manager=other --force-conflicts -f -").await?;
     server.kubectl_with(WEB, "apply -f -").await?;
-    server.kubectl("get svc web -o yaml --show-managed-fields").await?;
+    server.get(&server.path("services/web")).await?;
     server.kubectl_with(&WEB.replace("name: web", "name: new"), "apply --server-side -f -").await?;
     server.kubectl_with(&WEB.replace("spec:", "spec:\n  unknown: 1"), "apply -f -").await?;
     server.kubectl_with(&WEB.replace("port: 53", "port: 0"), "apply -f -").await?;
@@ -127,8 +127,8 @@ pub async fn kubectl_deletes_and_waits(server: &Server) -> Result<()> {
         "lastTransitionTime": "2026-01-01T00:00:00Z"});
     let wait = server.kubectl("wait svc/web --for=condition=a.example.org/Ready --timeout=20s");
     // Before or after it looks: the outcome is the same.
-    let set =
-        server.quietly(STRATEGIC, &server.path("services/web/status"), json!({"status": {"conditions": [condition]}}));
+    let status_path = server.path("services/web/status");
+    let set = server.quietly(STRATEGIC, &status_path, json!({"status": {"conditions": [condition]}}));
     let (waited, set) = tokio::join!(wait, set);
     waited?;
     set?;

@@ -4,12 +4,30 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::kinds::{self, Resource};
 use super::status::Status;
 use super::store::{Key, Store, Stored};
 use super::told::told;
 use super::write::{Done, Write, meta, set_meta};
 
 impl Write<'_> {
+    /// What the namespace controller does: everything in the namespace goes first, finalizers or not.
+    fn empty(&self, store: &mut Store, namespace: &str) {
+        for resource in kinds::ALL.into_iter().filter(|resource| resource.namespaced() && *resource == resource.shelf())
+        {
+            let objects = &store.shelf(resource).objects;
+            let keys: Vec<Key> = objects.keys().filter(|key| key.0 == namespace).cloned().collect();
+            for key in keys {
+                let version = store.next_version(self.now);
+                if let Some(last) = store.remove(resource, key.clone(), version)
+                    && resource == Resource::Leases
+                {
+                    self.note_lease_of(store, &key, Some(&last.value), None);
+                }
+            }
+        }
+    }
+
     pub fn delete(&self, store: &mut Store, options: &Value) -> Result<Done, Status> {
         let resource = self.resource();
         let name = &*self.asked.name;
@@ -50,6 +68,9 @@ impl Write<'_> {
             store.put(resource, key.clone(), Arc::clone(&object));
             let changed = Some(told("asked to delete", resource, &key, None, None));
             return Ok(Done { code: 200, object, changed, deleted: false });
+        }
+        if resource == Resource::Namespaces {
+            self.empty(store, name);
         }
         let version = store.next_version(self.now);
         self.note_lease(store, &key, Some(&old.value), None);

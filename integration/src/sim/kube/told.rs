@@ -11,18 +11,23 @@ impl Write<'_> {
     /// Remembers who wrote a Lease, and when.
     pub fn note_lease(&self, store: &mut Store, key: &Key, before: Option<&Value>, after: Option<&Value>) {
         if self.resource() == Resource::Leases {
-            store.leases.push(LeaseWrite {
-                call: self.call,
-                actor: self.user.actor,
-                sent: self.sent,
-                accepted: self.now,
-                lease: key.clone(),
-                before: before.map(holder).unwrap_or_default(),
-                holder: after.map(holder).unwrap_or_default(),
-                duration: after.and_then(duration),
-                deleted: after.is_none(),
-            });
+            self.note_lease_of(store, key, before, after);
         }
+    }
+
+    /// The same of what is known to be a Lease.
+    pub fn note_lease_of(&self, store: &mut Store, key: &Key, before: Option<&Value>, after: Option<&Value>) {
+        store.leases.push(LeaseWrite {
+            call: self.call,
+            actor: self.user.actor,
+            sent: self.sent,
+            accepted: self.now,
+            lease: key.clone(),
+            before: before.map(holder).unwrap_or_default(),
+            holder: after.map(holder).unwrap_or_default(),
+            duration: after.and_then(duration),
+            deleted: after.is_none(),
+        });
     }
 }
 

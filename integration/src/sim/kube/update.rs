@@ -87,8 +87,6 @@ impl Write<'_> {
             object.remove("kind");
             object.remove("apiVersion");
         }
-        // The types are those of the published schema.
-        typed(resource, config.clone())?;
         let force = self.asked.flag("force");
         let Some(old) = old else {
             let uid = meta(&config, "uid");

@@ -166,6 +166,28 @@ async fn a_lease_remembers_each_accepted_write() {
     });
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_namespace_goes_with_all_that_is_in_it() {
+    let (_, kube) = kube();
+    let person = kube.by(Actor::Person);
+    let object = |name: &str| json!({"metadata": {"name": name, "namespace": "team"}});
+    person.create(Resource::ConfigMaps, object("m")).unwrap();
+    let mut lease = object("l");
+    lease["spec"] = json!({"holderIdentity": "a"});
+    person.create(Resource::Leases, lease).unwrap();
+    let version = kube.look(|look| look.version());
+    let path = format!("/api/v1/namespaces/team/configmaps?watch=true&resourceVersion={version}&timeoutSeconds=9");
+    let request = http::Request::get(path).body(kube::client::Body::empty()).unwrap();
+    let mut watch = client(&kube).send(request).await.unwrap().into_body();
+    assert_eq!(ask(&client(&kube), "DELETE", "/api/v1/namespaces/team", "", &Value::Null).await.0, 200);
+    let frame = http_body_util::BodyExt::frame(&mut watch).await.unwrap().unwrap();
+    assert!(frame.data_ref().unwrap().starts_with(b"{\"type\":\"DELETED\""));
+    kube.look(|look| {
+        assert!(look.raw(Resource::ConfigMaps, "team", "m").is_none() && look.lease("team", "l").is_none());
+        assert!(look.lease_writes().last().unwrap().deleted);
+    });
+}
+
 /// A little history, as text.
 async fn history() -> String {
     let stage = Stage::new(Clock::simulated());
