@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::kinds::others::{blank, defaults, typed, unknown_fields, validate};
+use super::kinds::others::{blank, defaults, tidied, typed, unknown_fields, validate};
 use super::kinds::{Resource, event, service};
 use super::managed::{self, Manager};
 use super::patch;
@@ -102,9 +102,14 @@ impl Write<'_> {
             defaults(resource, &mut value);
             return self.insert(store, value, managers);
         };
+        // What is there has the right types: of a Service only what is new is looked at.
+        let checked = match resource {
+            Resource::Services => unknown_fields(&config, &typed(resource, config.clone())?).is_none(),
+            _ => false,
+        };
         let writer = self.writer();
         let (object, managers) = managed::apply(resource, &old.value, &config, old.managers.clone(), &writer, force)?;
-        self.store_update(store, old, object, Some(managers))
+        self.store_update(store, old, object, Some((managers, checked)))
     }
 
     /// The second half of an update that has no owners of its own.
@@ -117,7 +122,7 @@ impl Write<'_> {
         store: &mut Store,
         old: &Arc<Stored>,
         mut value: Value,
-        applied: Option<Vec<Manager>>,
+        applied: Option<(Vec<Manager>, bool)>,
     ) -> Result<Done, Status> {
         let resource = self.resource();
         let name = &*self.asked.name;
@@ -143,10 +148,13 @@ impl Write<'_> {
         let carried = take_meta(&mut value, "managedFields");
         let asked = self.strict.then(|| value.clone());
         let patched = matches!(self.asked.verb, Verb::Patch(PatchKind::Json | PatchKind::Merge)).then(|| value.clone());
-        let mut value = typed(resource, value).map_err(|status| match &patched {
-            Some(patched) => Status::unfit_patch(patched, &status.message),
-            None => status,
-        })?;
+        let mut value = match &applied {
+            Some((_, true)) => tidied(resource, value),
+            _ => typed(resource, value).map_err(|status| match &patched {
+                Some(patched) => Status::unfit_patch(patched, &status.message),
+                None => status,
+            })?,
+        };
         if let Some(why) = asked.and_then(|asked| unknown_fields(&asked, &value)) {
             return Err(match self.asked.verb {
                 Verb::Patch(_) => Status::unfit_patch(&json!({}), &why),
@@ -168,7 +176,7 @@ impl Write<'_> {
             set_meta(&mut value, "uid", json!(old.uid()));
         }
         let mut managers = match applied {
-            Some(managers) => managers,
+            Some((managers, _)) => managers,
             None => {
                 let carried = if self.asked.subresource.is_empty() { carried } else { None };
                 let base = managed::carried(carried.as_ref(), &old.managers);

@@ -25,13 +25,7 @@ pub fn typed(resource: Resource, mut value: Value) -> Result<Value, Status> {
         object.remove("kind");
         object.remove("apiVersion");
     }
-    // Conditions of Services come as they are: what isn't said of them is empty.
-    let conditions = match resource {
-        Resource::Services => {
-            value.get_mut("status").and_then(Value::as_object_mut).and_then(|status| status.remove("conditions"))
-        }
-        _ => None,
-    };
+    let conditions = take_conditions(resource, &mut value);
     let typed = match resource.shelf() {
         Resource::Services => through::<Service>(value),
         Resource::Nodes => through::<Node>(value),
@@ -50,6 +44,26 @@ pub fn typed(resource: Resource, mut value: Value) -> Result<Value, Status> {
         object.remove("kind");
         object.remove("apiVersion");
     }
+    Ok(finished(resource, value, conditions))
+}
+
+/// The same of an object that has the right types already.
+pub fn tidied(resource: Resource, mut value: Value) -> Value {
+    let conditions = take_conditions(resource, &mut value);
+    finished(resource, value, conditions)
+}
+
+/// Conditions of Services come as they are: what isn't said of them is empty.
+fn take_conditions(resource: Resource, value: &mut Value) -> Option<Value> {
+    match resource {
+        Resource::Services => {
+            value.get_mut("status").and_then(Value::as_object_mut).and_then(|status| status.remove("conditions"))
+        }
+        _ => None,
+    }
+}
+
+fn finished(resource: Resource, mut value: Value, conditions: Option<Value>) -> Value {
     tidy(&mut value, "");
     if let Some(list) = conditions.as_ref().and_then(Value::as_array).filter(|list| !list.is_empty()) {
         value["status"]["conditions"] = list.iter().map(condition).collect();
@@ -59,7 +73,7 @@ pub fn typed(resource: Resource, mut value: Value) -> Result<Value, Status> {
     {
         spec.retain(|_, member| member != "");
     }
-    Ok(value)
+    value
 }
 
 fn condition(from: &Value) -> Value {
