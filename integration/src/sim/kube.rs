@@ -21,7 +21,8 @@
 //! | K16 clocks of a candidate | [`crate::sim::Clock::off_by`]: nothing of this server |
 //!
 //! Each request is a [`crate::sim::Call`] named `kube:VERB RESOURCE[/SUBRESOURCE][ dry-run]`, where a patch's verb is
-//! `apply`, `merge`, `strategic` or `json-patch`, about `namespace/name`.
+//! `apply`, `merge`, `strategic` or `json-patch`, about `namespace/name`; the target of a list that goes on with
+//! `continue` ends in `next page`.
 
 mod admission;
 mod answer;

@@ -65,7 +65,12 @@ impl Transcript {
             }
             None => line.to_owned(),
         };
-        let lines: Vec<String> = text.lines().map(line).collect();
+        // What kubectl's libraries log depends on the moment: `E1126 09:03:30.1 123 reflector.go:1] ...`.
+        let logged = |line: &&str| {
+            let mut bytes = line.bytes();
+            bytes.next().is_some_and(|level| b"EWI".contains(&level)) && bytes.take(4).all(|b| b.is_ascii_digit())
+        };
+        let lines: Vec<String> = text.lines().filter(|line| !logged(line)).map(line).collect();
         let mut read = |line: &String| match serde_json::from_str::<Value>(line) {
             Ok(value) if value.is_object() => self.plain(&value).to_string(),
             _ => line.clone(),
