@@ -1,14 +1,18 @@
 //! The contract of the simulated API server: each scenario runs against it and against the real one, and what both
 //! answered must be the same. The real one decides.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
 mod contract_kube {
     pub mod apply;
     pub mod deletes;
     pub mod kit;
+    pub mod kubectl;
     pub mod leases;
     pub mod lists;
     pub mod others;
     pub mod patches;
+    pub mod plain;
     pub mod rights;
     pub mod services;
     pub mod watches;
@@ -56,4 +60,12 @@ contract! {
     others::nodes,
     others::events,
     others::other_kinds,
+    kubectl::kubectl_shows_services,
+    kubectl::kubectl_applies,
+    kubectl::kubectl_changes_services,
+    kubectl::kubectl_deletes_and_waits,
+    kubectl::kubectl_watches,
+    kubectl::kubectl_tells_events,
+    kubectl::kubectl_handles_nodes,
+    kubectl::kubectl_is_told_what_is_wrong,
 }

@@ -21,10 +21,12 @@
 //! | K16 clocks of a candidate | [`crate::sim::Clock::off_by`]: nothing of this server |
 //!
 //! Each request is a [`crate::sim::Call`] named `kube:VERB RESOURCE[/SUBRESOURCE][ dry-run]`, where a patch's verb is
-//! `apply`, `merge`, `strategic` or `json-patch`, about `namespace/name`.
+//! `apply`, `merge`, `strategic` or `json-patch`, about `namespace/name`; the target of a list that goes on with
+//! `continue` ends in `next page`.
 
 mod admission;
 mod answer;
+mod delete;
 mod discovery;
 mod faults;
 mod fields;
@@ -35,6 +37,7 @@ mod look;
 mod managed;
 mod patch;
 mod people;
+mod protobuf;
 mod rbac;
 mod route;
 mod schema;
@@ -45,6 +48,8 @@ mod store;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod told;
+mod update;
 mod watch;
 mod write;
 

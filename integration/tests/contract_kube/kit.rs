@@ -1,9 +1,11 @@
 //! A server to ask, and answers in a form in which two servers can be compared.
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::plain::Transcript;
 use futures::StreamExt;
 use http_body_util::BodyExt;
 use integration::sim::kube::{Kube, Options, User};
@@ -25,14 +27,9 @@ pub struct Server {
     nobody: kube::Client,
     /// The scenario's namespace.
     pub namespace: String,
+    kubectl: PathBuf,
+    kubeconfig: PathBuf,
     transcript: Mutex<Transcript>,
-}
-
-#[derive(Default)]
-struct Transcript {
-    steps: Vec<Value>,
-    uids: BTreeMap<String, String>,
-    versions: BTreeMap<String, String>,
 }
 
 /// Runs a scenario against both servers and compares all answers.
@@ -42,6 +39,10 @@ pub async fn same(name: &str, scenario: impl AsyncFn(&Server) -> Result<()>) -> 
     let mut options = Options::deployed()?;
     options.latency = Duration::ZERO;
     let sim = Kube::new(Stage::new(Clock::real()), options);
+    // kubectl sends no token without TLS.
+    sim.add_user("", User::admin(Actor::Person));
+    let served = sim.serve().await?;
+    let control_plane = shared::control_plane().await?;
     let daemon = User::daemon(1);
     let nobody = User { name: "system:anonymous".into(), groups: vec![], actor: Actor::Person };
     let simulated = Server {
@@ -49,15 +50,22 @@ pub async fn same(name: &str, scenario: impl AsyncFn(&Server) -> Result<()>) -> 
         daemon: sim.client(daemon),
         nobody: sim.client(nobody),
         namespace: namespace.clone(),
+        kubectl: control_plane.kubectl_path().to_owned(),
+        kubeconfig: {
+            let path = control_plane.directory().join(format!("kubeconfig-simulated-{namespace}"));
+            std::fs::write(&path, served.kubeconfig(""))?;
+            path
+        },
         transcript: Mutex::default(),
     };
-    let control_plane = shared::control_plane().await?;
     let token = control_plane.service_account_token("external-ips", "external-ips").await?;
     let real = Server {
         admin: control_plane.admin().await?,
         daemon: control_plane.client(&token).await?,
         nobody: control_plane.client_without_token().await?,
         namespace,
+        kubectl: control_plane.kubectl_path().to_owned(),
+        kubeconfig: control_plane.kubeconfig_for(control_plane.admin_token())?,
         transcript: Mutex::default(),
     };
     let mut results = Vec::new();
@@ -69,6 +77,9 @@ pub async fn same(name: &str, scenario: impl AsyncFn(&Server) -> Result<()>) -> 
         results.push(transcript.steps.clone());
     }
     let (mut differences, mut count) = (String::new(), 0);
+    if std::env::var_os("CONTRACT_SHOW").is_some() {
+        println!("{}", serde_json::to_string_pretty(&results[0])?);
+    }
     for (at, real) in results[0].iter().enumerate() {
         let sim = results[1].get(at).cloned().unwrap_or_default();
         let mut lines = Vec::new();
@@ -143,6 +154,69 @@ impl Server {
         transcript.steps.push(json!({"ask": ask, "status": status, "body": body}));
     }
 
+    fn command(&self, arguments: &str) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(&self.kubectl);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", "/nonexistent");
+        command.env("KUBE_EDITOR", "sed -i -e s/before/after/");
+        command.arg("--kubeconfig").arg(&self.kubeconfig);
+        command.arg("--cache-dir").arg(self.kubeconfig.with_extension("cache"));
+        command.arg("--namespace").arg(&self.namespace).args(words(arguments)).kill_on_drop(true);
+        command
+    }
+
+    /// Runs kubectl in the scenario's namespace with `input` as its standard input; notes its exit code and what it
+    /// printed, and returns what it printed to standard output.
+    pub async fn kubectl_with(&self, input: &str, arguments: &str) -> Result<String> {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            tokio::io::AsyncWriteExt::write_all(&mut stdin, input.as_bytes()).await?;
+        }
+        let output = tokio::time::timeout(Duration::from_secs(60), child.wait_with_output()).await??;
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        let mut transcript = self.transcript.lock().unwrap();
+        let shown = json!({"out": transcript.lines(&out), "err": transcript.lines(&err)});
+        let ask = format!("kubectl {arguments}");
+        transcript.steps.push(json!({"ask": ask, "status": output.status.code(), "body": shown}));
+        Ok(out)
+    }
+
+    /// Runs a kubectl that watches: when it has printed so many lines, a Service is changed again and again until
+    /// another line comes. Notes the lines up to that one.
+    pub async fn kubectl_watching(&self, arguments: &str, before: usize, service: &str) -> Result<()> {
+        let mut command = self.command(arguments);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let stdout = child.stdout.take().context("its output")?;
+        let mut printed = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(stdout));
+        let mut lines = Vec::new();
+        for _ in 0..before {
+            let line = tokio::time::timeout(Duration::from_secs(60), printed.next_line()).await??;
+            lines.push(line.context("a line")?);
+        }
+        let path = self.path(&format!("services/{service}"));
+        for attempt in 0..240 {
+            // Of one length, so that the columns are.
+            let change = json!({"metadata": {"annotations": {"attempt": format!("{attempt:03}")}}});
+            self.quietly(MERGE, &path, change).await?;
+            if let Ok(line) = tokio::time::timeout(Duration::from_millis(250), printed.next_line()).await {
+                lines.push(line?.context("a line")?);
+                break;
+            }
+        }
+        child.kill().await?;
+        let mut transcript = self.transcript.lock().unwrap();
+        let shown = json!({"out": transcript.lines(&lines.join("\n"))});
+        transcript.steps.push(json!({"ask": format!("kubectl {arguments}"), "status": 0, "body": shown}));
+        Ok(())
+    }
+
+    /// The same without input.
+    pub async fn kubectl(&self, arguments: &str) -> Result<String> {
+        self.kubectl_with("", arguments).await
+    }
+
     /// Below the scenario's namespace, in the core group.
     pub fn path(&self, rest: &str) -> String {
         format!("/api/v1/namespaces/{}/{rest}", self.namespace)
@@ -178,6 +252,11 @@ impl Server {
         self.step(&self.daemon, method, path, kind, &body).await
     }
 
+    /// A patch whose answer isn't noted.
+    pub async fn quietly(&self, kind: &str, path: &str, body: Value) -> Result<()> {
+        self.raw(&self.admin, "PATCH", path, kind, &body).await.map(drop)
+    }
+
     /// Asks with the rights of the daemon; the answer isn't noted.
     pub async fn daemon_quietly(&self, path: &str, body: Value) -> Result<Value> {
         Ok(self.raw(&self.daemon, "POST", path, PLAIN, &body).await?.1)
@@ -201,6 +280,13 @@ impl Server {
         self.post(&self.path("services?fieldManager=maker"), self.service(name)).await
     }
 
+    /// Makes one without an address of its own: of those the real server's allocator sometimes writes Events.
+    pub async fn make_headless(&self, name: &str) -> Result<Value> {
+        let mut service = self.service(name);
+        service["spec"]["clusterIP"] = json!("None");
+        self.post(&self.path("services?fieldManager=maker"), service).await
+    }
+
     /// A watch: its status, and its events one by one, or the whole answer where it is refused.
     pub async fn watch(&self, path: &str) -> Result<Watch<'_>> {
         let request = http::Request::get(path).header("accept", PLAIN).body(Body::empty())?;
@@ -215,6 +301,19 @@ impl Server {
         self.note(&format!("WATCH {path}"), status, &Value::Null);
         Ok(Watch { server: self, lines: lines(body) })
     }
+}
+
+/// Words between spaces; single quotes keep spaces.
+fn words(text: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    for (at, part) in text.split('\'').enumerate() {
+        if at % 2 == 1 {
+            out.push(part.to_owned());
+        } else {
+            out.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    out
 }
 
 type Lines = futures::stream::BoxStream<'static, Value>;
@@ -256,105 +355,5 @@ impl Watch<'_> {
             all.push(event);
         }
         Ok(all)
-    }
-}
-
-impl Transcript {
-    /// The answer with all that differs between any two servers replaced by names.
-    fn plain(&mut self, value: &Value) -> Value {
-        self.learn(value);
-        self.replaced("", value)
-    }
-
-    fn learn(&mut self, value: &Value) {
-        match value {
-            Value::Object(map) => {
-                if let Some(uid) = map.get("uid").and_then(Value::as_str).filter(|uid| uid.len() == 36) {
-                    let next = format!("uid{}", self.uids.len());
-                    self.uids.entry(uid.to_owned()).or_insert(next);
-                }
-                map.values().for_each(|member| self.learn(member));
-            }
-            Value::Array(items) => items.iter().for_each(|item| self.learn(item)),
-            _ => {}
-        }
-    }
-
-    fn replaced(&mut self, name: &str, value: &Value) -> Value {
-        match value {
-            Value::Object(map) => {
-                let list = map.contains_key("items");
-                let mark = map.get("type").is_some_and(|kind| kind == "BOOKMARK");
-                let member = |transcript: &mut Self, (name, value): (&String, &Value)| {
-                    let within = if list && name == "metadata" { "listmeta" } else { name };
-                    let mut value = value.clone();
-                    if mark && name == "object" {
-                        value["metadata"]["resourceVersion"] = json!("");
-                    } else if within == "listmeta" {
-                        value["resourceVersion"] = json!("");
-                    }
-                    let value = transcript.replaced(within, &value);
-                    (name.clone(), value)
-                };
-                Value::Object(map.iter().map(|pair| member(self, pair)).collect())
-            }
-            Value::Array(items) => {
-                let mut items: Vec<Value> = items.iter().map(|item| self.replaced(name, item)).collect();
-                // Their order depends on the second in which they were written.
-                if name == "managedFields" {
-                    items
-                        .sort_by_key(|item| format!("{}{}{}", item["operation"], item["manager"], item["subresource"]));
-                }
-                Value::Array(items)
-            }
-            Value::String(text) => self.text(name, text).into(),
-            Value::Number(number) if name == "nodePort" || name == "healthCheckNodePort" => {
-                if number.as_i64().is_some_and(|n| n >= 30_000) { json!("node port") } else { value.clone() }
-            }
-            other => other.clone(),
-        }
-    }
-
-    fn text(&mut self, name: &str, text: &str) -> String {
-        match name {
-            "resourceVersion" if !text.is_empty() => {
-                let next = format!("version{}", self.versions.len());
-                return self.versions.entry(text.to_owned()).or_insert(next).clone();
-            }
-            "continue" if !text.is_empty() => return "token".to_owned(),
-            "clusterIP" | "clusterIPs" if text.starts_with("10.96.") => return "cluster ip".to_owned(),
-            _ => {}
-        }
-        if name.ends_with("Time") || name == "creationTimestamp" || name == "deletionTimestamp" || name == "time" {
-            return if text.is_empty() { String::new() } else { "time".to_owned() };
-        }
-        let mut text = text.to_owned();
-        for (uid, label) in &self.uids {
-            text = text.replace(uid, label);
-        }
-        if let Some(at) = text.find("patch: Invalid value:").filter(|_| name == "message") {
-            // The whole object, and Go's words for what is wrong with it.
-            text.truncate(at);
-        }
-        if name == "message" && text.starts_with("Invalid value: \"{") {
-            text.truncate(16);
-        }
-        if name == "message" || name == "name" {
-            let mut out = String::new();
-            let mut digits = String::new();
-            for character in text.chars().chain(['\0']) {
-                if character.is_ascii_digit() {
-                    digits.push(character);
-                    continue;
-                }
-                out += if digits.len() > 2 { "N" } else { &digits };
-                digits.clear();
-                if character != '\0' {
-                    out.push(character);
-                }
-            }
-            text = out;
-        }
-        text
     }
 }

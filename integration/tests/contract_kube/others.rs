@@ -32,7 +32,7 @@ pub async fn nodes(server: &Server) -> Result<()> {
 }
 
 pub async fn events(server: &Server) -> Result<()> {
-    let service = server.make("web").await?;
+    let service = server.make_headless("web").await?;
     let all = server.group_path("events.k8s.io/v1", "events");
     let event = |name: &str, change: Value| {
         let mut event = json!({

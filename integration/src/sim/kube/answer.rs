@@ -26,22 +26,30 @@ pub(super) struct Answer {
     /// The reason of a refusal.
     pub reason: Option<&'static str>,
     pub retry_after: Option<u32>,
+    /// Header `Warning`.
+    pub warning: Option<&'static str>,
     pub body: Content,
 }
 
 pub(super) enum Content {
     Json(String),
     Text(&'static str),
+    /// JSON under another name.
+    Typed(&'static str, String),
     Stream(AnswerBody),
 }
 
 impl Answer {
     pub fn ok(status: u16, json: String) -> Answer {
-        Answer { status, reason: None, retry_after: None, body: Content::Json(json) }
+        Answer { status, reason: None, retry_after: None, warning: None, body: Content::Json(json) }
+    }
+
+    pub fn of_kind(content_type: &'static str, json: String) -> Answer {
+        Answer { status: 200, reason: None, retry_after: None, warning: None, body: Content::Typed(content_type, json) }
     }
 
     pub fn text(status: u16, text: &'static str) -> Answer {
-        Answer { status, reason: None, retry_after: None, body: Content::Text(text) }
+        Answer { status, reason: None, retry_after: None, warning: None, body: Content::Text(text) }
     }
 
     pub fn refusal(status: &Status) -> Answer {
@@ -49,21 +57,26 @@ impl Answer {
             status: status.code,
             reason: Some(status.reason),
             retry_after: status.retry_after,
+            warning: None,
             body: Content::Json(status.body().to_string()),
         }
     }
 
     pub fn stream(body: AnswerBody) -> Answer {
-        Answer { status: 200, reason: None, retry_after: None, body: Content::Stream(body) }
+        Answer { status: 200, reason: None, retry_after: None, warning: None, body: Content::Stream(body) }
     }
 
     pub fn into_response(self) -> Response<AnswerBody> {
         let (kind, body) = match self.body {
             Content::Json(text) => ("application/json", whole(text)),
             Content::Text(text) => ("text/plain; charset=utf-8", whole(text)),
+            Content::Typed(kind, text) => (kind, whole(text)),
             Content::Stream(body) => ("application/json", body),
         };
         let mut response = response(self.status, kind, body);
+        if let Some(warning) = self.warning {
+            response.headers_mut().insert(header::WARNING, header::HeaderValue::from_static(warning));
+        }
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
@@ -73,7 +86,7 @@ impl Answer {
     /// The answer as it is when it is spoiled.
     pub fn garbled(self, garble: Garble) -> Response<AnswerBody> {
         let text = match self.body {
-            Content::Json(text) => text,
+            Content::Json(text) | Content::Typed(_, text) => text,
             Content::Text(text) => text.to_owned(),
             Content::Stream(_) => "{\"type\":\"ADDED\",\"object\":{\"kind\":\"Service\"}}\n".to_owned(),
         };

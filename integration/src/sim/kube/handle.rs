@@ -16,9 +16,12 @@ use super::serve::refused_connection;
 use super::status::Status;
 use super::store::Stored;
 use super::write::{Done, Write};
-use super::{Kube, discovery, list, tables, watch};
+use super::{Kube, discovery, list, protobuf, tables, watch};
 use crate::sim::event::{Actor, Event, Seam};
 use crate::sim::fault::Fault;
+
+/// What the real one says since v1.36 (KEP-5707).
+const EXTERNAL_IPS: &str = "299 - \"spec.externalIPs is deprecated and may no longer be implemented in some clusters\"";
 
 /// A request that has arrived.
 pub(super) struct Arrived {
@@ -113,7 +116,7 @@ impl Kube {
         let Some(user) = &arrived.user else { return Answer::refusal(&Status::unauthorized()) };
         let result = match &arrived.route {
             Route::Nowhere(_, status) => Err(status.clone()),
-            Route::Discovery { path, accept } => discovery::answer(path, accept),
+            Route::Discovery { path, accept } => Ok(discovery::answer(path, accept)),
             Route::Resource(asked) if asked.resource == Resource::AccessReviews => self.review(user, arrived),
             Route::Resource(asked) => self.resource(asked, user, arrived),
         };
@@ -156,14 +159,14 @@ impl Kube {
         let listed = list::list(&store, asked, &selection, &twist, self.inner.options.page)?;
         drop(store);
         if tables::asked_for(&asked.accept) {
-            return Ok(Answer::ok(200, tables::list(asked.resource, &listed, self.now()).to_string()));
+            return Ok(Answer::ok(200, tables::list(asked.resource, &listed, self.now(), include(asked)).to_string()));
         }
         Ok(Answer::ok(200, list::body(asked.resource, &listed, &twist)))
     }
 
     fn shown(&self, asked: &Asked, object: &Stored, undecodable: bool) -> String {
         if tables::asked_for(&asked.accept) {
-            return tables::one(asked.resource, object, self.now()).to_string();
+            return tables::one(asked.resource, object, self.now(), include(asked)).to_string();
         }
         list::text(asked.resource, object, true, undecodable)
     }
@@ -188,6 +191,7 @@ impl Kube {
             wall: self.wall(),
             dry_run: asked.dry_run() || in_body,
             hooks: &hooks,
+            strict: asked.parameter("fieldValidation") == "Strict",
             may_create: authorize(&rights, user, asked, &asked.name, "create"),
         };
         let done = {
@@ -217,7 +221,13 @@ impl Kube {
             }
             return Answer::ok(200, status.to_string());
         }
-        Answer::ok(done.code, self.shown(asked, &done.object, false))
+        let mut answer = Answer::ok(done.code, self.shown(asked, &done.object, false));
+        let addresses = done.object.value.pointer("/spec/externalIPs");
+        if asked.resource == Resource::Services && asked.subresource.is_empty() && !done.deleted && addresses.is_some()
+        {
+            answer.warning = Some(EXTERNAL_IPS);
+        }
+        answer
     }
 
     /// A change is told to watches and to the journal, after the store's lock is gone.
@@ -272,6 +282,10 @@ impl Kube {
     }
 }
 
+fn include(asked: &Asked) -> tables::Include {
+    tables::Include::named(asked.parameter("includeObject"))
+}
+
 async fn pause(time: Duration) {
     if !time.is_zero() {
         tokio::time::sleep(time).await;
@@ -280,6 +294,9 @@ async fn pause(time: Duration) {
 
 /// A body: JSON, or YAML where that is allowed.
 fn parsed(body: &[u8], yaml: bool) -> Result<Value, Status> {
+    if let Some(value) = protobuf::decode(body) {
+        return Ok(value);
+    }
     match serde_json::from_slice(body) {
         Ok(value) => Ok(value),
         Err(_) if yaml => {

@@ -231,6 +231,9 @@ pub(super) fn apply(
 
 /// Without what the manager applied before, doesn't now, and nobody else owns.
 fn pruned(schema: &'static Schema, merged: Value, last: &Fields, wanted: &Fields, others: &[Manager]) -> Value {
+    if last.difference(wanted).is_empty() {
+        return merged;
+    }
     let last = with_members(schema, last);
     let mut owned = wanted.clone();
     others.iter().for_each(|manager| owned.union(&manager.fields));

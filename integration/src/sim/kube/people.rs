@@ -78,6 +78,7 @@ impl Hand<'_> {
             now,
             wall: kube.wall(),
             dry_run: false,
+            strict: false,
             hooks: &hooks,
             may_create: Ok(()),
         };

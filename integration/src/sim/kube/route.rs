@@ -125,8 +125,13 @@ impl Asked {
         format!("kube:{} {}{dry}", self.verb.shown(), self.resource_path())
     }
 
-    /// For the journal: `namespace/name`.
+    /// For the journal: `namespace/name`; a list that continues one says so.
     pub fn target(&self) -> String {
+        let place = self.place();
+        if self.parameter("continue").is_empty() { place } else { format!("{place} next page").trim().to_owned() }
+    }
+
+    fn place(&self) -> String {
         match (&*self.namespace, &*self.name) {
             ("", name) => name.to_owned(),
             (namespace, "") => format!("{namespace}/"),

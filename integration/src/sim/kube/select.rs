@@ -27,7 +27,10 @@ impl Selection {
     pub fn parse(resource: Resource, namespace: &str, labels: &str, fields: &str) -> Result<Selection, Status> {
         let mut out = Selection { namespace: namespace.to_owned(), ..Selection::default() };
         for requirement in split(labels) {
-            let unable = || Status::bad_request(format!("unable to parse requirement: {requirement}"));
+            let unable = || match requirement.ends_with(" in") || requirement.ends_with(" notin") {
+                true => Status::bad_request("unable to parse requirement: found '' expected: '('"),
+                false => Status::bad_request(format!("unable to parse requirement: {requirement}")),
+            };
             out.labels.push(label(&requirement).ok_or_else(unable)?);
         }
         for term in fields.split(',').filter(|term| !term.is_empty()) {

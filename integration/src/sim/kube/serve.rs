@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use kube::client::Body;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tower::{BoxError, Service};
 
@@ -65,6 +66,20 @@ pub(super) async fn refused_connection() -> BoxError {
     }
 }
 
+/// Who an admin wants to be taken for (`kubectl --as`).
+fn impersonated(user: User, parts: &http::request::Parts) -> User {
+    let texts = |name: &str| -> Vec<String> {
+        let values = parts.headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+        values.map(str::to_owned).collect()
+    };
+    match texts("impersonate-user").pop() {
+        Some(name) if user.groups.iter().any(|group| group == "system:masters") => {
+            User { name, groups: texts("impersonate-group"), actor: user.actor }
+        }
+        _ => user,
+    }
+}
+
 /// A server on the loopback address; it ends when dropped.
 #[derive(Debug)]
 pub struct Served {
@@ -75,6 +90,19 @@ impl Served {
     /// `http://127.0.0.1:PORT`.
     pub fn url(&self) -> &str {
         &self.listener.url
+    }
+
+    /// The content of a kubeconfig file for a token ([`Kube::add_user`]).
+    pub fn kubeconfig(&self, token: &str) -> String {
+        let named = |kind: &str, content: Value| json!([{"name": "simulated", kind: content}]);
+        let content = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "simulated",
+            "clusters": named("cluster", json!({"server": self.url()})),
+            "users": named("user", json!({"token": token})),
+            "contexts": named("context", json!({"cluster": "simulated", "user": "simulated"})),
+        });
+        // JSON is YAML too.
+        content.to_string()
     }
 }
 
@@ -95,7 +123,7 @@ impl Kube {
     }
 
     /// Serves on a free port of the loopback address, by HTTP/1.1 without TLS. Who asks is told by bearer tokens
-    /// ([`Kube::add_user`]).
+    /// ([`Kube::add_user`]); the user of the empty token is who sends none. kubectl sends none without TLS.
     ///
     /// # Errors
     /// There is no port.
@@ -110,7 +138,7 @@ impl Kube {
         let body = body.collect().await.map_err(|_| Reset)?.to_bytes();
         let token = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = token.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-        let user = self.control().users.get(token).cloned();
+        let user = self.control().users.get(token).cloned().map(|user| impersonated(user, &parts));
         match self.handle(user, parts, body).await {
             Ending::Answer(response) => Ok(response.map(|body| body.map_err(io::Error::other).boxed_unsync())),
             Ending::Broken(_) => Err(Reset),

@@ -222,9 +222,12 @@ impl Store {
         }
     }
 
-    /// Tells those who wait for changes of a kind.
+    /// Tells those who wait for changes of a kind; of all kinds where a namespace has changed.
     pub fn tell(&self, resource: Resource) {
-        self.shelf(resource).news.send_replace(self.version);
+        match resource {
+            Resource::Namespaces => self.shelves.values().for_each(|shelf| _ = shelf.news.send_replace(self.version)),
+            resource => _ = self.shelf(resource).news.send_replace(self.version),
+        }
     }
 }
 

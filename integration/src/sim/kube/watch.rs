@@ -44,6 +44,7 @@ pub(super) struct Watch {
     twist: Twist,
     /// Rows of a table are asked for.
     table: bool,
+    include: tables::Include,
     /// Lines that were said.
     said: usize,
     over: bool,
@@ -82,6 +83,7 @@ pub(super) fn open(
         bookmark: bookmarks.then(|| (now + BOOKMARK_EVERY).min(end - LAST_WORDS.min(end - now))),
         twist,
         table: tables::asked_for(&asked.accept),
+        include: tables::Include::named(asked.parameter("includeObject")),
         said: 0,
         over: false,
     };
@@ -121,7 +123,8 @@ fn line(kind: &str, object: &str) -> Bytes {
 impl Watch {
     fn event(&mut self, kind: &str, object: &Stored) -> Bytes {
         if self.table {
-            return line(kind, &tables::watch_event(self.resource, object, self.kube.now()).to_string());
+            let table = tables::one(self.resource, object, self.kube.now(), self.include);
+            return line(kind, &table.to_string());
         }
         // Only the first is spoiled.
         let spoiled = std::mem::take(&mut self.twist.undecodable);
@@ -137,7 +140,7 @@ impl Watch {
             object["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
         if self.table {
-            return line("BOOKMARK", &tables::bookmark(&object).to_string());
+            return line("BOOKMARK", &tables::bookmark(self.resource, version).to_string());
         }
         line("BOOKMARK", &object.to_string())
     }

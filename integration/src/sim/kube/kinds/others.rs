@@ -25,13 +25,7 @@ pub fn typed(resource: Resource, mut value: Value) -> Result<Value, Status> {
         object.remove("kind");
         object.remove("apiVersion");
     }
-    // Conditions of Services come as they are: what isn't said of them is empty.
-    let conditions = match resource {
-        Resource::Services => {
-            value.get_mut("status").and_then(Value::as_object_mut).and_then(|status| status.remove("conditions"))
-        }
-        _ => None,
-    };
+    let conditions = take_conditions(resource, &mut value);
     let typed = match resource.shelf() {
         Resource::Services => through::<Service>(value),
         Resource::Nodes => through::<Node>(value),
@@ -50,6 +44,26 @@ pub fn typed(resource: Resource, mut value: Value) -> Result<Value, Status> {
         object.remove("kind");
         object.remove("apiVersion");
     }
+    Ok(finished(resource, value, conditions))
+}
+
+/// The same of an object that has the right types already.
+pub fn tidied(resource: Resource, mut value: Value) -> Value {
+    let conditions = take_conditions(resource, &mut value);
+    finished(resource, value, conditions)
+}
+
+/// Conditions of Services come as they are: what isn't said of them is empty.
+fn take_conditions(resource: Resource, value: &mut Value) -> Option<Value> {
+    match resource {
+        Resource::Services => {
+            value.get_mut("status").and_then(Value::as_object_mut).and_then(|status| status.remove("conditions"))
+        }
+        _ => None,
+    }
+}
+
+fn finished(resource: Resource, mut value: Value, conditions: Option<Value>) -> Value {
     tidy(&mut value, "");
     if let Some(list) = conditions.as_ref().and_then(Value::as_array).filter(|list| !list.is_empty()) {
         value["status"]["conditions"] = list.iter().map(condition).collect();
@@ -59,7 +73,7 @@ pub fn typed(resource: Resource, mut value: Value) -> Result<Value, Status> {
     {
         spec.retain(|_, member| member != "");
     }
-    Ok(value)
+    value
 }
 
 fn condition(from: &Value) -> Value {
@@ -90,6 +104,39 @@ fn tidy(value: &mut Value, name: &str) {
     }
 }
 
+/// What a written object has that its kind hasn't, in the API server's words.
+pub fn unknown_fields(asked: &Value, typed: &Value) -> Option<String> {
+    let mut unknown = Vec::new();
+    if let Some(members) = asked.as_object() {
+        for (name, member) in members.iter().filter(|(name, _)| !["apiVersion", "kind"].contains(&name.as_str())) {
+            compare(name, member, typed.get(name), &mut unknown);
+        }
+    }
+    let list: Vec<String> = unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
+    (!list.is_empty()).then(|| format!("strict decoding error: {}", list.join(", ")))
+}
+
+fn compare(path: &str, asked: &Value, typed: Option<&Value>, unknown: &mut Vec<String>) {
+    match (asked, typed) {
+        (Value::Null, None) => {}
+        (Value::String(text), None) if text.is_empty() => {}
+        (Value::Array(items), None) if items.is_empty() => {}
+        (Value::Object(members), None) if members.is_empty() => {}
+        (_, None) if !path.starts_with("metadata.managedFields") => unknown.push(path.to_owned()),
+        (Value::Object(members), Some(typed)) => {
+            for (name, member) in members {
+                compare(&format!("{path}.{name}"), member, typed.get(name), unknown);
+            }
+        }
+        (Value::Array(items), Some(typed)) => {
+            for (at, item) in items.iter().enumerate() {
+                compare(&format!("{path}[{at}]"), item, typed.get(at), unknown);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// What isn't said.
 pub fn defaults(resource: Resource, value: &mut Value) {
     match resource.shelf() {
@@ -105,16 +152,8 @@ pub fn defaults(resource: Resource, value: &mut Value) {
             }
             value["metadata"]["labels"]["kubernetes.io/metadata.name"] = value["metadata"]["name"].clone();
         }
-        Resource::Leases => {
-            if value["spec"].is_null() {
-                value["spec"] = json!({});
-            }
-        }
-        Resource::EndpointSlices => {
-            if value["endpoints"].is_null() {
-                value["endpoints"] = json!([]);
-            }
-        }
+        Resource::Leases if value["spec"].is_null() => value["spec"] = json!({}),
+        Resource::EndpointSlices if value["endpoints"].is_null() => value["endpoints"] = json!([]),
         _ => {}
     }
 }

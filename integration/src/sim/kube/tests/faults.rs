@@ -155,6 +155,9 @@ async fn the_page_after_an_expired_one_is_gone() {
     let token = first["metadata"]["continue"].as_str().unwrap();
     let (status, body) = get(&client, &format!("{ALL}?limit=1&continue={token}")).await;
     assert_eq!((status, &body["reason"]), (410, &json!("Expired")));
+    let page =
+        |(_, event): &(Duration, Event)| matches!(event, Event::Called(call) if call.target == "default/ next page");
+    assert!(stage.journal.events().iter().any(page));
 }
 
 /// The types of a watch's events until it ends or a minute has gone, and whether it ended.
