@@ -332,7 +332,8 @@ impl Aws {
             page_repeats: fault == Some(&Fault::PageRepeats),
         };
         let Principal { policy, actor, arn, .. } = principal;
-        let caller = Caller { actor, policy, arn, now, shown: now.saturating_sub(age), spoil };
+        let patchy = world.options.patchy && !age.is_zero() && !matches!(fault, Some(Fault::Stale(_)));
+        let caller = Caller { actor, policy, arn, now, shown: now.saturating_sub(age), patchy, spoil };
         let content = match kind {
             Kind::Ec2 => ec2::answer(world, &caller, &request.operation, &request.form),
             Kind::Route53 => route53::answer(world, &caller, request),

@@ -59,20 +59,41 @@ pub(super) struct Xml(pub String);
 impl Xml {
     /// An element with text.
     pub fn put(&mut self, name: &str, text: impl AsRef<str>) {
-        // Writing to a String doesn't fail.
-        let _ = write!(self.0, "<{name}>{}</{name}>", escape(text.as_ref()));
+        let text = text.as_ref();
+        self.open(name);
+        if text.bytes().any(|byte| b"<>&'\"".contains(&byte)) {
+            self.0.push_str(&escape(text));
+        } else {
+            self.0.push_str(text);
+        }
+        self.close(name);
     }
 
     /// An element with a number or a truth value.
     pub fn show(&mut self, name: &str, value: impl std::fmt::Display) {
-        let _ = write!(self.0, "<{name}>{value}</{name}>");
+        self.open(name);
+        // Writing to a String doesn't fail.
+        let _ = write!(self.0, "{value}");
+        self.close(name);
     }
 
     /// An element with elements.
     pub fn within(&mut self, name: &str, write: impl FnOnce(&mut Xml)) {
-        let _ = write!(self.0, "<{name}>");
+        self.open(name);
         write(self);
-        let _ = write!(self.0, "</{name}>");
+        self.close(name);
+    }
+
+    fn open(&mut self, name: &str) {
+        self.0.push('<');
+        self.0.push_str(name);
+        self.0.push('>');
+    }
+
+    fn close(&mut self, name: &str) {
+        self.0.push_str("</");
+        self.0.push_str(name);
+        self.0.push('>');
     }
 }
 

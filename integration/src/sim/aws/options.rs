@@ -20,6 +20,8 @@ pub struct Options {
     pub route53_lag: Duration,
     /// In this percentage of the cases it is, by an amount that is drawn.
     pub lag_percent: u32,
+    /// Whether an old answer of EC2 shows some things as they were and others as they are; else all are as they were.
+    pub patchy: bool,
     /// How long a group can't be deleted after it was taken off an interface.
     pub release_time: Duration,
     /// How long a change of records is PENDING.
@@ -54,6 +56,7 @@ impl Default for Options {
             ec2_lag: Duration::ZERO,
             route53_lag: Duration::ZERO,
             lag_percent: 50,
+            patchy: true,
             release_time: Duration::ZERO,
             propagation: Duration::from_secs(30),
             zone_busy: Duration::ZERO,
