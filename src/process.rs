@@ -84,15 +84,7 @@ async fn try_run(
     let environment: BTreeMap<String, String> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    let http = aws_api::HttpOptions::from_environment(&environment).map_err(|e| e.to_string())?;
-    if !http.proxies.is_none() {
-        info!(log, "AWS is asked through proxies, the API server directly"; "proxies" => http.proxies.to_string());
-    }
-    if let Some(bundle) = &http.ca_bundle {
-        let file = bundle.file.display().to_string();
-        info!(log, "only the authorities in a file are trusted at AWS"; "file" => file, "setting" => &bundle.setting);
-    }
-    let aws = aws_api::http_transport(http)?;
+    let aws = aws_transport(&environment, log)?;
     let (kube_config, in_cluster) = kube_config(&config).await?;
     if let Some(warning) = doubt_about_lease(&config, in_cluster, &kube_config.default_namespace) {
         warn!(log, "{warning}");
@@ -109,6 +101,19 @@ async fn try_run(
         log: log.clone(),
     };
     daemon::run(config, world, shutdown).await
+}
+
+/// How AWS is reached: through which proxies, and whom to trust.
+fn aws_transport(environment: &BTreeMap<String, String>, log: &Logger) -> Result<aws_api::Transport, String> {
+    let http = aws_api::HttpOptions::from_environment(environment).map_err(|e| e.to_string())?;
+    if !http.proxies.is_none() {
+        info!(log, "AWS is asked through proxies, the API server directly"; "proxies" => http.proxies.to_string());
+    }
+    if let Some(bundle) = &http.ca_bundle {
+        let file = bundle.file.display().to_string();
+        info!(log, "only the authorities in a file are trusted at AWS"; "file" => file, "setting" => &bundle.setting);
+    }
+    aws_api::http_transport(http)
 }
 
 /// How the API server is reached, and whether that is the way of a pod in its cluster.
@@ -145,9 +150,9 @@ async fn kube_config(config: &Config) -> Result<(kube::Config, bool), String> {
     Ok((kube_config, in_cluster))
 }
 
-/// The API server is asked directly. Whoever sets HTTPS_PROXY for a pod wants that, too: clusters list the API server
-/// in NO_PROXY, and a watch through a proxy breaks off. The library takes the variable without heeding NO_PROXY, and
-/// then its error would quote the URL with the password in it.
+/// The API server is asked directly, whatever the environment says: where HTTPS_PROXY is set, NO_PROXY has the API
+/// server in practice. The library takes the former without heeding the latter, and then its error would quote the URL
+/// with the password in it.
 fn settle_proxy(kube_config: &mut kube::Config, env: impl Fn(&str) -> Option<String>) -> Result<(), String> {
     let Some(proxy) = kube_config.proxy_url.take() else { return Ok(()) };
     let from_env = ["HTTPS_PROXY", "https_proxy"]

@@ -44,7 +44,7 @@ pub use rates::{Rate, Rates};
 pub use secret::{Keys, Secret};
 pub use system::SetUpError;
 pub use time::{Random, TimeSource};
-pub use transport::{Attempt, Transport, TransportError};
+pub use transport::{Attempt, Direct, Transport, TransportError};
 
 /// The README's example is a test.
 #[cfg(doctest)]

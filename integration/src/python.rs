@@ -1,7 +1,7 @@
 //! Python beside the tests: an environment with pinned packages, and scripts that are asked in JSON, a line each way.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
@@ -34,7 +34,7 @@ pub fn environment(cache: &Cache) -> Result<PathBuf> {
     Ok(environment.join("bin/python"))
 }
 
-/// A running script of `python/`: it answers each line of JSON by one.
+/// A running program that answers each line of JSON by one.
 #[derive(Debug)]
 pub struct Script {
     name: String,
@@ -45,15 +45,20 @@ pub struct Script {
 
 impl Script {
     /// Starts `python/NAME.py` by `python`; what it complains about goes to `NAME.log` in `directory`.
-    pub fn start(python: &PathBuf, name: &str, arguments: &[&str], directory: &RunDirectory) -> Result<Self> {
+    pub fn start(python: &Path, name: &str, arguments: &[&str], directory: &RunDirectory) -> Result<Self> {
         let mut command = tied_to_us(python);
         command.arg(crate::directory().join(format!("python/{name}.py"))).args(arguments);
+        Self::run(name, command, directory)
+    }
+
+    /// Starts any program that answers lines of JSON.
+    pub fn run(name: &str, mut command: Command, directory: &RunDirectory) -> Result<Self> {
         let errors = std::fs::File::create(directory.file(&format!("{name}.log")))?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
         let mut process = Process::piped(name, command)?;
         directory.lists(process.pid())?;
-        let requests = process.child().stdin.take().context(format!("no pipe to python/{name}.py"))?;
-        let answers = process.child().stdout.take().context(format!("no pipe from python/{name}.py"))?;
+        let requests = process.child().stdin.take().context(format!("no pipe to {name}"))?;
+        let answers = process.child().stdout.take().context(format!("no pipe from {name}"))?;
         Ok(Self { name: name.to_owned(), process, requests, answers: BufReader::new(answers) })
     }
 
@@ -65,7 +70,7 @@ impl Script {
         if self.answers.read_line(&mut line)? == 0 {
             let ended = self.process.ended()?.map(|status| format!(" ({status})")).unwrap_or_default();
             let name = &self.name;
-            return fail(format!("python/{name}.py ended{ended}; its {name}.log in the run directory says why"));
+            return fail(format!("{name} ended{ended}; its {name}.log in the run directory says why"));
         }
         Ok(serde_json::from_str(&line)?)
     }

@@ -13,8 +13,10 @@
 )]
 
 mod oracle {
+    mod adding;
     mod answers;
     mod botocore;
+    mod endpoints;
     mod errors;
     mod generated;
     mod json;

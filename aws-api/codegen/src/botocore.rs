@@ -332,8 +332,9 @@ impl Extractor<'_> {
                     return Err(format!("{name} has no value {odd}"));
                 }
                 let values = shape.values.iter().filter(|value| wanted.is_none_or(|wanted| wanted.contains(value)));
+                let name = capitalised(name);
                 self.enums.insert(name.clone(), values.cloned().collect());
-                Type::Enum(name.clone())
+                Type::Enum(name)
             }
             "integer" | "long" => Type::Integer,
             "boolean" => Type::Boolean,
@@ -344,13 +345,14 @@ impl Extractor<'_> {
                 }
             },
             "structure" => {
-                if !self.structures.contains_key(name) {
+                let capitalised = capitalised(name);
+                if !self.structures.contains_key(&capitalised) {
                     // In place before its members are looked at, so that a cycle ends here.
-                    self.structures.insert(name.clone(), Vec::new());
+                    self.structures.insert(capitalised.clone(), Vec::new());
                     let members = self.members(name)?;
-                    self.structures.insert(name.clone(), members);
+                    self.structures.insert(capitalised.clone(), members);
                 }
-                Type::Structure(name.clone())
+                Type::Structure(capitalised)
             }
             "list" => {
                 let entry = shape.member.as_ref().ok_or_else(|| format!("{name} is a list of nothing"))?;

@@ -93,7 +93,8 @@ fn generated(crate_folder: &Path) -> Result<Vec<(String, String)>, String> {
 }
 
 fn write(path: &Path, content: &str) -> Result<(), String> {
-    fs::write(path, content).map_err(|error| format!("{}: {error}", path.display()))
+    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+    made.and_then(|()| fs::write(path, content)).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -186,8 +186,8 @@ impl<'a> Writer<'a> {
             out += "form.encoded()\n";
             return Ok(out);
         }
+        let mut labels: Vec<(usize, String)> = Vec::new();
         let mut uri = operation.uri.clone();
-        let mut arguments = String::new();
         let mut queries = String::new();
         let mut body = String::new();
         for member in &operation.input {
@@ -195,30 +195,32 @@ impl<'a> Writer<'a> {
             match &member.place {
                 Some(Place::Label(label)) => {
                     let place = format!("{{{label}}}");
-                    if !uri.contains(&place) || !member.required || !matches!(member.kind, Type::String) {
+                    let at = operation.uri.find(&place);
+                    let (Some(at), true, true) = (at, member.required, is_scalar(&member.kind)) else {
                         return Err(format!("{name} can't be a part of {uri}").into());
-                    }
-                    if uri.matches('{').count() != 1 {
-                        return Err(format!("{uri} has several labels").into());
-                    }
-                    uri = uri.replace(&place, "{}");
-                    let value = if member.resource_id {
-                        format!("rest_xml::last_segment(&self.{name})")
-                    } else {
-                        format!("&self.{name}")
                     };
-                    write!(arguments, ", rest_xml::label({value})")?;
+                    uri = uri.replace(&place, "{}");
+                    labels.push((at, format!("rest_xml::label({})", text_of(member, &format!("self.{name}")))));
+                }
+                Some(Place::Query(query)) if !is_scalar(&member.kind) => {
+                    return Err(format!("{name} can't be a part of the query string, as {query}").into());
+                }
+                Some(Place::Query(query)) if member.required => {
+                    let value = text_of(member, &format!("self.{name}"));
+                    writeln!(queries, "request.query(\"{query}\", {value});")?;
                 }
                 Some(Place::Query(query)) => {
-                    if member.required || matches!(member.kind, Type::List(_) | Type::Structure(_)) {
-                        return Err(format!("{name} can't be a part of the query string").into());
-                    }
                     let value = if member.resource_id { "rest_xml::last_segment(value)" } else { "&value.text()" };
                     writeln!(queries, "if let Some(value) = &self.{name} {{ request.query(\"{query}\", {value}); }}")?;
                 }
                 None => body += &xml_member(member),
             }
         }
+        if uri.replace("{}", "").contains('{') {
+            return Err(format!("{uri} has a label that no member fills").into());
+        }
+        labels.sort();
+        let arguments: String = labels.iter().map(|(_, label)| format!(", {label}")).collect();
         let path =
             if arguments.is_empty() { format!("\"{uri}\".into()") } else { format!("format!(\"{uri}\"{arguments})") };
         let mutable = if queries.is_empty() && body.is_empty() { "" } else { "mut " };
@@ -256,6 +258,19 @@ impl<'a> Writer<'a> {
             _ => return Err("several tokens and nothing that says whether there are more".into()),
         }
         Ok(out + "}\n}\n\n")
+    }
+}
+
+fn is_scalar(kind: &Type) -> bool {
+    !matches!(kind, Type::List(_) | Type::Structure(_))
+}
+
+/// The text of a member that is always there, as an argument.
+fn text_of(member: &Member, place: &str) -> String {
+    match member.kind {
+        Type::String if member.resource_id => format!("rest_xml::last_segment(&{place})"),
+        Type::String => format!("&{place}"),
+        _ => format!("&{place}.text()"),
     }
 }
 

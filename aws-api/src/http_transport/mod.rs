@@ -19,7 +19,7 @@ use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{sleep, timeout};
 
-use crate::transport::{Attempt, Transport, TransportError};
+use crate::transport::{Attempt, Direct, Transport, TransportError};
 use connect::Dial;
 pub use options::{CaBundle, HttpOptions};
 pub use proxy::Proxies;
@@ -43,13 +43,20 @@ pub fn http_transport(options: HttpOptions) -> Result<Transport, String> {
 pub(crate) fn over(options: HttpOptions, dial: Dial) -> Result<Transport, String> {
     let tls = tls::client_config(options.ca_bundle.as_ref())?;
     // Its automatic repeats are of requests that found their connection closed before a byte was sent.
-    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(options.idle_timeout)
-        .http1_max_buf_size(MAX_HEAD)
-        .build(connect::connector(&options, tls, dial));
+    let client = |options: &HttpOptions| -> Client<_, Full<Bytes>> {
+        Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(options.idle_timeout)
+            .http1_max_buf_size(MAX_HEAD)
+            .build(connect::connector(options, tls.clone(), dial.clone()))
+    };
+    let without_proxies = HttpOptions { proxies: Proxies::default(), ..options.clone() };
+    let (usual, direct) = (client(&options), client(&without_proxies));
     let service = tower::service_fn(move |request: Request<Bytes>| {
-        let (client, options) = (client.clone(), options.clone());
+        let (client, options) = match request.extensions().get::<Direct>() {
+            None => (usual.clone(), options.clone()),
+            Some(Direct) => (direct.clone(), without_proxies.clone()),
+        };
         async move {
             let whole = request.extensions().get::<Attempt>().map_or(options.timeout, |attempt| attempt.timeout);
             let mut request = request.map(Full::new);

@@ -178,6 +178,8 @@ fn host_and_port(entry: &str) -> (String, Option<u16>) {
 /// Whether `host` is the machine itself or on its link.
 fn is_near(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    // What follows % is the interface.
+    let bare = bare.split_once('%').map_or(bare, |(address, _)| address);
     match bare.parse::<IpAddr>().map(|address| address.to_canonical()) {
         Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_link_local(),
         Ok(IpAddr::V6(address)) => {

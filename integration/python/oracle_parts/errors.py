@@ -45,9 +45,16 @@ def case(model, service, operation, draw):
         "input": parameters,
         "status": status,
         "headers": headers,
-        "body": list(body),
+        "body": text_or_bytes(body),
         "expected": found(model, service, operation, status, headers, body),
     }
+
+
+def text_or_bytes(body):
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return list(body)
 
 
 def error_of_aws(service, operation, draw):

@@ -16,7 +16,8 @@ class Model:
         self._facts, self._services, self._clients = {}, {}, {}
 
     def versions(self):
-        sources = {path.stem: json.loads(path.read_text()).get("source") for path in self.folder.glob("*.json")}
+        facts = {path.stem: json.loads(path.read_text()) for path in self.folder.glob("*.json")}
+        sources = {name: it.get("source") for name, it in facts.items() if isinstance(it, dict)}
         return {"botocore": botocore.__version__, "sources": {k: v for k, v in sources.items() if v}}
 
     def facts(self, service):

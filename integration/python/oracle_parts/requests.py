@@ -22,9 +22,8 @@ def capture(request, **_):
     raise Captured(request)
 
 
-def sent(model, service, operation, parameters):
+def sent(client, operation, parameters):
     """The request, as botocore's HTTP client would get it."""
-    client = model.client(service)
     client.meta.events.register_first("before-send", capture, unique_id="capture")
     try:
         client._make_api_call(operation, parameters)
@@ -58,5 +57,5 @@ def requests(model, service, operation, seed, count):
     cases = []
     for value in inputs(random.Random(f"{seed} requests {service} {operation}"), facts, about, count):
         parameters = as_ours_tells_it(value, about["input"], facts)
-        cases.append({"input": value, "expected": described(sent(model, service, operation, parameters))})
+        cases.append({"input": value, "expected": described(sent(model.client(service), operation, parameters))})
     return cases

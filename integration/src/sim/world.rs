@@ -285,6 +285,12 @@ impl World {
         Ok(())
     }
 
+    /// SIGKILL for all processes; none is started before [`World::run`].
+    pub fn stop_all(&mut self) {
+        self.wanted = 0;
+        self.replicas.iter_mut().for_each(Replica::kill);
+    }
+
     /// How many processes run.
     pub fn living(&self) -> usize {
         self.replicas.iter().filter(|replica| !replica.has_ended() && !replica.is_doomed()).count()
@@ -442,6 +448,49 @@ impl World {
     /// the past is shown, two full reads, a drain.
     fn rest(&self) -> Duration {
         Duration::from_secs(30 + 75) + FULL_SYNC * 3 + TTL + PROPAGATION
+    }
+
+    /// The history so far as a story for people: who did what, what went wrong, what was logged.
+    pub fn story(&self) -> Vec<String> {
+        let mut lines: Vec<(Duration, String)> = Vec::new();
+        let mut calls: BTreeMap<u64, String> = BTreeMap::new();
+        for (at, event) in self.stage.journal.events() {
+            let line = match event {
+                Event::Called(call) => {
+                    let words = format!("{} {} {}", call.actor, call.operation, call.target);
+                    if !call.mutates || call.operation.contains(" leases") {
+                        calls.insert(call.number, words);
+                        continue;
+                    }
+                    calls.insert(call.number, words.clone());
+                    format!("#{} {words}", call.number)
+                }
+                Event::Fault { call, fault } => {
+                    format!("    fault: {fault:?} for #{call} {}", calls.get(&call).map_or("", String::as_str))
+                }
+                Event::Changed { call: Some(call), what, actor, .. } => {
+                    let about = calls.get(&call).map_or("", String::as_str);
+                    if about.contains(" leases") || about.contains(" events") {
+                        continue;
+                    }
+                    format!("    #{call} {actor}: {what}")
+                }
+                Event::Changed { call: None, what, actor, .. } => format!("{actor}: {what}"),
+                Event::Answered { call, status, code } => match (status, code) {
+                    (Some(status), Some(code)) if status >= 400 => {
+                        format!(
+                            "    #{call} is answered {status} {code}: {}",
+                            calls.get(&call).map_or("", String::as_str)
+                        )
+                    }
+                    _ => continue,
+                },
+                Event::Process { replica, what } => format!("replica {replica} {what}"),
+                Event::Note(what) => format!("-- {what}"),
+            };
+            lines.push((at, line));
+        }
+        lines.into_iter().map(|(at, line)| format!("{:9.3} {line}", at.as_secs_f64())).collect()
     }
 
     /// What was broken so far.

@@ -11,23 +11,22 @@
 //! member that is there twice, and times that are numbers.
 
 use integration::Result;
+use serde_json::Value;
 
-use super::botocore::{compare, same_value};
+use super::botocore::{Subject, compare, same_value};
+
+pub fn answer_is_expected(subject: &impl Subject, it: &Value) -> Result<(), String> {
+    let body = it["body"].as_str().unwrap_or_default();
+    match (subject.decode(body.as_bytes()), it["lacks"].as_str()) {
+        (Ok(value), None) => same_value("answer", &value, &it["value"]),
+        (Ok(_), Some(lacks)) => Err(format!("{lacks} isn't there, and nothing was said")),
+        (Err(error), None) => Err(format!("ours is an error: {error}")),
+        (Err(error), Some(_)) if error.contains("lacks") => Ok(()),
+        (Err(error), Some(lacks)) => Err(format!("{lacks} isn't there, but the error is: {error}")),
+    }
+}
 
 #[test]
 fn answers_are_read_as_botocore_reads_them() -> Result<()> {
-    compare(
-        "answers",
-        |_| true,
-        |_, case, it| {
-            let body = it["body"].as_str().unwrap_or_default();
-            match ((case.decode)(body.as_bytes()), it["lacks"].as_str()) {
-                (Ok(value), None) => same_value("answer", &value, &it["value"]),
-                (Ok(_), Some(lacks)) => Err(format!("{lacks} isn't there, and nothing was said")),
-                (Err(error), None) => Err(format!("ours is an error: {error}")),
-                (Err(error), Some(_)) if error.contains("lacks") => Ok(()),
-                (Err(error), Some(lacks)) => Err(format!("{lacks} isn't there, but the error is: {error}")),
-            }
-        },
-    )
+    compare("answers", |_| true, answer_is_expected)
 }

@@ -1,7 +1,9 @@
 //! botocore, asked by its script; seeds; and how a difference is told.
 
 use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
 
+use aws_api::Encoded;
 use integration::cache::Cache;
 use integration::python::{Script, environment};
 use integration::run_directory::RunDirectory;
@@ -12,7 +14,7 @@ use super::generated::SERVICES;
 use super::json::Case;
 
 /// Cases of each operation with each seed.
-const CASES: u64 = 250;
+const CASES: u64 = 300;
 /// The seed that is always tried.
 const SEED: u64 = 20_111_101;
 
@@ -24,8 +26,12 @@ pub struct Botocore {
 impl Botocore {
     /// Starts one, after making the Python environment if it isn't there yet.
     pub fn start() -> Result<Self> {
+        Self::with_facts(&integration::repository().join("aws-api/model"))
+    }
+
+    /// The same, for a client that was made from other facts.
+    pub fn with_facts(facts: &Path) -> Result<Self> {
         let cache = Cache::open()?;
-        let facts = integration::repository().join("aws-api/model");
         let directory = RunDirectory::create(&cache, "oracle")?;
         let script = Script::start(&environment(&cache)?, "oracle", &[&facts.to_string_lossy()], &directory)?;
         Ok(Self { script })
@@ -50,39 +56,82 @@ pub fn seeds() -> Vec<u64> {
     }
 }
 
+/// An operation of the client under test, in JSON. A request is `{"method", "path", "query", "content_type", "body"}`.
+pub trait Subject {
+    /// The request with an input.
+    fn encode(&self, input: &Value) -> Result<Value, String>;
+    /// What an answer holds.
+    fn decode(&self, body: &[u8]) -> Result<Value, String>;
+    /// The request for the page after an answer; null after the last one.
+    fn next(&self, input: &Value, body: &[u8]) -> Result<Value, String>;
+}
+
+impl Subject for Case {
+    fn encode(&self, input: &Value) -> Result<Value, String> {
+        Ok(described(&(self.encode)(input)?))
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<Value, String> {
+        (self.decode)(body)
+    }
+
+    fn next(&self, input: &Value, body: &[u8]) -> Result<Value, String> {
+        let next = self.next.ok_or("an operation without pages")?(input, body)?;
+        Ok(next.as_ref().map_or(Value::Null, described))
+    }
+}
+
+fn described(request: &Encoded) -> Value {
+    json!({
+        "method": request.method.as_str(), "path": request.path, "query": request.query,
+        "content_type": request.content_type, "body": String::from_utf8_lossy(&request.body),
+    })
+}
+
 /// Asks botocore to `order` cases for every operation that `wanted` picks, and compares each by `compare`: `Err` says
 /// what is different.
 pub fn compare(
     order: &str,
     wanted: impl Fn(&Case) -> bool,
-    compare: impl Fn(&str, &Case, &Value) -> Result<(), String>,
+    compare: impl Fn(&Case, &Value) -> Result<(), String>,
 ) -> Result<()> {
     let mut botocore = Botocore::start()?;
-    let mut compared = 0;
+    let mut compared = false;
     for seed in seeds() {
         println!("{order}: seed {seed}");
         for (service, operations) in SERVICES {
             for (operation, case) in operations.iter().filter(|(_, case)| wanted(case)) {
-                let asked =
-                    json!({"do": order, "service": service, "operation": operation, "seed": seed, "count": CASES});
-                let answer = botocore.ask(&asked)?;
-                let cases = answer.as_array().context("a list of cases")?;
-                // Some are left out where they can't be told apart; most must be there.
-                assert!(cases.len() as u64 > CASES / 2, "only {} cases of {operation}", cases.len());
-                let failed = cases.iter().filter_map(|it| Some((it, compare(service, case, it).err()?)));
-                let failed: Vec<(&Value, String)> = failed.collect();
-                compared += cases.len();
-                let Some((it, why)) = failed.iter().min_by_key(|(it, _)| it.to_string().len()) else { continue };
-                panic!(
-                    "{operation} of {service} differs from botocore in {} of {} cases ({order}, ORACLE_SEED={seed}).\n\
-                     The shortest:\n{why}\nThe case: {it}",
-                    failed.len(),
-                    cases.len(),
-                );
+                compare_cases(&mut botocore, order, (service, operation, seed), |it| compare(case, it))?;
+                compared = true;
             }
         }
     }
-    assert!(compared > 0, "nothing was compared");
+    assert!(compared, "nothing was compared");
+    Ok(())
+}
+
+/// Does so for one operation, which `place` names: service, operation and seed.
+pub fn compare_cases(
+    botocore: &mut Botocore,
+    order: &str,
+    place: (&str, &str, u64),
+    compare: impl Fn(&Value) -> Result<(), String>,
+) -> Result<()> {
+    let (service, operation, seed) = place;
+    let asked = json!({"do": order, "service": service, "operation": operation, "seed": seed, "count": CASES});
+    let answer = botocore.ask(&asked)?;
+    let cases = answer.as_array().context("a list of cases")?;
+    // Some are left out where nothing can be told; most must be there.
+    assert!(cases.len() as u64 > CASES / 2, "only {} cases of {operation}", cases.len());
+    let failed: Vec<(&Value, String)> = cases.iter().filter_map(|it| Some((it, compare(it).err()?))).collect();
+    if let Some((it, why)) = failed.iter().min_by_key(|(it, _)| it.to_string().len()) {
+        panic!(
+            "{operation} of {service} differs from botocore in {} of {} cases ({order}, ORACLE_SEED={seed}).\n\
+             The shortest:\n{why}\nThe case: {it}",
+            failed.len(),
+            cases.len(),
+        );
+    }
     Ok(())
 }
 

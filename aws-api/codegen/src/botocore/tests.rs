@@ -94,6 +94,14 @@ fn query_keeps_location_names_and_names_list_entries() {
 }
 
 #[test]
+fn names_of_types_begin_with_a_capital() {
+    let mut model = model("ec2");
+    model["shapes"]["kind"] = model["shapes"]["Kind"].clone();
+    model["shapes"]["ListResult"]["members"]["Kind"]["shape"] = json!("kind");
+    assert_eq!(extracted(model, json!({})).unwrap().enums.keys().collect::<Vec<_>>(), ["Kind"]);
+}
+
+#[test]
 fn members_keep_the_order_of_the_model() {
     let shape: Shape =
         serde_json::from_str(r#"{"type": "structure", "members": {"Z": {"shape": "T"}, "A": {"shape": "T"}}}"#)

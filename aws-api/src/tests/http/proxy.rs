@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
 
 use crate::tests::http::kit::{
-    Authority, Behaviour, Connection, Server, answer, ask, body, in_memory, lost, not_sent, read_request, unknown_name,
+    Authority, Behaviour, Connection, Server, answer, ask, body, in_memory, lost, not_sent, read_request, request,
+    unknown_name,
 };
-use crate::tests::kit::environment;
-use crate::{HttpOptions, Proxies, Transport, http_transport};
+use crate::tests::kit::{Clock, environment};
+use crate::{Config, Direct, HttpOptions, Proxies, Transport, TransportError, http_transport};
 
 const HOST: &str = "ec2.eu-west-1.amazonaws.com";
 const URL: &str = "https://ec2.eu-west-1.amazonaws.com/";
@@ -147,6 +149,36 @@ async fn what_is_near_or_excepted_does_not_go_through_the_proxy() {
     assert_eq!(body(&transport, &target.url()).await, "hello");
     let why = not_sent(&transport, &format!("http://{name}/")).await;
     assert!(why.starts_with(&format!("no connection to {name}:80: ")), "{why}");
+    assert!(heads.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_request_that_must_not_go_through_a_proxy_does_not_whatever_its_host() {
+    let (behaviour, heads) = proxying(&[], None);
+    let proxy = Server::start(behaviour).await;
+    let url = format!("http://{}", proxy.address);
+    let transport = transport(&[("ALL_PROXY", &url)], HttpOptions::default());
+    let url = format!("http://{}/", unknown_name());
+    let mut direct = request(&url);
+    direct.extensions_mut().insert(Direct);
+    let error = transport.clone().oneshot(direct).await.unwrap_err();
+    assert!(matches!(error, TransportError::NotSent(_)), "{error}");
+    assert!(heads.lock().unwrap().is_empty());
+    // Others do.
+    assert_eq!(body(&transport, &url).await, url);
+    assert_eq!(heads.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_metadata_service_is_asked_directly_wherever_it_is() {
+    let (behaviour, heads) = proxying(&[], None);
+    let proxy = Server::start(behaviour).await;
+    let url = format!("http://{}", proxy.address);
+    let transport = transport(&[("ALL_PROXY", &url)], HttpOptions::default());
+    let place = format!("http://{}", unknown_name());
+    let variables = environment(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &place)]);
+    let error = Config::resolve(&variables, None, transport, Clock::new()).await.unwrap_err();
+    assert!(error.to_string().contains("IMDS can't be reached"), "{error}");
     assert!(heads.lock().unwrap().is_empty());
 }
 

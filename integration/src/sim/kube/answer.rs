@@ -31,12 +31,17 @@ pub(super) struct Answer {
 
 pub(super) enum Content {
     Json(String),
+    Text(&'static str),
     Stream(AnswerBody),
 }
 
 impl Answer {
     pub fn ok(status: u16, json: String) -> Answer {
         Answer { status, reason: None, retry_after: None, body: Content::Json(json) }
+    }
+
+    pub fn text(status: u16, text: &'static str) -> Answer {
+        Answer { status, reason: None, retry_after: None, body: Content::Text(text) }
     }
 
     pub fn refusal(status: &Status) -> Answer {
@@ -53,11 +58,12 @@ impl Answer {
     }
 
     pub fn into_response(self) -> Response<AnswerBody> {
-        let body = match self.body {
-            Content::Json(text) => whole(text),
-            Content::Stream(body) => body,
+        let (kind, body) = match self.body {
+            Content::Json(text) => ("application/json", whole(text)),
+            Content::Text(text) => ("text/plain; charset=utf-8", whole(text)),
+            Content::Stream(body) => ("application/json", body),
         };
-        let mut response = response(self.status, "application/json", body);
+        let mut response = response(self.status, kind, body);
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
@@ -68,6 +74,7 @@ impl Answer {
     pub fn garbled(self, garble: Garble) -> Response<AnswerBody> {
         let text = match self.body {
             Content::Json(text) => text,
+            Content::Text(text) => text.to_owned(),
             Content::Stream(_) => "{\"type\":\"ADDED\",\"object\":{\"kind\":\"Service\"}}\n".to_owned(),
         };
         let json = "application/json";

@@ -6,6 +6,6 @@ use super::status::Status;
 pub(super) fn answer(path: &str, _accept: &str) -> Result<Answer, Status> {
     match path {
         "/livez" | "/readyz" | "/healthz" => Ok(Answer::ok(200, "ok".to_owned())),
-        _ => Err(Status::no_such_path()),
+        _ => Ok(Answer::text(404, "404 page not found\n")),
     }
 }

@@ -53,6 +53,11 @@ impl Resource {
         ALL.into_iter().find(|r| r.group() == group && r.version() == version && r.plural() == plural)
     }
 
+    /// Whether a version of a group is served.
+    pub(super) fn serves(group: &str, version: &str) -> bool {
+        ALL.into_iter().any(|r| r.group() == group && r.version() == version)
+    }
+
     /// Where its objects are kept.
     pub(super) fn shelf(self) -> Resource {
         if self == Resource::NewEvents { Resource::Events } else { self }

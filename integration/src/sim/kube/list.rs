@@ -90,22 +90,17 @@ fn too_old_token() -> Status {
 fn version_of(asked: &Asked) -> Result<Option<u64>, Status> {
     match asked.parameter("resourceVersion") {
         "" => Ok(None),
-        text => text.parse().map(Some).map_err(|_| {
-            let causes = [Cause::invalid("resourceVersion", &json!(text), "strconv.ParseUint: invalid syntax")];
-            invalid_options(&causes)
-        }),
+        text => text
+            .parse()
+            .map(Some)
+            .map_err(|_| Status::bad_request(format!("invalid resource version: {}", no_number(text)))),
     }
 }
 
-fn invalid_options(causes: &[Cause]) -> Status {
-    let mut status = Status::invalid(Resource::ConfigMaps, "", causes);
-    status.message = status.message.replace("ConfigMap \"\"", "ListOptions.meta.k8s.io \"\"");
-    status.details["kind"] = json!("ListOptions");
-    status.details["group"] = json!("meta.k8s.io");
-    if let Some(details) = status.details.as_object_mut() {
-        details.remove("name");
-    }
-    status
+/// A version that isn't one.
+pub(super) fn no_number(text: &str) -> String {
+    let value = json!(text);
+    format!("resourceVersion: Invalid value: {value}: strconv.ParseUint: parsing {value}: invalid syntax")
 }
 
 /// Whether the parameters of a list or watch go together.
@@ -139,7 +134,7 @@ pub(super) fn check_options(asked: &Asked, watch: bool) -> Result<(), Status> {
             forbid("sendInitialEvents", "sendInitialEvents is forbidden for list");
         }
     }
-    if causes.is_empty() { Ok(()) } else { Err(invalid_options(&causes)) }
+    if causes.is_empty() { Ok(()) } else { Err(Status::invalid_options("ListOptions", &causes)) }
 }
 
 /// Answers a list.

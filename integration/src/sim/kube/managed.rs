@@ -190,6 +190,11 @@ pub(super) fn apply(
     force: bool,
 ) -> Result<(Value, Vec<Manager>), Status> {
     let schema = resource.schema();
+    if managers.is_empty() && live.pointer("/metadata/uid").is_some() {
+        // An object from before the books were kept: all of it is somebody's.
+        let before = Writer { manager: "before-first-apply", ..writer.clone() };
+        managers = update(resource, &super::kinds::others::blank(resource), live, managers, &before);
+    }
     let mut merged = live.clone();
     merge(schema, &mut merged, config);
     let wanted = within(fields_of(schema, config), resource, writer.subresource);
@@ -200,8 +205,13 @@ pub(super) fn apply(
     };
     let last = std::mem::replace(&mut ours.fields, wanted.clone());
     writer.api_version.clone_into(&mut ours.api_version);
+    let before = if last.is_empty() { String::new() } else { ours.time.clone() };
     writer.now.clone_into(&mut ours.time);
     let object = if last.is_empty() { merged } else { pruned(schema, merged, &last, &wanted, &managers) };
+    if object == *live {
+        // Nothing but the books changes: they keep their time.
+        ours.time = before;
+    }
     let difference = compare(schema, live, &object);
     let changed = within(difference.changed, resource, writer.subresource);
     let removed = within(difference.removed, resource, writer.subresource);

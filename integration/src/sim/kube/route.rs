@@ -160,7 +160,12 @@ pub(super) fn route(parts: &Parts) -> Route {
         [plural, rest @ ..] => ("", *plural, rest),
         [] => return nowhere(),
     };
-    let Some(resource) = Resource::find(group, version, plural) else { return nowhere() };
+    let Some(resource) = Resource::find(group, version, plural) else {
+        if Resource::serves(group, version) {
+            return nowhere();
+        }
+        return Route::Discovery { path: path.to_owned(), accept: String::new() };
+    };
     let (name, subresource) = match rest {
         [] => ("", ""),
         [name] => (*name, ""),
@@ -193,12 +198,7 @@ pub(super) fn route(parts: &Parts) -> Route {
             "application/strategic-merge-patch+json" => Verb::Patch(PatchKind::Strategic),
             "application/json-patch+json" => Verb::Patch(PatchKind::Json),
             "application/apply-patch+yaml" => Verb::Patch(PatchKind::Apply),
-            _ => {
-                let accepted = "application/json-patch+json, application/merge-patch+json, \
-                                application/strategic-merge-patch+json, application/apply-patch+yaml, \
-                                application/apply-patch+cbor";
-                return Route::Nowhere(format!("kube:patch {plural}"), Status::unsupported_media_type(accepted));
-            }
+            _ => return Route::Nowhere(format!("kube:patch {plural}"), Status::unsupported_media_type()),
         },
         _ => return Route::Nowhere(format!("kube:{} {plural}", parts.method), Status::method_not_allowed()),
     };

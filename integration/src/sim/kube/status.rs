@@ -82,6 +82,29 @@ impl Status {
         Status::new(401, "Unauthorized", "Unauthorized")
     }
 
+    /// A failure without a reason.
+    pub(super) fn failed(code: u16, message: impl Into<String>) -> Status {
+        Status::new(code, "", message)
+    }
+
+    /// A patch whose result is no object of the kind.
+    pub(super) fn unfit_patch(patched: &Value, why: &str) -> Status {
+        let cause = Cause::invalid("patch", &json!(patched.to_string()), why);
+        let mut status = Status::new(422, "Invalid", format!(" \"\" is invalid: {}: {}", cause.field, cause.message));
+        let cause = json!({"reason": cause.reason, "message": cause.message, "field": cause.field});
+        status.details = json!({"causes": [cause]});
+        status
+    }
+
+    /// Options that don't fit.
+    pub(super) fn invalid_options(kind: &str, causes: &[Cause]) -> Status {
+        let mut status = Status::invalid(Resource::ConfigMaps, "", causes);
+        status.message = status.message.replacen("ConfigMap", &format!("{kind}.meta.k8s.io"), 1);
+        status.details["kind"] = json!(kind);
+        status.details["group"] = json!("meta.k8s.io");
+        status
+    }
+
     /// No such path.
     pub(super) fn no_such_path() -> Status {
         let mut status = Status::new(404, "NotFound", "the server could not find the requested resource");
@@ -125,6 +148,8 @@ impl Status {
             [one] => one.clone(),
             all => format!("[{}]", all.join(", ")),
         };
+        // Events are validated in their old form.
+        let resource = resource.shelf();
         let kind = match resource.group() {
             "" => resource.kind_name().to_owned(),
             group => format!("{}.{group}", resource.kind_name()),
@@ -134,10 +159,29 @@ impl Status {
             .iter()
             .map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field}))
             .collect();
-        status.details = json!({"name": name, "kind": resource.kind_name(), "causes": causes});
+        status.details = json!({"kind": resource.kind_name(), "causes": causes});
+        if !name.is_empty() {
+            status.details["name"] = json!(name);
+        }
         if !resource.group().is_empty() {
             status.details["group"] = json!(resource.group());
         }
+        status
+    }
+
+    /// The same, as the storage words it: by the resource's name.
+    pub(super) fn invalid_for_resource(resource: Resource, name: &str, causes: &[Cause]) -> Status {
+        let mut status = Status::invalid(resource, name, causes);
+        status.message = status.message.replacen(resource.kind_name(), resource.plural(), 1);
+        status.details["kind"] = json!(resource.plural());
+        status
+    }
+
+    /// A conflict, as the storage words it: by the kind's name.
+    pub(super) fn conflict_of_kind(resource: Resource, name: &str, why: &str) -> Status {
+        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.kind_name());
+        let mut status = Status::new(409, "Conflict", message).about(resource, name);
+        status.details["kind"] = json!(resource.kind_name());
         status
     }
 
@@ -152,10 +196,10 @@ impl Status {
         status
     }
 
-    pub(super) fn unsupported_media_type(accepted: &str) -> Status {
-        let message =
-            format!("the body of the request was in an unknown format - accepted media types include: {accepted}");
-        Status::new(415, "UnsupportedMediaType", message)
+    pub(super) fn unsupported_media_type() -> Status {
+        let mut status = Status::new(415, "UnsupportedMediaType", "415: Unsupported Media Type");
+        status.details = json!({});
+        status
     }
 
     /// A version that isn't there yet.
@@ -174,8 +218,11 @@ impl Status {
     pub(super) fn body(&self) -> Value {
         let mut body = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason, "code": self.code,
+            "message": self.message, "code": self.code,
         });
+        if !self.reason.is_empty() {
+            body["reason"] = json!(self.reason);
+        }
         if !self.details.is_null() {
             body["details"] = self.details.clone();
         }

@@ -15,7 +15,8 @@ use tower::BoxError;
 
 use super::faults::Twist;
 use super::kinds::Resource;
-use super::list::{check_options, text};
+use super::kinds::others::blank;
+use super::list::{check_options, no_number, text};
 use super::route::Asked;
 use super::select::Selection;
 use super::status::Status;
@@ -62,9 +63,7 @@ pub(super) fn open(
     let version: u64 = if text_version.is_empty() {
         0
     } else {
-        text_version.parse().map_err(|_| {
-            Status::bad_request(format!("Invalid value: \"{text_version}\": strconv.ParseUint: invalid syntax"))
-        })?
+        text_version.parse().map_err(|_| Status::failed(500, no_number(text_version)))?
     };
     let sends_all = asked.flag("sendInitialEvents");
     let begins_with_all = sends_all || (version == 0 && !asked.query.contains_key("sendInitialEvents"));
@@ -130,13 +129,13 @@ impl Watch {
     }
 
     fn bookmark_line(&self, version: u64, initial_end: bool) -> Bytes {
-        let mut metadata = json!({"resourceVersion": version.to_string()});
+        let mut object = blank(self.resource);
+        object["kind"] = json!(self.resource.kind_name());
+        object["apiVersion"] = json!(self.resource.api_version());
+        object["metadata"]["resourceVersion"] = json!(version.to_string());
         if initial_end {
-            metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+            object["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
-        let object = json!({
-            "kind": self.resource.kind_name(), "apiVersion": self.resource.api_version(), "metadata": metadata,
-        });
         if self.table {
             return line("BOOKMARK", &tables::bookmark(&object).to_string());
         }

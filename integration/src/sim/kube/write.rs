@@ -14,7 +14,7 @@ use super::look::{LeaseWrite, duration, holder};
 use super::managed::{self, Manager, Writer};
 use super::patch;
 use super::rbac::User;
-use super::route::{Asked, PatchKind};
+use super::route::{Asked, PatchKind, Verb};
 use super::status::{Cause, Status};
 use super::store::{Key, Store, Stored};
 use crate::sim::event::Creator;
@@ -129,15 +129,21 @@ impl Write<'_> {
             set_meta(&mut body, "name", json!(name));
         }
         if !meta(&body, "resourceVersion").is_empty() {
-            let why = "Internal error occurred: resourceVersion should not be set on objects to be created";
-            return Err(Status::new(500, "InternalError", why));
+            return Err(Status::failed(500, "resourceVersion should not be set on objects to be created"));
         }
         let carried = take_meta(&mut body, "managedFields");
         let mut value = typed(self.resource(), body)?;
         defaults(self.resource(), &mut value);
         let managers = managed::carried(carried.as_ref(), &[]);
         let blank = blank(self.resource());
-        let managers = managed::update(self.resource(), &blank, &value, managers, &self.writer());
+        let managers = match self.resource() {
+            // The books speak the language of the request.
+            Resource::NewEvents => {
+                let (old, new) = (event::to_new(&blank), event::to_new(&value));
+                managed::update(self.resource(), &old, &new, managers, &self.writer())
+            }
+            _ => managed::update(self.resource(), &blank, &value, managers, &self.writer()),
+        };
         self.insert(store, value, managers)
     }
 
@@ -172,8 +178,8 @@ impl Write<'_> {
             Resource::Namespaces => {
                 value["status"] = json!({"phase": "Active"});
                 value["spec"] = json!({"finalizers": ["kubernetes"]});
-                value["metadata"]["labels"]["kubernetes.io/metadata.name"] = json!(name);
             }
+            Resource::EndpointSlices => set_meta(&mut value, "generation", json!(1)),
             _ => {}
         }
         self.admit(None, &mut value, &mut managers)?;
@@ -237,11 +243,8 @@ impl Write<'_> {
         }
         let uid = meta(&body, "uid");
         if !uid.is_empty() && uid != old.uid() {
-            return Err(precondition(self.resource(), &self.asked.name, "UID", uid, old.uid()));
-        }
-        if meta(&body, "resourceVersion").is_empty() && self.resource() == Resource::Leases {
-            let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
-            return Err(Status::invalid(self.resource(), &self.asked.name, &[cause]));
+            let key = (self.asked.namespace.clone(), self.asked.name.clone());
+            return Err(other_uid(self.resource(), &key, uid, old.uid()));
         }
         self.replace(store, &old, body)
     }
@@ -273,15 +276,15 @@ impl Write<'_> {
         let resource = self.resource();
         if self.asked.parameter("fieldManager").is_empty() {
             let cause = Cause::required("fieldManager", "is required for apply patch");
-            let mut status = Status::invalid(resource, "", &[cause]);
-            status.message = "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for \
-                              apply patch"
-                .to_owned();
-            return Err(status);
+            return Err(Status::invalid_options("PatchOptions", &[cause]));
         }
         let mut config = body.clone();
-        if config["kind"].is_null() || config["apiVersion"].is_null() {
-            return Err(Status::bad_request("invalid object type: /, Kind="));
+        let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
+        if text("kind") != resource.kind_name() || text("apiVersion") != resource.api_version() {
+            let version = text("apiVersion");
+            let version = if version.contains('/') { version.to_owned() } else { format!("/{version}") };
+            let version = if version == "/" { "/".to_owned() } else { version };
+            return Err(Status::bad_request(format!("invalid object type: {version}, Kind={}", text("kind"))));
         }
         self.fits(&mut config)?;
         if !config["metadata"]["managedFields"].is_null() {
@@ -298,9 +301,6 @@ impl Write<'_> {
         typed(resource, config.clone())?;
         let force = self.asked.flag("force");
         let Some(old) = old else {
-            if !self.asked.subresource.is_empty() {
-                return Err(Status::not_found(resource, &self.asked.name));
-            }
             let uid = meta(&config, "uid");
             if !uid.is_empty() {
                 let why =
@@ -341,17 +341,28 @@ impl Write<'_> {
             return Err(Status::bad_request(why));
         }
         let version = meta(&value, "resourceVersion");
+        if version.is_empty() && resource == Resource::Leases {
+            let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+            return Err(Status::invalid_for_resource(resource, name, &[cause]));
+        }
         if !version.is_empty() && version != meta(&old.value, "resourceVersion") {
             if version.parse::<u64>().is_err() {
-                let cause =
-                    Cause::invalid("metadata.resourceVersion", &json!(version), "strconv.ParseUint: invalid syntax");
-                return Err(Status::invalid(resource, name, &[cause]));
+                let why = format!("strconv.ParseUint: parsing \"{version}\": invalid syntax");
+                return Err(Status::failed(500, why));
             }
             return Err(Status::modified(resource, name));
         }
         let carried = take_meta(&mut value, "managedFields");
-        let mut value = typed(resource, value)?;
+        let patched = matches!(self.asked.verb, Verb::Patch(PatchKind::Json | PatchKind::Merge)).then(|| value.clone());
+        let mut value = typed(resource, value).map_err(|status| match &patched {
+            Some(patched) => Status::unfit_patch(patched, &status.message),
+            None => status,
+        })?;
         defaults(resource, &mut value);
+        if resource == Resource::EndpointSlices && ["endpoints", "ports"].iter().any(|m| value[m] != old.value[m]) {
+            let generation = old.value["metadata"]["generation"].as_u64().unwrap_or_default();
+            set_meta(&mut value, "generation", json!(generation + 1));
+        }
         for kept in ["creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion"] {
             set_meta(&mut value, kept, old.value["metadata"][kept].clone());
         }
@@ -393,15 +404,18 @@ impl Write<'_> {
         let version = store.next_version(self.now);
         let finished = value["metadata"]["deletionTimestamp"].is_string()
             && value["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty);
+        if finished {
+            // Its last finalizer is gone, and with it the object.
+            let object = Stored::new(resource.shelf(), value, managers, old.version, old.creator, addresses);
+            self.note_lease(store, &key, Some(&old.value), None);
+            let what = told("deleted", resource, &key, Some(&old.value), None);
+            store.remove(resource, key, version);
+            return Ok(Done { code: 200, object: Arc::new(object), changed: Some(what), deleted: false });
+        }
         let object = Arc::new(Stored::new(resource.shelf(), value, managers, version, old.creator, addresses));
         self.note_lease(store, &key, Some(&old.value), Some(&object.value));
-        let mut what = told("changed", resource, &key, Some(&old.value), Some(&object.value));
+        let what = told("changed", resource, &key, Some(&old.value), Some(&object.value));
         store.put(resource, key.clone(), Arc::clone(&object));
-        if finished {
-            let version = store.next_version(self.now);
-            store.remove(resource, key, version);
-            what += ", and it is gone";
-        }
         Ok(Done { code: 200, object, changed: Some(what), deleted: false })
     }
 
@@ -413,11 +427,20 @@ impl Write<'_> {
         };
         let wanted = |name: &str| options["preconditions"][name].as_str();
         if let Some(uid) = wanted("uid").filter(|uid| *uid != old.uid()) {
-            return Err(precondition(resource, name, "UID", uid, old.uid()));
+            let why = format!(
+                "the UID in the precondition ({uid}) does not match the UID in record ({}). The object might have been \
+                 deleted and then recreated",
+                old.uid()
+            );
+            return Err(Status::conflict_of_kind(resource, name, &why));
         }
         let version = meta(&old.value, "resourceVersion");
         if let Some(asked) = wanted("resourceVersion").filter(|asked| *asked != version) {
-            return Err(precondition(resource, name, "ResourceVersion", asked, version));
+            let why = format!(
+                "the ResourceVersion in the precondition ({asked}) does not match the ResourceVersion in record \
+                 ({version}). The object might have been modified"
+            );
+            return Err(Status::conflict_of_kind(resource, name, &why));
         }
         if self.dry_run {
             return Ok(Done { code: 200, object: old, changed: None, deleted: true });
@@ -461,9 +484,19 @@ impl Write<'_> {
     }
 }
 
-fn precondition(resource: Resource, name: &str, what: &str, asked: &str, is: &str) -> Status {
-    let why = format!("Precondition failed: {what} in precondition: {asked}, {what} in object meta: {is}");
-    Status::conflict(resource, name, &why)
+/// A PUT with another uid, in the words of the storage.
+fn other_uid(resource: Resource, key: &Key, asked: &str, is: &str) -> Status {
+    let directory = match resource {
+        Resource::Services => "services/specs",
+        Resource::Nodes => "minions",
+        resource => resource.plural(),
+    };
+    let place = if key.0.is_empty() { key.1.clone() } else { format!("{}/{}", key.0, key.1) };
+    let why = format!(
+        "StorageError: invalid object, Code: 4, Key: /registry/{directory}/{place}, ResourceVersion: 0, \
+         AdditionalErrorMsg: Precondition failed: UID in precondition: {asked}, UID in object meta: {is}"
+    );
+    Status::conflict(resource, &key.1, &why)
 }
 
 fn same_but_for_time(a: &[Manager], b: &[Manager]) -> bool {

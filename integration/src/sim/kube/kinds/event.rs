@@ -23,7 +23,11 @@ fn renamed(value: &Value, names: impl Fn(&str) -> Option<&'static str>) -> Value
 
 /// In the form of events.k8s.io.
 pub fn to_new(core: &Value) -> Value {
-    renamed(core, |name| NAMES.iter().find(|(_, of)| *of == name).map(|(new, _)| *new))
+    let mut new = renamed(core, |name| NAMES.iter().find(|(_, of)| *of == name).map(|(new, _)| *new));
+    if let Some(members) = new.as_object_mut() {
+        members.retain(|name, value| !(["reportingController", "reportingInstance"].contains(&&**name) && value == ""));
+    }
+    new
 }
 
 /// From the form of events.k8s.io.
@@ -57,7 +61,10 @@ pub fn validate(event: &Value, new: bool) -> Vec<Cause> {
     let text = |name: &str| event[name].as_str().unwrap_or_default();
     let namespace = event["metadata"]["namespace"].as_str().unwrap_or_default();
     let about = event["involvedObject"]["namespace"].as_str().unwrap_or_default();
-    let fits = if about.is_empty() { matches!(namespace, "default" | "kube-system") } else { namespace == about };
+    // Only Events of the old kind are held to it.
+    let old = event["eventTime"].is_null();
+    let fits =
+        if about.is_empty() { matches!(namespace, "default" | "kube-system") } else { !old || namespace == about };
     if !fits {
         causes.push(Cause::invalid("involvedObject.namespace", &json!(about), "does not match event.namespace"));
     }
@@ -85,7 +92,8 @@ pub fn validate(event: &Value, new: bool) -> Vec<Cause> {
         causes.push(Cause::invalid("message", &json!(""), "can have at most 1024 characters"));
     }
     if new && !["Normal", "Warning"].contains(&text("type")) {
-        causes.push(Cause::invalid("type", &event["type"], "has invalid value: "));
+        let why = format!("has invalid value: {}", event["type"].as_str().unwrap_or_default());
+        causes.push(Cause::invalid("type", &json!(""), &why));
     }
     causes
 }

@@ -20,6 +20,8 @@ pub fn label(field: &str, name: &str) -> Option<Cause> {
     let ends = [bytes.first(), bytes.last()].into_iter().flatten().all(u8::is_ascii_alphanumeric);
     let why = if name.len() > 63 {
         "must be no more than 63 characters"
+    } else if name.contains('.') {
+        "must not contain dots"
     } else if !inner || !ends || bytes.is_empty() {
         LABEL
     } else {
@@ -94,7 +96,7 @@ fn label_value(field: &str, value: &Value) -> Option<Cause> {
 pub fn endpoint_address(field: &str, text: &str) -> Option<Cause> {
     let why = match text.parse::<IpAddr>() {
         Err(_) => "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
-        Ok(ip) if ip.is_unspecified() => "may not be unspecified (0.0.0.0 or ::)",
+        Ok(ip) if ip.is_unspecified() => "may not be unspecified (0.0.0.0)",
         Ok(ip) if ip.is_loopback() => "may not be in the loopback range (127.0.0.0/8, ::1/128)",
         Ok(ip) if link_local(ip) => "may not be in the link-local range (169.254.0.0/16, fe80::/10)",
         Ok(ip) if local_multicast(ip) => "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)",

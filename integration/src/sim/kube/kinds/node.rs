@@ -51,10 +51,7 @@ pub fn validate(node: &Value, old: Option<&Value>) -> Vec<Cause> {
         && !provider(old).is_empty()
         && provider(old) != provider(node)
     {
-        causes.push(Cause::forbidden(
-            "spec.providerID",
-            "node updates may not change providerID except from \"\" to valid",
-        ));
+        causes.push(Cause::invalid("spec.providerID", &Value::Null, "field cannot be modified once set"));
     }
     for (at, taint) in node["spec"]["taints"].as_array().into_iter().flatten().enumerate() {
         let effects = ["NoExecute", "NoSchedule", "PreferNoSchedule"];

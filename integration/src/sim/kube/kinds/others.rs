@@ -25,6 +25,13 @@ pub fn typed(resource: Resource, mut value: Value) -> Result<Value, Status> {
         object.remove("kind");
         object.remove("apiVersion");
     }
+    // Conditions of Services come as they are: what isn't said of them is empty.
+    let conditions = match resource {
+        Resource::Services => {
+            value.get_mut("status").and_then(Value::as_object_mut).and_then(|status| status.remove("conditions"))
+        }
+        _ => None,
+    };
     let typed = match resource.shelf() {
         Resource::Services => through::<Service>(value),
         Resource::Nodes => through::<Node>(value),
@@ -44,12 +51,25 @@ pub fn typed(resource: Resource, mut value: Value) -> Result<Value, Status> {
         object.remove("apiVersion");
     }
     tidy(&mut value, "");
+    if let Some(list) = conditions.as_ref().and_then(Value::as_array).filter(|list| !list.is_empty()) {
+        value["status"]["conditions"] = list.iter().map(condition).collect();
+    }
     if resource == Resource::Services
         && let Some(spec) = value.get_mut("spec").and_then(Value::as_object_mut)
     {
         spec.retain(|_, member| member != "");
     }
     Ok(value)
+}
+
+fn condition(from: &Value) -> Value {
+    let mut out = json!({"type": "", "status": "", "reason": "", "message": "", "lastTransitionTime": null});
+    for name in ["type", "status", "reason", "message", "lastTransitionTime", "observedGeneration"] {
+        if let Some(member) = from.get(name).filter(|member| !member.is_null()) {
+            out[name] = member.clone();
+        }
+    }
+    out
 }
 
 /// Drops what Go's encoding omits: null, empty lists, and empty maps where they are maps and not structures.
@@ -83,6 +103,7 @@ pub fn defaults(resource: Resource, value: &mut Value) {
             if value["spec"].is_null() {
                 value["spec"] = json!({});
             }
+            value["metadata"]["labels"]["kubernetes.io/metadata.name"] = value["metadata"]["name"].clone();
         }
         Resource::Leases => {
             if value["spec"].is_null() {
@@ -105,7 +126,10 @@ pub fn blank(resource: Resource) -> Value {
         Resource::Nodes | Resource::Namespaces => json!({"metadata": {}, "spec": {}, "status": {}}),
         Resource::Leases => json!({"metadata": {}, "spec": {}}),
         Resource::Events => {
-            json!({"metadata": {}, "involvedObject": {}, "source": {}, "reportingComponent": "", "reportingInstance": ""})
+            json!({
+                "metadata": {}, "involvedObject": {}, "source": {}, "reportingComponent": "", "reportingInstance": "",
+                "firstTimestamp": null, "lastTimestamp": null, "eventTime": null,
+            })
         }
         _ => json!({"metadata": {}}),
     }

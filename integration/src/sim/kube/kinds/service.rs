@@ -40,7 +40,7 @@ fn needs_health_port(service: &Value) -> bool {
 }
 
 fn ports(service: &mut Value) -> impl Iterator<Item = &mut Value> {
-    service["spec"]["ports"].as_array_mut().into_iter().flatten()
+    service.pointer_mut("/spec/ports").and_then(Value::as_array_mut).into_iter().flatten()
 }
 
 fn forget(value: &mut Value, name: &str) {
@@ -174,11 +174,13 @@ pub fn allocate(store: &Store, service: &mut Value) -> Result<(), Status> {
         if spec["clusterIPs"].is_null() {
             spec["clusterIPs"] = json!([spec["clusterIP"]]);
         }
+        // Without addresses of its own and without a selector it may be anything.
+        let both = spec["clusterIP"] == "None" && spec["selector"].is_null();
         if spec["ipFamilies"].is_null() {
-            spec["ipFamilies"] = json!(["IPv4"]);
+            spec["ipFamilies"] = if both { json!(["IPv4", "IPv6"]) } else { json!(["IPv4"]) };
         }
         if absent(spec, "ipFamilyPolicy") {
-            spec["ipFamilyPolicy"] = json!("SingleStack");
+            spec["ipFamilyPolicy"] = json!(if both { "RequireDualStack" } else { "SingleStack" });
         }
     }
     let mut taken: BTreeSet<u64> = BTreeSet::new();
@@ -314,8 +316,13 @@ fn check_duplicates(list: &[Value], causes: &mut Vec<Cause>) {
     for (at, port) in list.iter().enumerate() {
         let protocol = text(port, "protocol");
         if !seen.insert((protocol, port["port"].as_i64())) {
-            let key = json!({"port": port["port"], "protocol": protocol, "targetPort": 0});
-            causes.push(Cause::duplicate(format!("spec.ports[{at}]"), &key));
+            // In the order of the Go type.
+            let message = format!(
+                "Duplicate value: {{\"Name\":\"\",\"Protocol\":\"{protocol}\",\"AppProtocol\":null,\"Port\":{},\
+                 \"TargetPort\":0,\"NodePort\":0}}",
+                port["port"]
+            );
+            causes.push(Cause { reason: "FieldValueDuplicate", field: format!("spec.ports[{at}]"), message });
         }
     }
 }

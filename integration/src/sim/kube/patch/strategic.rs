@@ -52,7 +52,8 @@ pub fn strategic(schema: &'static Schema, target: &mut Value, patch: &Value) -> 
         let place = target.entry(name.clone()).or_insert(Value::Null);
         match (member, value) {
             (Schema::ListMap { strategic: Some(key), item, .. }, Value::Array(changes)) => {
-                merge_list(key, item, place, changes)?;
+                let order = patch.get(&format!("$setElementOrder/{name}")).and_then(Value::as_array);
+                merge_list(key, item, place, changes, order.unwrap_or(changes))?;
             }
             (Schema::Set, Value::Array(items)) => {
                 let mut all = place.as_array().cloned().unwrap_or_default();
@@ -68,20 +69,43 @@ pub fn strategic(schema: &'static Schema, target: &mut Value, patch: &Value) -> 
         }
     }
     for (name, order) in patch {
+        // An order alone.
         if let Some(list) = name.strip_prefix("$setElementOrder/")
+            && !patch.contains_key(list)
             && let Schema::ListMap { strategic: Some(key), .. } = schema.member(list)
-            && let Some(items) = target.get_mut(list).and_then(Value::as_array_mut)
+            && let Some(place) = target.get_mut(list)
+            && let Some(order) = order.as_array()
         {
-            let order = order.as_array().cloned().unwrap_or_default();
-            let rank = |item: &Value| order.iter().position(|one| one.get(*key) == item.get(*key));
-            // Those that the order doesn't name stay at the end.
-            items.sort_by_key(|item| rank(item).unwrap_or(usize::MAX));
+            let before = place.as_array().cloned().unwrap_or_default();
+            *place = Value::Array(ordered(key, before.clone(), order, &before));
         }
     }
     Ok(())
 }
 
-fn merge_list(key: &str, schema: &'static Schema, place: &mut Value, changes: &[Value]) -> Result<(), Status> {
+/// Those that the patch names in its order, the others in theirs, merged by the order of before where that knows both.
+fn ordered(key: &str, items: Vec<Value>, order: &[Value], before: &[Value]) -> Vec<Value> {
+    let rank = |list: &[Value], item: &Value| list.iter().position(|one| one.get(key) == item.get(key));
+    let (mut named, others): (Vec<Value>, Vec<Value>) = items.into_iter().partition(|i| rank(order, i).is_some());
+    named.sort_by_key(|item| rank(order, item));
+    let (mut named, mut others) = (named.into_iter().peekable(), others.into_iter().peekable());
+    let mut out = Vec::new();
+    while let (Some(one), Some(other)) = (named.peek(), others.peek()) {
+        let first = matches!((rank(before, other), rank(before, one)), (Some(other), Some(one)) if other < one);
+        out.extend(if first { others.next() } else { named.next() });
+    }
+    out.extend(named);
+    out.extend(others);
+    out
+}
+
+fn merge_list(
+    key: &str,
+    schema: &'static Schema,
+    place: &mut Value,
+    changes: &[Value],
+    order: &[Value],
+) -> Result<(), Status> {
     let directive = |change: &Value| change.get("$patch").and_then(Value::as_str).map(str::to_owned);
     let replaces = changes.iter().any(|c| directive(c).as_deref() == Some("replace") && c.get(key).is_none());
     let mut items = if replaces { Vec::new() } else { place.as_array().cloned().unwrap_or_default() };
@@ -104,6 +128,7 @@ fn merge_list(key: &str, schema: &'static Schema, place: &mut Value, changes: &[
             (_, None) => items.push(change.clone()),
         }
     }
-    *place = Value::Array(items);
+    let before = place.as_array().cloned().unwrap_or_default();
+    *place = Value::Array(ordered(key, items, order, &before));
     Ok(())
 }

@@ -191,9 +191,6 @@ pub fn remove(schema: &'static Schema, from: &mut Value, fields: &Fields) {
                     map.remove(name);
                 } else if let Some(member) = map.get_mut(name) {
                     remove_below(schema.member(name), member, below);
-                    if member.is_null() {
-                        map.remove(name);
-                    }
                 }
             }
         }
@@ -212,7 +209,7 @@ pub fn remove(schema: &'static Schema, from: &mut Value, fields: &Fields) {
     }
 }
 
-/// What is empty afterwards goes as well.
+/// What is empty afterwards is null: who owned it as such owns it still.
 fn remove_below(schema: &'static Schema, from: &mut Value, fields: &Fields) {
     let was_empty = is_void(Some(from));
     remove(schema, from, fields);
