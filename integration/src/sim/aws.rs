@@ -71,7 +71,7 @@ pub use options::{Limits, Options};
 pub use people::NewInstance;
 pub use policy::Policy;
 pub use route53::names::RecordKey;
-pub use serve::NoAnswer;
+pub use serve::{NoAnswer, Server};
 pub use state::{Count, State};
 
 /// An account at AWS. Clones are the same account.

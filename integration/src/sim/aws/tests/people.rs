@@ -71,6 +71,25 @@ async fn what_is_not_there_cannot_be_changed_by_hand() {
     assert_eq!(kit.stage.journal.events().len(), before);
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_is_told_of_a_change_can_look_and_finds_it_done() {
+    let kit = Kit::new();
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (aws, kept) = (kit.aws.clone(), seen.clone());
+    kit.stage.journal.set_witness(move |_, event| {
+        let groups = aws.look(|state| state.groups.values().filter(|group| group.name == "g1").count());
+        let name = match event {
+            Event::Called(_) => "called",
+            Event::Changed { .. } => "changed",
+            Event::Answered { .. } => "answered",
+            _ => "other",
+        };
+        kept.lock().unwrap().push((name, groups));
+    });
+    kit.group("g1").await;
+    assert_eq!(*seen.lock().unwrap(), [("called", 0), ("changed", 1), ("answered", 1)]);
+}
+
 #[test]
 fn a_range_covers_what_lies_within_it() {
     let range = |text| Source::range(text).unwrap();
