@@ -286,7 +286,10 @@ impl Aws {
         }
         match result {
             Ok((content, life)) => (self.done(request, call, &content, life), None),
-            Err(refusal) => (self.refused(request, call, &refusal, None), Some(refusal)),
+            Err(mut refusal) => {
+                refusal.listed = refusal.code == "InvalidChangeBatch" && self.world().options.listed_batch_errors;
+                (self.refused(request, call, &refusal, None), Some(refusal))
+            }
         }
     }
 

@@ -33,13 +33,15 @@ pub(super) struct Refusal {
     pub status: u16,
     pub code: &'static str,
     pub messages: Vec<String>,
+    /// Whether it is told in the form that only InvalidChangeBatch has.
+    pub listed: bool,
 }
 
 pub(super) type Result<T> = std::result::Result<T, Refusal>;
 
 impl Refusal {
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Refusal {
-        Refusal { status, code, messages: vec![message.into()] }
+        Refusal { status, code, messages: vec![message.into()], listed: false }
     }
 }
 
@@ -118,8 +120,9 @@ pub(super) fn document(kind: Kind, operation: &str, id: &str, content: &str) -> 
 
 /// A refusal's document.
 pub(super) fn error_document(kind: Kind, refusal: &Refusal, id: &str) -> String {
-    let Refusal { status, code, messages } = refusal;
+    let Refusal { status, code, messages, listed } = refusal;
     let message = messages.iter().map(|message| escape(message.as_str())).collect::<Vec<_>>().join(", ");
+    let message = if *code == "InvalidChangeBatch" { format!("[{message}]") } else { message };
     let side = if *status >= 500 { "Receiver" } else { "Sender" };
     match kind {
         Kind::Ec2 => format!(
@@ -127,7 +130,7 @@ pub(super) fn error_document(kind: Kind, refusal: &Refusal, id: &str) -> String 
              <Message>{message}</Message></Error></Errors><RequestID>{id}</RequestID></Response>"
         ),
         // The one error with a form of its own.
-        Kind::Route53 if *code == "InvalidChangeBatch" => {
+        Kind::Route53 if *listed => {
             let mut xml = Xml::default();
             messages.iter().for_each(|message| xml.put("Message", message));
             format!(

@@ -28,6 +28,9 @@ pub struct Options {
     pub propagation: Duration,
     /// How long a zone is busy after a batch: another one is refused with PriorRequestNotComplete.
     pub zone_busy: Duration,
+    /// Whether a refused batch is told in the form that only InvalidChangeBatch has, a list of messages, which the
+    /// reference shows. AWS has been seen with both forms.
+    pub listed_batch_errors: bool,
     /// Whether request rates are limited.
     pub throttling: bool,
     /// How long a page token can be used.
@@ -60,6 +63,7 @@ impl Default for Options {
             release_time: Duration::ZERO,
             propagation: Duration::from_secs(30),
             zone_busy: Duration::ZERO,
+            listed_batch_errors: false,
             throttling: true,
             token_life: Duration::from_secs(3600),
             key_life: Duration::from_secs(3600),
