@@ -48,8 +48,8 @@ const SKEWED: &[&str] = &[
     "SignatureDoesNotMatch",
 ];
 
-/// Codes that say that temporary keys are over.
-const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException"];
+/// Codes that say that temporary keys are over; EC2 says it in the words in which it refuses an old date.
+const EXPIRED: &[&str] = &["ExpiredToken", "ExpiredTokenException", "RequestExpired"];
 
 const DENIED: &[&str] = &[
     "AccessDenied",

@@ -11,6 +11,7 @@
 )]
 
 mod contract_aws {
+    mod boto;
     mod ec2;
     mod ground;
     mod known;

@@ -297,12 +297,14 @@ async fn good_keys_are_kept_while_the_endpoint_fails_but_not_beyond_their_end() 
 
 #[tokio::test(start_paused = true)]
 async fn keys_that_aws_calls_expired_are_replaced() {
-    let (clock, endpoint) = (Clock::new(), Aws::script([keys("C1"), keys("C2")]));
-    let aws = Aws::script([ec2_error(400, "ExpiredToken"), ok(NO_GROUPS)]);
-    let credentials = Arc::new(choose(&endpoint, &clock, &[EKS]).unwrap());
-    let client = Client::new(ClientParts { credentials, ..parts(&aws, &clock) });
-    client.send(&ec2::DescribeSecurityGroups::default()).await.unwrap();
-    assert!(aws.seen()[1].header("authorization").unwrap().contains("Credential=C2/"));
+    for code in ["ExpiredToken", "RequestExpired"] {
+        let (clock, endpoint) = (Clock::new(), Aws::script([keys("C1"), keys("C2")]));
+        let aws = Aws::script([ec2_error(400, code), ok(NO_GROUPS)]);
+        let credentials = Arc::new(choose(&endpoint, &clock, &[EKS]).unwrap());
+        let client = Client::new(ClientParts { credentials, ..parts(&aws, &clock) });
+        client.send(&ec2::DescribeSecurityGroups::default()).await.unwrap();
+        assert!(aws.seen()[1].header("authorization").unwrap().contains("Credential=C2/"), "{code}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

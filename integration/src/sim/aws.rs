@@ -71,7 +71,7 @@ pub use options::{Limits, Options};
 pub use people::NewInstance;
 pub use policy::Policy;
 pub use route53::names::RecordKey;
-pub use serve::NoAnswer;
+pub use serve::{NoAnswer, Server};
 pub use state::{Count, State};
 
 /// An account at AWS. Clones are the same account.
@@ -286,7 +286,10 @@ impl Aws {
         }
         match result {
             Ok((content, life)) => (self.done(request, call, &content, life), None),
-            Err(refusal) => (self.refused(request, call, &refusal, None), Some(refusal)),
+            Err(mut refusal) => {
+                refusal.listed = refusal.code == "InvalidChangeBatch" && self.world().options.listed_batch_errors;
+                (self.refused(request, call, &refusal, None), Some(refusal))
+            }
         }
     }
 
@@ -332,7 +335,8 @@ impl Aws {
             page_repeats: fault == Some(&Fault::PageRepeats),
         };
         let Principal { policy, actor, arn, .. } = principal;
-        let caller = Caller { actor, policy, arn, now, shown: now.saturating_sub(age), spoil };
+        let patchy = world.options.patchy && !age.is_zero() && !matches!(fault, Some(Fault::Stale(_)));
+        let caller = Caller { actor, policy, arn, now, shown: now.saturating_sub(age), patchy, spoil };
         let content = match kind {
             Kind::Ec2 => ec2::answer(world, &caller, &request.operation, &request.form),
             Kind::Route53 => route53::answer(world, &caller, request),

@@ -255,7 +255,8 @@ pub async fn asking_first(ground: &mut Ground) {
     ground.say("a wrong secret", stranger);
     let mut throttled = false;
     for _ in 0..60 {
-        let read = ground.client.send(&ec2::DescribeSecurityGroups::default()).await;
+        // Each with a limiter of its own.
+        let read = ground.another().send(&ec2::DescribeSecurityGroups::default()).await;
         throttled |= read.is_err_and(|error| error.is("RequestLimitExceeded"));
     }
     ground.say("sixty unfiltered reads at once", if throttled { "throttled" } else { "done" });

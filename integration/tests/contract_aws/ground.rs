@@ -33,6 +33,7 @@ pub struct Ground {
     /// The ids of four more instances, so that there is a second page.
     pub others: Vec<String>,
     pub zone: String,
+    make: Box<dyn Fn() -> Client>,
     clock: Clock,
     transcript: String,
     names: BTreeMap<String, String>,
@@ -86,8 +87,10 @@ impl Ground {
         let zone = aws.create_zone(Actor::Person, "example.com", false).unwrap();
         aws.create_zone(Actor::Person, "example.net", false).unwrap();
         let transport = aws.transport(Actor::Replica(1));
+        let (way, time) = (transport.clone(), stage.clock.clone());
+        let make = Box::new(move || client(way.clone(), &[], &time, "secret"));
         Ground {
-            client: client(transport.clone(), &[], &stage.clock, "secret"),
+            client: make(),
             stranger: client(transport, &[], &stage.clock, "wrong"),
             default_group: aws.look(|state| state.vpcs[&vpc].default_group.clone()),
             interface: aws.look(|state| state.primary(&double).unwrap().id.clone()),
@@ -96,6 +99,7 @@ impl Ground {
             double,
             others,
             zone,
+            make,
             clock: stage.clock,
             transcript: String::new(),
             names: BTreeMap::new(),
@@ -127,8 +131,10 @@ impl Ground {
         let endpoint = [("AWS_ENDPOINT_URL", moto.url())];
         let clock = Clock::real();
         let mut ids = ids.into_iter().map(|instance| instance.id);
+        let (way, time, url) = (transport.clone(), clock.clone(), moto.url().to_owned());
+        let make = Box::new(move || client(way.clone(), &[("AWS_ENDPOINT_URL", &url)], &time, "secret"));
         Ok(Ground {
-            client: client(transport.clone(), &endpoint, &clock, "secret"),
+            client: make(),
             stranger: client(transport, &endpoint, &clock, "wrong"),
             vpc: network.vpc,
             default_group: network.default_group,
@@ -137,10 +143,16 @@ impl Ground {
             others: ids.collect(),
             interface,
             zone,
+            make,
             clock,
             transcript: String::new(),
             names: BTreeMap::new(),
         })
+    }
+
+    /// A client that knows nothing of what the others have sent.
+    pub fn another(&self) -> Client {
+        (self.make)()
     }
 
     /// Writes down what is so.

@@ -70,14 +70,10 @@ pub const POINTS: &[Point] = &[
     point("bad_records", "A beside CNAME", "400 InvalidChangeBatch", "done"),
     point("bad_records", "CNAME at the top", "400 InvalidChangeBatch", "done"),
     point("bad_records", "two values of a CNAME", "400 InvalidChangeBatch", "done"),
-    point("bad_records", "no values", "400 InvalidChangeBatch", "done"),
+    point("bad_records", "no values", "400 InvalidInput", "done"),
     point("bad_records", "a type that there isn't", "400 InvalidInput", "done"),
-    point(
-        "bad_records",
-        "no changes",
-        "400 InvalidInput",
-        "500 HTTP status 500 and a body that isn't an error of AWS's",
-    ),
+    point("bad_records", "the same record twice", "400 InvalidChangeBatch", "done"),
+    point("bad_records", "no changes", "400 InvalidInput", "done"),
     point("instances", "by a bad id", "400 InvalidInstanceID.Malformed", "400 InvalidInstanceID.NotFound"),
     point(
         "instances",

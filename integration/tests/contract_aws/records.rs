@@ -129,8 +129,9 @@ CNAME beside A: 400 InvalidChangeBatch
 A beside CNAME: 400 InvalidChangeBatch
 CNAME at the top: 400 InvalidChangeBatch
 two values of a CNAME: 400 InvalidChangeBatch
-no values: 400 InvalidChangeBatch
+no values: 400 InvalidInput
 a type that there isn't: 400 InvalidInput
+the same record twice: 400 InvalidChangeBatch
 no changes: 400 InvalidInput
 text with quotation marks: done
 an IPv6 address: done
@@ -163,6 +164,8 @@ pub async fn bad(ground: &mut Ground) {
     for (label, change) in steps {
         ground.step(label, &batch(&zone, vec![change])).await;
     }
+    let twice = create("a9.example.com", RRType::A, &["192.0.2.1"]);
+    ground.step("the same record twice", &batch(&zone, vec![twice.clone(), twice])).await;
     ground.step("no changes", &batch(&zone, vec![])).await;
     let good = create("b1.example.com", RRType::Txt, &["\"heritage=external-dns,external-dns/owner=c1\""]);
     ground.step("text with quotation marks", &batch(&zone, vec![good])).await;

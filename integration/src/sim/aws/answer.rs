@@ -33,13 +33,15 @@ pub(super) struct Refusal {
     pub status: u16,
     pub code: &'static str,
     pub messages: Vec<String>,
+    /// Whether it is told in the form that only InvalidChangeBatch has.
+    pub listed: bool,
 }
 
 pub(super) type Result<T> = std::result::Result<T, Refusal>;
 
 impl Refusal {
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Refusal {
-        Refusal { status, code, messages: vec![message.into()] }
+        Refusal { status, code, messages: vec![message.into()], listed: false }
     }
 }
 
@@ -59,20 +61,41 @@ pub(super) struct Xml(pub String);
 impl Xml {
     /// An element with text.
     pub fn put(&mut self, name: &str, text: impl AsRef<str>) {
-        // Writing to a String doesn't fail.
-        let _ = write!(self.0, "<{name}>{}</{name}>", escape(text.as_ref()));
+        let text = text.as_ref();
+        self.open(name);
+        if text.bytes().any(|byte| b"<>&'\"".contains(&byte)) {
+            self.0.push_str(&escape(text));
+        } else {
+            self.0.push_str(text);
+        }
+        self.close(name);
     }
 
     /// An element with a number or a truth value.
     pub fn show(&mut self, name: &str, value: impl std::fmt::Display) {
-        let _ = write!(self.0, "<{name}>{value}</{name}>");
+        self.open(name);
+        // Writing to a String doesn't fail.
+        let _ = write!(self.0, "{value}");
+        self.close(name);
     }
 
     /// An element with elements.
     pub fn within(&mut self, name: &str, write: impl FnOnce(&mut Xml)) {
-        let _ = write!(self.0, "<{name}>");
+        self.open(name);
         write(self);
-        let _ = write!(self.0, "</{name}>");
+        self.close(name);
+    }
+
+    fn open(&mut self, name: &str) {
+        self.0.push('<');
+        self.0.push_str(name);
+        self.0.push('>');
+    }
+
+    fn close(&mut self, name: &str) {
+        self.0.push_str("</");
+        self.0.push_str(name);
+        self.0.push('>');
     }
 }
 
@@ -97,8 +120,9 @@ pub(super) fn document(kind: Kind, operation: &str, id: &str, content: &str) -> 
 
 /// A refusal's document.
 pub(super) fn error_document(kind: Kind, refusal: &Refusal, id: &str) -> String {
-    let Refusal { status, code, messages } = refusal;
+    let Refusal { status, code, messages, listed } = refusal;
     let message = messages.iter().map(|message| escape(message.as_str())).collect::<Vec<_>>().join(", ");
+    let message = if *code == "InvalidChangeBatch" { format!("[{message}]") } else { message };
     let side = if *status >= 500 { "Receiver" } else { "Sender" };
     match kind {
         Kind::Ec2 => format!(
@@ -106,7 +130,7 @@ pub(super) fn error_document(kind: Kind, refusal: &Refusal, id: &str) -> String 
              <Message>{message}</Message></Error></Errors><RequestID>{id}</RequestID></Response>"
         ),
         // The one error with a form of its own.
-        Kind::Route53 if *code == "InvalidChangeBatch" => {
+        Kind::Route53 if *listed => {
             let mut xml = Xml::default();
             messages.iter().for_each(|message| xml.put("Message", message));
             format!(

@@ -22,16 +22,16 @@ struct Bucket {
 }
 
 /// Name, size and refill per second.
-fn rate(request: &Request) -> Option<(&str, u32, u32)> {
-    let name = request.operation.as_str();
+fn rate(request: &Request) -> Option<(String, u32, u32)> {
+    let name = request.operation.clone();
     match request.kind {
         Kind::Sts | Kind::Imds => None,
-        Kind::Route53 => Some(("", 5, 5)),
-        Kind::Ec2 => Some(match name {
+        Kind::Route53 => Some((String::new(), 5, 5)),
+        Kind::Ec2 => Some(match name.as_str() {
             "ModifyNetworkInterfaceAttribute" => (name, 100, 5),
             "CreateTags" => (name, 100, 10),
             _ if request.is_change() => (name, 50, 5),
-            _ if request.is_boundless() => ("unfiltered and unpaged", 50, 10),
+            _ if request.is_boundless() => (format!("{name} of everything"), 50, 10),
             _ => (name, 100, 20),
         }),
     }
@@ -42,7 +42,7 @@ impl Buckets {
     pub fn take(&mut self, request: &Request, now: Duration) -> Result<()> {
         let Some((name, size, refill)) = rate(request) else { return Ok(()) };
         let full = TOKEN * u128::from(size);
-        let key = (request.kind, name.to_owned());
+        let key = (request.kind, name);
         let bucket = self.0.entry(key).or_insert(Bucket { level: full, at: now });
         let gained = now.saturating_sub(bucket.at).as_nanos() * u128::from(refill);
         bucket.level = (bucket.level + gained).min(full);

@@ -20,12 +20,17 @@ pub struct Options {
     pub route53_lag: Duration,
     /// In this percentage of the cases it is, by an amount that is drawn.
     pub lag_percent: u32,
+    /// Whether an old answer of EC2 shows some things as they were and others as they are; else all are as they were.
+    pub patchy: bool,
     /// How long a group can't be deleted after it was taken off an interface.
     pub release_time: Duration,
     /// How long a change of records is PENDING.
     pub propagation: Duration,
     /// How long a zone is busy after a batch: another one is refused with PriorRequestNotComplete.
     pub zone_busy: Duration,
+    /// Whether a refused batch is told in the form that only InvalidChangeBatch has, a list of messages, which the
+    /// reference shows. AWS has been seen with both forms.
+    pub listed_batch_errors: bool,
     /// Whether request rates are limited.
     pub throttling: bool,
     /// How long a page token can be used.
@@ -54,9 +59,11 @@ impl Default for Options {
             ec2_lag: Duration::ZERO,
             route53_lag: Duration::ZERO,
             lag_percent: 50,
+            patchy: true,
             release_time: Duration::ZERO,
             propagation: Duration::from_secs(30),
             zone_busy: Duration::ZERO,
+            listed_batch_errors: false,
             throttling: true,
             token_life: Duration::from_secs(3600),
             key_life: Duration::from_secs(3600),

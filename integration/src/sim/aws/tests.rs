@@ -6,5 +6,6 @@ mod ec2;
 mod faults;
 mod identity;
 mod kit;
+mod people;
 mod route53;
 mod served;

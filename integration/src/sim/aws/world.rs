@@ -1,7 +1,7 @@
 //! All that an account is made of, behind one lock: what there is, what there was, who may do what, and what was
 //! counted. Knows nothing of requests on the wire.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,7 +14,7 @@ use super::buckets::Buckets;
 use super::identity::Identities;
 use super::options::Options;
 use super::policy::{Facts, Policy};
-use super::state::{Count, State};
+use super::state::{Count, Shelf, State};
 
 /// The account.
 pub(super) struct World {
@@ -48,7 +48,38 @@ pub(super) struct Caller {
     pub now: Duration,
     /// The moment that is shown: reads may be old.
     pub shown: Duration,
+    /// Some things are shown as they are all the same.
+    pub patchy: bool,
     pub spoil: Spoil,
+}
+
+/// What a listing shows of each thing: how it is, or how it was.
+pub(super) struct View {
+    now: State,
+    then: State,
+    patchy: bool,
+    random: Random,
+}
+
+impl View {
+    /// The moment at which the next thing is shown.
+    pub fn draw(&self) -> &State {
+        if self.patchy && self.random.percent(50) { &self.now } else { &self.then }
+    }
+
+    /// The ids of all that was there at either moment.
+    pub fn ids<T>(&self, of: impl Fn(&State) -> &Shelf<T>) -> Vec<String> {
+        let (now, then) = (of(&self.now), of(&self.then));
+        if !self.patchy {
+            return then.keys().cloned().collect();
+        }
+        now.keys()
+            .chain(then.keys().filter(|id| !now.contains_key(*id)))
+            .cloned()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .collect()
+    }
 }
 
 /// What is wrong with a listing.
@@ -105,6 +136,12 @@ impl World {
             Some((_, state)) => state.clone(),
             None => self.state.clone(),
         }
+    }
+
+    /// What a listing shows to the caller.
+    pub fn view(&self, caller: &Caller) -> View {
+        let then = self.at(caller.shown);
+        View { now: self.state.clone(), then, patchy: caller.patchy, random: self.random.clone() }
     }
 
     /// How old an answer is.

@@ -36,32 +36,34 @@ pub(super) fn instances(world: &mut World, caller: &Caller, form: &Form) -> Resu
     }
     caller.may("ec2:DescribeInstances", "*", &Facts::new())?;
     dry_run(form)?;
-    let state = world.at(caller.shown);
-    let unknown: Vec<&str> = ids.iter().copied().filter(|id| !state.instances.contains_key(*id)).collect();
-    if !unknown.is_empty() {
-        let (list, s, verb) = (
-            unknown.join(", "),
-            if unknown.len() > 1 { "s" } else { "" },
-            if unknown.len() > 1 { "do" } else { "does" },
-        );
-        return refuse("InvalidInstanceID.NotFound", format!("The instance ID{s} '{list}' {verb} not exist"));
-    }
+    let view = world.view(caller);
     let mut found = Vec::new();
-    for (id, instance) in state.instances.iter().filter(|(id, _)| ids.is_empty() || ids.contains(&id.as_str())) {
-        if filters.pass(&instance.tags, |name| instance_value(&state, instance, name))? {
-            found.push((id.clone(), Arc::clone(instance)));
+    let mut unknown: Vec<&str> = ids.clone();
+    for id in view.ids(|state| &state.instances) {
+        let state = view.draw();
+        let Some(instance) = state.instances.get(&id) else { continue };
+        unknown.retain(|other| *other != id);
+        if (ids.is_empty() || ids.contains(&id.as_str()))
+            && filters.pass(&instance.tags, |name| instance_value(state, instance, name))?
+        {
+            found.push((id, (state, Arc::clone(instance))));
         }
+    }
+    if !unknown.is_empty() {
+        let (s, verb) = if unknown.len() > 1 { ("s", "do") } else { ("", "does") };
+        let list = unknown.join(", ");
+        return refuse("InvalidInstanceID.NotFound", format!("The instance ID{s} '{list}' {verb} not exist"));
     }
     let (found, token) = page.cut(world, caller, found);
     let mut xml = Xml::default();
     xml.within("reservationSet", |xml| {
-        for instance in found {
+        for (state, instance) in found {
             xml.within("item", |xml| {
                 xml.put("reservationId", instance.id.replacen("i-", "r-", 1));
                 xml.put("ownerId", &world.options.account);
                 xml.within("groupSet", |_| {});
                 xml.within("instancesSet", |xml| {
-                    xml.within("item", |xml| write_instance(xml, &state, &instance, world.began))
+                    xml.within("item", |xml| write_instance(xml, state, &instance, world.began))
                 });
             });
         }
@@ -177,30 +179,33 @@ pub(super) fn groups(world: &mut World, caller: &Caller, form: &Form) -> Result<
     let (ids, names): (Vec<&str>, Vec<&str>) = (form.list("GroupId"), form.list("GroupName"));
     caller.may("ec2:DescribeSecurityGroups", "*", &Facts::new())?;
     dry_run(form)?;
-    let state = world.at(caller.shown);
-    for id in &ids {
-        if !is_id(id, "sg") {
-            return refuse("InvalidGroupId.Malformed", format!("Invalid id: \"{id}\" (expecting \"sg-...\")"));
-        }
-        if !state.groups.contains_key(*id) {
-            return refuse("InvalidGroup.NotFound", format!("The security group '{id}' does not exist"));
+    if let Some(bad) = ids.iter().find(|id| !is_id(id, "sg")) {
+        return refuse("InvalidGroupId.Malformed", format!("Invalid id: \"{bad}\" (expecting \"sg-...\")"));
+    }
+    let view = world.view(caller);
+    let mut found = Vec::new();
+    let (mut unknown, mut nameless): (Vec<&str>, Vec<&str>) = (ids.clone(), names.clone());
+    for id in view.ids(|state| &state.groups) {
+        let state = view.draw();
+        let Some(group) = state.groups.get(&id) else { continue };
+        // By name it works in the default VPC only.
+        let is_default = state.vpcs.get(&group.vpc).is_some_and(|vpc| vpc.default);
+        let is_named = is_default && names.contains(&group.name.as_str());
+        unknown.retain(|other| *other != id);
+        nameless.retain(|other| !is_default || *other != group.name);
+        let wanted = (ids.is_empty() && names.is_empty()) || ids.contains(&id.as_str()) || is_named;
+        if wanted && filters.pass(&group.tags, |name| group_value(&world.options.account, group, name))? {
+            found.push((id, Arc::clone(group)));
         }
     }
-    // By name it works in the default VPC only.
-    let is_default = |group: &Group| state.vpcs.get(&group.vpc).is_some_and(|vpc| vpc.default);
-    let named = |group: &Group| names.contains(&group.name.as_str()) && is_default(group);
-    if let Some(missing) = names.iter().find(|name| !state.groups.values().any(|g| g.name == **name && is_default(g))) {
+    if let Some(missing) = unknown.first() {
+        return refuse("InvalidGroup.NotFound", format!("The security group '{missing}' does not exist"));
+    }
+    if let Some(missing) = nameless.first() {
         return refuse(
             "InvalidGroup.NotFound",
             format!("The security group '{missing}' does not exist in default VPC"),
         );
-    }
-    let mut found = Vec::new();
-    for (id, group) in state.groups.iter() {
-        let wanted = (ids.is_empty() && names.is_empty()) || ids.contains(&id.as_str()) || named(group);
-        if wanted && filters.pass(&group.tags, |name| group_value(&world.options.account, group, name))? {
-            found.push((id.clone(), Arc::clone(group)));
-        }
     }
     let (found, token) = page.cut(world, caller, found);
     let mut xml = Xml::default();

@@ -54,10 +54,9 @@ impl Change {
 /// Reads a batch. Whose its records are isn't known yet.
 pub(in crate::sim::aws) fn read(body: &[u8]) -> Result<Vec<Change>> {
     let bad = |what: &str| Refusal::new(400, "InvalidInput", format!("Invalid XML ; {what}"));
-    let root = tree::read(body).ok_or_else(|| bad("the document can't be read"))?;
-    if root.name != "ChangeResourceRecordSetsRequest" {
-        return Err(bad("ChangeResourceRecordSetsRequest is expected"));
-    }
+    let Some(root) = tree::read(body).filter(|root| root.name == "ChangeResourceRecordSetsRequest") else {
+        return refuse("MalformedInput", "ChangeBatch is not valid, expected ChangeResourceRecordSetsRequest");
+    };
     let changes = root.child("ChangeBatch").and_then(|batch| batch.child("Changes"));
     let changes = changes.ok_or_else(|| bad("Changes is missing"))?;
     if changes.children.is_empty() {
@@ -112,8 +111,12 @@ pub(in crate::sim::aws) fn apply(
     limits: &Limits,
 ) -> Result<BTreeMap<RecordKey, Arc<RecordSet>>> {
     size(changes, limits)?;
+    for change in changes.iter().filter(|change| change.action != Action::Delete) {
+        shape(change)?;
+    }
     let mut after = (*zone.records).clone();
     let mut wrong = Vec::new();
+    sets(changes, &mut wrong);
     for change in changes {
         if let Err(what) = one(zone, &mut after, change, limits) {
             wrong.push(what);
@@ -125,7 +128,11 @@ pub(in crate::sim::aws) fn apply(
     if after.len() > limits.records_per_zone && after.len() > zone.records.len() {
         wrong.push(format!("A hosted zone can have {} resource record sets at most.", limits.records_per_zone));
     }
-    if wrong.is_empty() { Ok(after) } else { Err(Refusal { status: 400, code: "InvalidChangeBatch", messages: wrong }) }
+    if wrong.is_empty() {
+        Ok(after)
+    } else {
+        Err(Refusal { status: 400, code: "InvalidChangeBatch", messages: wrong, listed: false })
+    }
 }
 
 fn size(changes: &[Change], limits: &Limits) -> Result<()> {
@@ -187,7 +194,7 @@ fn one(
     if change.action == Action::Create && there.is_some() {
         return Err(format!("Tried to create {what} but it already exists"));
     }
-    shape(change, limits, &shown)?;
+    content(change, limits, &shown)?;
     if apex && kind == "CNAME" {
         return Err(format!(
             "RRSet of type CNAME with DNS name {shown} is not permitted at apex in zone {}",
@@ -199,28 +206,57 @@ fn one(
 }
 
 /// What a record to be written must have and must not have.
-fn shape(change: &Change, limits: &Limits, shown: &str) -> std::result::Result<(), String> {
-    let RecordSet { ttl, values: list, other, .. } = &change.record;
+fn shape(change: &Change) -> Result<()> {
+    let RecordSet { ttl, values, other, .. } = &change.record;
+    let Change { name, kind, .. } = change;
     let is_alias = other.keys().any(|key| key.starts_with("AliasTarget"));
-    if is_alias {
-        let complete = ["HostedZoneId", "DNSName", "EvaluateTargetHealth"]
-            .iter()
-            .all(|part| other.contains_key(&format!("AliasTarget/{part}")));
-        if !complete || ttl.is_some() || !list.is_empty() {
-            return Err(format!("Invalid request: an alias has a target and neither TTL nor values, in [{shown}]"));
-        }
-    } else if list.is_empty() || ttl.is_none() {
-        return Err("Invalid request: Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or \
-             TrafficPolicyInstanceId], but found none in Change with \
-             [Action=CREATE, Name=NAME, Type=TYPE, SetIdentifier=null]"
-            .replace("NAME", shown)
-            .replace("TYPE", &change.kind));
+    let complete = ["HostedZoneId", "DNSName", "EvaluateTargetHealth"]
+        .iter()
+        .all(|part| other.contains_key(&format!("AliasTarget/{part}")));
+    let is_plain = ttl.is_some() && !values.is_empty();
+    let is_bare = ttl.is_none() && values.is_empty();
+    if if is_alias { !complete || !is_bare } else { !is_plain } {
+        let found = if is_bare { "none" } else { "more than one" };
+        return refuse(
+            "InvalidInput",
+            format!(
+                "Invalid request: Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or \
+                 TrafficPolicyInstanceId], but found {found} in Change with [Action={}, Name={name}, Type={kind}]",
+                change.action.name()
+            ),
+        );
     }
     let routed = ["Weight", "Region", "Failover", "MultiValueAnswer"].iter().any(|key| other.contains_key(*key))
         || other.keys().any(|key| key.starts_with("GeoLocation") || key.starts_with("CidrRoutingConfig"));
     if routed != change.set.is_some() {
-        return Err(format!("Invalid request: SetIdentifier and a routing policy go together, in [{shown}]"));
+        return refuse(
+            "InvalidInput",
+            format!("Invalid request: SetIdentifier and routing go together, in {name} {kind}"),
+        );
     }
+    Ok(())
+}
+
+/// A record is changed once in a batch, or deleted and then made anew.
+fn sets(changes: &[Change], wrong: &mut Vec<String>) {
+    let mut seen: BTreeMap<(String, &str, Option<&str>), Vec<Action>> = BTreeMap::new();
+    for change in changes {
+        let name = normal(&change.name).unwrap_or_else(|_| change.name.clone());
+        seen.entry((name, &change.kind, change.set.as_deref())).or_default().push(change.action);
+    }
+    for ((name, kind, _), actions) in seen {
+        if actions.len() > 1 && actions != [Action::Delete, Action::Create] {
+            let name = name.replace("\\052", "*");
+            wrong.push(format!(
+                "The request contains an invalid set of changes for a resource record set '{kind} {name}'"
+            ));
+        }
+    }
+}
+
+/// What the values of a record to be written must be.
+fn content(change: &Change, limits: &Limits, shown: &str) -> std::result::Result<(), String> {
+    let list = &change.record.values;
     if list.len() > limits.values_per_record {
         return Err(format!("Cannot have more than {} records in a RRSet.", limits.values_per_record));
     }

@@ -130,6 +130,28 @@ async fn reads_lag_by_themselves_for_so_long_and_no_longer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_old_answer_may_show_one_thing_as_it_was_and_another_as_it_is() {
+    let kit = Kit::with(|options| {
+        (options.ec2_lag, options.lag_percent) = (Duration::from_secs(1000), 100);
+    });
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    for number in 0..12 {
+        kit.aws.create_group(Actor::Person, &kit.vpc, &format!("g{number}"), &[]).unwrap();
+    }
+    let describe = ec2::DescribeSecurityGroups { max_results: Some(100), ..Default::default() };
+    let mut seen = Vec::new();
+    for _ in 0..10 {
+        seen.push(kit.client.send(&describe).await.unwrap().security_groups.len());
+    }
+    assert!(seen.iter().any(|count| (2..12).contains(count)), "{seen:?}");
+    kit.aws.set(|options| options.patchy = false);
+    for _ in 0..10 {
+        let count = kit.client.send(&describe).await.unwrap().security_groups.len();
+        assert!(count == 1 || count == 13, "{count}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn listings_leave_out_are_empty_repeat_a_page_or_lose_their_token() {
     let kit = Kit::new();
     let describe = ec2::DescribeSecurityGroups { max_results: Some(100), ..Default::default() };

@@ -270,3 +270,32 @@ async fn a_fault_on_the_way_to_keys_is_a_fault_of_that_call() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     credentials.keys().await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_end_in_the_middle_are_replaced() {
+    let kit = Kit::new();
+    kit.aws.add_role("node", Policy::anything(), &[]);
+    kit.aws.set_instance_role(Some("node"));
+    let time = std::sync::Arc::new(super::kit::Time(kit.stage.clock.clone()));
+    let nothing = std::collections::BTreeMap::new();
+    let config = aws_api::Config::new("eu-west-1").unwrap();
+    let transport = kit.aws.transport(US);
+    let credentials =
+        aws_api::Credentials::from_environment(&nothing, &config, transport.clone(), time.clone(), time.clone())
+            .unwrap();
+    let client = aws_api::Client::new(aws_api::ClientParts {
+        transport,
+        config,
+        credentials: std::sync::Arc::new(credentials),
+        time: time.clone(),
+        random: time,
+        observer: std::sync::Arc::new(aws_api::NoObserver),
+    });
+    client.send(&GROUPS()).await.unwrap();
+    for _ in 0..2 {
+        kit.aws.expire_keys();
+        client.send(&GROUPS()).await.unwrap();
+        kit.aws.expire_keys();
+        client.send(&ZONES()).await.unwrap();
+    }
+}

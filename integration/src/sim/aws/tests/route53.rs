@@ -64,7 +64,6 @@ async fn bad_records_are_refused_and_nothing_of_their_batch_happens() {
         (a, RRType::A, vec!["2001:db8::1"]),
         (a, RRType::Aaaa, vec!["192.0.2.1"]),
         (a, RRType::A, vec!["192.0.2.1", "192.0.2.1"]),
-        (a, RRType::A, vec![]),
         (a, RRType::Txt, vec!["unquoted"]),
         (a, RRType::Txt, vec![quoted.as_str()]),
         (a, RRType::Txt, vec!["\"a\"\"b\""]),
@@ -100,7 +99,16 @@ async fn bad_records_are_refused_and_nothing_of_their_batch_happens() {
     assert_eq!(kit.code(kit.batch(vec![]).await), "InvalidInput");
     let mut timeless = change(ChangeAction::Create, "x.example.com", RRType::A, &["192.0.2.1"]);
     timeless.resource_record_set.ttl = None;
-    assert_eq!(kit.code(kit.batch(vec![timeless]).await), "InvalidChangeBatch");
+    assert_eq!(kit.code(kit.batch(vec![timeless]).await), "InvalidInput");
+    let empty = change(ChangeAction::Create, "x.example.com", RRType::A, &[]);
+    assert_eq!(kit.code(kit.batch(vec![empty]).await), "InvalidInput");
+    // A record is changed once, or deleted and made anew.
+    let create = change(ChangeAction::Create, "x.example.com", RRType::A, &["192.0.2.1"]);
+    let delete = change(ChangeAction::Delete, "x.example.com", RRType::A, &["192.0.2.1"]);
+    assert_eq!(kit.code(kit.batch(vec![create.clone(), create.clone()]).await), "InvalidChangeBatch");
+    assert_eq!(kit.code(kit.batch(vec![create.clone(), delete.clone()]).await), "InvalidChangeBatch");
+    kit.batch(vec![create.clone()]).await.unwrap();
+    kit.batch(vec![delete, create]).await.unwrap();
     for kind in ["NS", "SOA"] {
         let record = kit.aws.look(|state| state.record(&kit.zone, "example.com", kind).cloned()).unwrap();
         let values: Vec<&str> = record.values.iter().map(String::as_str).collect();
@@ -115,6 +123,11 @@ async fn one_refusal_names_each_bad_change() {
     let kit = Kit::new();
     let create = |name: &str, value: &str| change(ChangeAction::Create, name, RRType::A, &[value]);
     let batch = vec![create("a.example.com", "1"), create("b.example.com", "192.0.2.1"), create("c.example.org", "2")];
+    // In either of its forms.
+    kit.aws.set(|options| options.listed_batch_errors = true);
+    let listed = kit.batch(batch.clone()).await.unwrap_err();
+    assert!(listed.is("InvalidChangeBatch") && listed.message.contains("c.example.org"), "{listed}");
+    kit.aws.set(|options| options.listed_batch_errors = false);
     let error = kit.batch(batch).await.unwrap_err();
     assert!(error.message.contains("'1'") && error.message.contains("c.example.org"), "{error}");
     assert!(!error.message.contains("b.example.com"), "{error}");
