@@ -21,7 +21,7 @@ use crate::observer::Observer;
 use crate::operation::{Encoded, Operation, Paged, Service};
 use crate::protocol::errors;
 use crate::retry::{Budget, pause};
-use crate::secret::Keys;
+use crate::secret::{Keys, without};
 use crate::signing::{self, Skew};
 use crate::time::{Random, TimeSource};
 use crate::transport::{Attempt, MAX_ANSWER, Transport, TransportError};
@@ -173,7 +173,7 @@ impl Inner {
                 self.parts.observer.limiter_waited(O::SERVICE, waited);
             }
             attempts += 1;
-            let Failure { error, lost, skew, keys, last } = match self.attempt::<O>(&encoded, deadline).await {
+            let Failure { error, lost, skew, keys, last } = match self.attempt(operation, &encoded, deadline).await {
                 Ok(output) => {
                     budget.earn(paid);
                     return Ok(output);
@@ -218,7 +218,12 @@ impl Inner {
     }
 
     /// One exchange, with a signature of its own.
-    async fn attempt<O: Operation>(&self, encoded: &Encoded, deadline: Instant) -> Result<O::Output, Failure> {
+    async fn attempt<O: Operation>(
+        &self,
+        operation: &O,
+        encoded: &Encoded,
+        deadline: Instant,
+    ) -> Result<O::Output, Failure> {
         let parts = &self.parts;
         let error = |class, message: String| Error::new(O::SERVICE, O::NAME, class, message);
         let keys = if O::UNSIGNED {
@@ -229,6 +234,11 @@ impl Inner {
                 error(if cause.temporary { Class::Transient } else { Class::Denied }, cause.to_string())
             })?)
         };
+        let mut secrets = operation.secrets();
+        if let Some(keys) = &keys {
+            secrets.push(keys.secret_access_key.expose());
+            secrets.extend(keys.session_token.as_ref().map(|token| token.expose()));
+        }
         let left = deadline.saturating_duration_since(Instant::now());
         if left < SHORTEST_ATTEMPT {
             return Err(error(Class::Transient, "not sent: no time is left for it".to_owned()).into());
@@ -262,7 +272,8 @@ impl Inner {
                     TransportError::Lost(_) => ("Lost", true),
                 };
                 tell(None, Some(name));
-                let mut error = error(classify_transport(O::MUTATES, &cause), cause.to_string());
+                let message = without(&cause.to_string(), &secrets);
+                let mut error = error(classify_transport(O::MUTATES, &cause), message);
                 error.refused = matches!(cause, TransportError::Refused(_));
                 return Err(Failure { error, lost, skew: None, keys, last: false });
             }
@@ -277,14 +288,15 @@ impl Inner {
                 Err(cause) => {
                     tell(Some(status), Some("Unreadable"));
                     let class = if O::MUTATES { Class::UnknownOutcome } else { Class::Transient };
-                    let mut error = error(class, format!("the answer can't be read: {cause}"));
+                    let message = without(&format!("the answer can't be read: {cause}"), &secrets);
+                    let mut error = error(class, message);
                     error.status = Some(status);
-                    error.request_id = request_id(&answer);
+                    error.request_id = request_id(&answer, &secrets);
                     return Err(Failure { error, lost: false, skew: None, keys, last: false });
                 }
             }
         }
-        let error = refusal::<O>(&answer);
+        let error = refusal::<O>(&answer, &secrets);
         tell(Some(status), Some(error.code.as_deref().unwrap_or("Unreadable")));
         let now = parts.time.now();
         let skew = signing::server_ahead(answer.headers(), now).filter(|server| {
@@ -312,8 +324,8 @@ impl Inner {
     }
 }
 
-/// The error that a non-2xx answer stands for.
-fn refusal<O: Operation>(answer: &Response<Bytes>) -> Error {
+/// The error that a non-2xx answer stands for, without what it repeats of the request's `secrets`.
+fn refusal<O: Operation>(answer: &Response<Bytes>, secrets: &[&str]) -> Error {
     let status = answer.status().as_u16();
     let said = errors::parse(O::SERVICE, answer.body());
     let code = said.as_ref().map(|said| said.code.as_str());
@@ -322,14 +334,14 @@ fn refusal<O: Operation>(answer: &Response<Bytes>) -> Error {
     error.retry_after = retry_after(answer);
     match said {
         Some(said) => {
-            error.code = Some(said.code);
-            error.message = said.message;
-            error.request_id = said.request_id;
+            error.code = Some(without(&said.code, secrets));
+            error.message = without(&said.message, secrets);
+            error.request_id = said.request_id.map(|id| without(&id, secrets));
         }
         // It isn't quoted: it may be the page of a proxy.
         None => error.message = format!("HTTP status {status} and a body that isn't an error of AWS's"),
     }
-    error.request_id = error.request_id.take().or_else(|| request_id(answer));
+    error.request_id = error.request_id.take().or_else(|| request_id(answer, secrets));
     error
 }
 
@@ -337,8 +349,9 @@ fn header<'a>(answer: &'a Response<Bytes>, name: &str) -> Option<&'a str> {
     answer.headers().get(name)?.to_str().ok()
 }
 
-fn request_id(answer: &Response<Bytes>) -> Option<String> {
-    header(answer, "x-amzn-requestid").map(|id| id.chars().take(128).collect())
+fn request_id(answer: &Response<Bytes>, secrets: &[&str]) -> Option<String> {
+    let id: String = header(answer, "x-amzn-requestid")?.chars().take(128).collect();
+    Some(without(&id, secrets))
 }
 
 /// `x-amz-retry-after` in milliseconds, `Retry-After` in seconds.

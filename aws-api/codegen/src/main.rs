@@ -1,5 +1,6 @@
 //! `aws-api-codegen extract` makes `model/*.json` from published models; `aws-api-codegen generate` makes
-//! `src/generated/*.rs` from `model/*.json`. Neither needs the network.
+//! `src/generated/*.rs`, and what the fuzz targets in `fuzz` know of the operations, from `model/*.json`. Neither needs
+//! the network.
 
 mod botocore;
 mod facts;
@@ -29,7 +30,7 @@ enum Command {
         #[arg(long)]
         from: PathBuf,
     },
-    /// Makes src/generated/*.rs from model/*.json
+    /// Makes src/generated/*.rs, and the generated part of fuzz/, from model/*.json
     Generate,
 }
 
@@ -60,21 +61,34 @@ fn extract(crate_folder: &Path, data: &Path) -> Result<(), String> {
 
 fn generate(crate_folder: &Path) -> Result<(), String> {
     for (file, code) in generated(crate_folder)? {
-        write(&crate_folder.join("src/generated").join(file), &code)?;
+        write(&crate_folder.join(file), &code)?;
     }
     Ok(())
 }
 
-/// The generated files: name and content.
+/// Where the generated code is, and what the fuzz targets need beside it.
+const CODE: &str = "src/generated";
+const FUZZ: &str = "fuzz";
+
+/// The generated files: path in the crate's folder, and content.
 fn generated(crate_folder: &Path) -> Result<Vec<(String, String)>, String> {
     let model = crate_folder.join("model");
     let wanted: Wanted = facts::read(&model.join("operations.json"))?;
-    let mut files = vec![("mod.rs".to_owned(), render::index(wanted.keys())?)];
+    let mut files = vec![(format!("{CODE}/mod.rs"), render::index(wanted.keys())?)];
+    let mut services: Vec<(String, Facts)> = Vec::new();
     for service in wanted.keys() {
         let facts: Facts = facts::read(&model.join(format!("{service}.json")))?;
-        let code = render::service(service, &facts).map_err(|error| format!("{service}: {error}"))?;
-        files.push((format!("{service}.rs"), code));
+        let failed = |error| format!("{service}: {error}");
+        files.push((format!("{CODE}/{service}.rs"), render::service(service, &facts).map_err(failed)?));
+        files.push((format!("{FUZZ}/dictionaries/{service}.dict"), render::fuzz::dictionary(&facts)?));
+        for operation in &facts.operations {
+            let seed = render::fuzz::answer(&facts, operation).map_err(failed)?;
+            files.push((format!("{FUZZ}/seeds/{service}/{}.xml", operation.name), seed));
+        }
+        services.push((service.clone(), facts));
     }
+    files.push((format!("{FUZZ}/dictionaries/errors.dict"), render::fuzz::error_dictionary(&services)?));
+    files.push((format!("{FUZZ}/src/operations.rs"), render::fuzz::operations(&services)?));
     Ok(files)
 }
 
@@ -96,7 +110,7 @@ mod tests {
     #[test]
     fn the_committed_code_is_what_the_facts_give() {
         for (file, code) in generated(&crate_folder()).unwrap() {
-            let committed = fs::read_to_string(crate_folder().join("src/generated").join(&file)).unwrap();
+            let committed = fs::read_to_string(crate_folder().join(&file)).unwrap();
             assert!(committed == code, "{file} is stale: cargo run -p aws-api-codegen -- generate");
         }
     }

@@ -76,6 +76,8 @@ pub struct AssumeRoleResponse {
 }
 
 impl FromXml for AssumeRoleResponse {
+    const SECRET: bool = true;
+
     fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError> {
         let mut it = Self::default();
         while let Some(element) = xml.child()? {
@@ -143,6 +145,10 @@ impl Operation for AssumeRoleWithWebIdentity {
         form.encoded()
     }
 
+    fn secrets(&self) -> Vec<&str> {
+        [Some(self.web_identity_token.as_str())].into_iter().flatten().collect()
+    }
+
     fn decode(body: &[u8]) -> Result<Self::Output, ParseError> {
         xml::wrapped_document(body, "AssumeRoleWithWebIdentityResponse", "AssumeRoleWithWebIdentityResult")
     }
@@ -158,6 +164,8 @@ pub struct AssumeRoleWithWebIdentityResponse {
 }
 
 impl FromXml for AssumeRoleWithWebIdentityResponse {
+    const SECRET: bool = true;
+
     fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError> {
         let mut it = Self::default();
         while let Some(element) = xml.child()? {
@@ -268,6 +276,8 @@ impl fmt::Debug for Credentials {
 }
 
 impl FromXml for Credentials {
+    const SECRET: bool = true;
+
     fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError> {
         let mut it = Self::default();
         let mut access_key_id = None;
