@@ -175,7 +175,12 @@ impl<'a> Writer<'a> {
         if !operation.output.is_empty() {
             let doc = format!("The answer to [`{name}`].");
             out += &structure(self.facts.protocol, &answer, &doc, &operation.output, false, true)?;
-            out += &read_impl(&answer, &operation.output, &more_check(&answer, operation)?, self.is_secret(&operation.output))?;
+            out += &read_impl(
+                &answer,
+                &operation.output,
+                &more_check(&answer, operation)?,
+                self.is_secret(&operation.output),
+            )?;
         }
         Ok(out)
     }

@@ -24,35 +24,62 @@ pub fn answer<O: Operation>(body: &[u8])
 where
     O::Output: Debug + PartialEq,
 {
+    // Most operations have nothing to say of another one's answer but "another root": now and then that is looked at.
+    if !is_of(O::NAME, body) && body.len() % 16 != 0 {
+        return;
+    }
     let (decoded, bytes) = peak(|| O::decode(body));
     let allowed = body.len() * PER_BYTE + BYTES;
     assert!(bytes <= allowed, "{} takes {bytes} bytes for a body of {}", O::NAME, body.len());
-    assert_eq!(O::decode(body), decoded, "{} decodes the same body to different values", O::NAME);
+    match (O::decode(body), &decoded) {
+        (Ok(again), Ok(value)) => assert_eq!(again, *value, "{} decodes a body to different values", O::NAME),
+        // Hashes are compared: libFuzzer would learn our words otherwise, and then find them quoted.
+        (Err(again), Err(error)) => assert!(hash(again.0.as_bytes()) == hash(error.0.as_bytes()), "{}", O::NAME),
+        _ => panic!("{} decodes a body, or not", O::NAME),
+    }
     match decoded {
         Ok(value) => {
-            let Some(padded) = padded(body) else { panic!("{} reads what is no document", O::NAME) };
-            assert_eq!(O::decode(padded.as_bytes()), Ok(value), "{} of {padded}", O::NAME);
+            // It takes as long as all else: one of four is enough.
+            if body.len() % 4 == 0 {
+                let Some(padded) = padded(body) else { panic!("{} reads what is no document", O::NAME) };
+                assert_eq!(O::decode(padded.as_bytes()), Ok(value), "{} of {padded}", O::NAME);
+            }
         }
         Err(ParseError(message)) => quotes_little(O::NAME, &message, body),
     }
 }
 
+/// Whether the first word that ends in `Response` is the name of the operation's answer.
+fn is_of(operation: &str, body: &[u8]) -> bool {
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    text.find("Response").and_then(|end| text.get(..end)).is_some_and(|start| start.ends_with(operation))
+}
+
+/// Words of ours that stand around quotes.
+const WORDS: &[&str] =
+    &[" where <", "Response> is expected", " is expected", ", near <", "> at byte ", "found <", " where "];
+
 fn quotes_little(operation: &str, message: &str, body: &[u8]) {
     assert!(!message.is_empty() && message.len() <= ERROR_BYTES, "{operation}: {message}");
-    // The name of the root is a word of ours.
-    let message = message.replace(&format!("<{operation}Response>"), "");
-    // Each error has at most two quotes. Looking for all that is long takes time: every eighth length is enough.
-    if body.len() % 8 != 0 {
-        return;
+    let mut rest = message.to_owned();
+    for words in WORDS {
+        rest = rest.replace(words, "\n");
     }
-    let letters: Vec<(usize, char)> = message.char_indices().collect();
-    for run in letters.windows(QUOTED + 1) {
-        if let [(start, _), .., (end, letter)] = run {
-            let run = &message.as_bytes()[*start..end + letter.len_utf8()];
-            let quoted = body.windows(run.len()).any(|it| it == run);
-            assert!(!quoted, "{operation} quotes {:?} in {message}", String::from_utf8_lossy(run));
+    // Quotes around a quote may be the body's, too.
+    let long = |part: &&str| part.chars().count() > QUOTED + 2;
+    for part in rest.lines().filter(long) {
+        let letters: Vec<usize> = part.char_indices().map(|(place, _)| place).collect();
+        for run in letters.windows(QUOTED + 4) {
+            let (Some(start), Some(end)) = (run.first(), run.last()) else { continue };
+            let run = &part.as_bytes()[*start..*end];
+            let found = body.windows(run.len()).any(|it| hash(it) == hash(run));
+            assert!(!found, "{operation} quotes {:?} in {message}", String::from_utf8_lossy(run));
         }
     }
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Tries `body` as an error answer of each service.
@@ -73,7 +100,9 @@ pub fn error(body: &[u8]) {
         for word in [Some(code), request_id.as_ref()].into_iter().flatten() {
             assert!((1..=128).contains(&word.len()) && word.bytes().all(|it| it.is_ascii_graphic()), "{word:?}");
         }
-        if let Some(padded) = padded(body) {
+        if body.len() % 4 == 0
+            && let Some(padded) = padded(body)
+        {
             assert_eq!(errors::parse(service, padded.as_bytes()), parsed, "of {padded}");
         }
     }

@@ -50,6 +50,8 @@ pub fn document(body: &[u8]) {
     // Both read the same document.
     match (&container, &instance) {
         (Ok(container), Ok(instance)) => assert_eq!(container, instance),
+        // The instance's are used beyond their end (static stability).
+        (Err(error), Ok(_)) if error.message.contains("expired already") => {}
         (Ok(_), Err(error)) => panic!("only the container's keys are read: {error}"),
         (Err(error), Ok(_)) if status == 200 => panic!("only the instance's keys are read: {error}"),
         _ => {}

@@ -45,7 +45,9 @@ pub fn operations(services: &[(String, Facts)]) -> Result<String, String> {
     for (service, facts) in services {
         let calls = facts.operations.iter().map(|it| format!("answer::<aws_api::{service}::{}>(body);\n", it.name));
         let calls: String = calls.collect();
-        out += &format!("/// Tries `body` as the answer of each operation.\npub fn {service}(body: &[u8]) {{ {calls} }}\n\n");
+        out += &format!(
+            "/// Tries `body` as the answer of each operation.\npub fn {service}(body: &[u8]) {{ {calls} }}\n\n"
+        );
     }
     formatted(&out)
 }
