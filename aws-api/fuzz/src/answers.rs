@@ -56,8 +56,25 @@ fn is_of(operation: &str, body: &[u8]) -> bool {
 }
 
 /// Words of ours that stand around quotes.
-const WORDS: &[&str] =
-    &[" where <", "Response> is expected", " is expected", ", near <", "> at byte ", "found <", " where "];
+const WORDS: &[&str] = &[
+    " says that there is more, but lacks ",
+    " where <",
+    "Response> is expected",
+    " is expected",
+    " where ",
+    "found <",
+    ", near <",
+    "> at byte ",
+    ", at byte ",
+    "a control character, which XML doesn't allow",
+    "a document of type ",
+    ", not an answer of AWS",
+    "an entity that XML doesn't know",
+    "something after the end of the document",
+    "the body isn't XML, it starts with ",
+    "too many elements within elements",
+    "too many list entries for a body of this size",
+];
 
 fn quotes_little(operation: &str, message: &str, body: &[u8]) {
     assert!(!message.is_empty() && message.len() <= ERROR_BYTES, "{operation}: {message}");
