@@ -34,6 +34,16 @@ impl KeyDocument {
         serde_json::from_slice(body).map_err(|_| "aren't a JSON document".to_owned())
     }
 
+    /// A document that says nothing but `message`.
+    pub(crate) fn of_message(message: &str) -> KeyDocument {
+        KeyDocument { message: Some(message.to_owned()), ..KeyDocument::default() }
+    }
+
+    /// What of it must not be shown, should its message repeat it.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        [&self.secret_access_key, &self.token].into_iter().flatten().map(String::as_str)
+    }
+
     /// The error code of a document that holds no keys.
     pub(crate) fn failure(&self) -> Option<&str> {
         self.code.as_deref().filter(|&code| code != "Success")

@@ -151,10 +151,13 @@ impl Container {
         .await;
         let answer = match answered {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error @ TransportError::Refused(_))) => {
-                return Err((temporary(format!("{host}: {error}")), Again::No));
+            Ok(Err(error)) => {
+                let why = without(&error.to_string(), &self.secrets(authorization));
+                return Err(match error {
+                    TransportError::Refused(_) => (temporary(format!("{host}: {why}")), Again::No),
+                    _ => (temporary(format!("{host}: {why}; {AGENT}")), Again::Soon),
+                });
             }
-            Ok(Err(error)) => return Err((temporary(format!("{host}: {error}; {AGENT}")), Again::Soon)),
             Err(_) => return Err((temporary(format!("{host} doesn't answer; {AGENT}")), Again::Soon)),
         };
         let again = match answer.status().as_u16() {
@@ -182,21 +185,27 @@ impl Container {
         document.keys(self.time.now()).map_err(unreadable)
     }
 
+    /// What admits to the keys: the token and, in ECS, the path.
+    fn secrets<'a>(&'a self, authorization: Option<&'a HeaderValue>) -> Vec<&'a str> {
+        let token = authorization.and_then(|value| value.to_str().ok()).map(str::trim);
+        token.into_iter().chain(self.uri.path_and_query().map(|path| path.as_str())).collect()
+    }
+
     /// What an answer without keys says: status, and the agent's code and message, without the token and the path
     /// should it repeat those.
     fn refusal(&self, answer: &Response<Bytes>, authorization: Option<&HeaderValue>) -> String {
         let mut said = format!("HTTP status {}", answer.status().as_u16());
         let body = std::str::from_utf8(answer.body()).unwrap_or_default().trim();
-        let (code, message) = match serde_json::from_str::<KeyDocument>(body) {
-            Ok(document) => (document.code, document.message),
+        let document = match serde_json::from_str::<KeyDocument>(body) {
+            Ok(document) => document,
             // What looks like JSON might be anything, even keys. (EKS's text begins with a bracket: "[request id]: ...")
-            Err(_) if body.starts_with('"') || body.contains('{') => (None, None),
-            Err(_) => (None, Some(body.to_owned())),
+            Err(_) if body.starts_with('"') || body.contains('{') => KeyDocument::default(),
+            Err(_) => KeyDocument::of_message(body),
         };
-        let token = authorization.and_then(|value| value.to_str().ok()).unwrap_or_default().trim();
-        let path = self.uri.path_and_query().map_or("", |path| path.as_str());
-        for part in [code, message].into_iter().flatten() {
-            let part = without(&line(&part), &[token, path]);
+        let mut secrets = self.secrets(authorization);
+        secrets.extend(document.secrets());
+        for part in [&document.code, &document.message].into_iter().flatten() {
+            let part = without(&line(part), &secrets);
             if !part.is_empty() {
                 said.push_str(": ");
                 said.push_str(&part);
