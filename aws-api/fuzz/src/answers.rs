@@ -10,8 +10,8 @@ use aws_api::{Class, Operation, Service};
 use crate::memory::peak;
 use crate::pieces::padded;
 
-/// Bytes of memory for each byte of an answer: lists may take 8, half of that again while they grow, and text 3.
-const PER_BYTE: usize = 16;
+/// Bytes of memory for each byte of an answer: lists may take 8, and half of that again while one grows; a text 3.
+const PER_BYTE: usize = 12;
 /// Bytes of memory that any answer may take.
 const BYTES: usize = 128 * 1024;
 /// How much of a body an error may quote.

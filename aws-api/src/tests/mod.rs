@@ -8,6 +8,7 @@ mod container;
 mod credentials;
 mod http;
 mod imds;
+mod key_documents;
 mod kit;
 mod limiter;
 mod pages;
