@@ -30,8 +30,8 @@ impl KeyDocument {
     /// # Errors
     /// Words to go behind "the keys".
     pub(crate) fn parse(body: &[u8]) -> Result<KeyDocument, String> {
-        // All of it: of a member that nobody reads the parser takes any bytes. And it takes a list of
-        // values for an object. What it says may quote the document.
+        // The parser would take any bytes in a member that nobody reads, and a list of values for an object. What it
+        // says may quote the document.
         let text = std::str::from_utf8(body).map_err(|_| "aren't text".to_owned())?;
         let object = Some(text).filter(|text| text.trim_start().starts_with('{'));
         object.and_then(|text| serde_json::from_str(text).ok()).ok_or_else(|| "aren't a JSON document".to_owned())

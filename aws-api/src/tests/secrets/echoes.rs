@@ -116,6 +116,10 @@ const ECHOES: &[fn(&str) -> Step] = &[
     |it| Step::Fail(TransportError::Refused(it.to_owned())),
 ];
 
+type Variables<'a> = &'a [(&'a str, &'a str)];
+/// Says which requests are answered badly.
+type Hostile = fn(&Seen) -> bool;
+
 /// Keeps all that is shown.
 #[derive(Default)]
 struct Shown(Mutex<String>);
@@ -148,7 +152,7 @@ impl Observer for Shown {
 }
 
 /// An AWS that answers well until the request comes that `hostile` names, and then with one of the secrets in it.
-fn hostile(hostile: fn(&Seen) -> bool, echo: fn(&str) -> Step, number: usize) -> Aws {
+fn hostile(hostile: Hostile, echo: fn(&str) -> Step, number: usize) -> Aws {
     Aws::answering(move |seen| {
         if hostile(seen) {
             let secrets = carried(seen);
@@ -198,7 +202,7 @@ async fn an_error_repeats_no_secret_of_its_request() {
 async fn why_there_are_no_keys_repeats_no_secret() {
     let file = TokenFile::new("echoes", "hush-web-identity-token");
     let web = [("AWS_WEB_IDENTITY_TOKEN_FILE", file.path()), ("AWS_ROLE_ARN", "arn:aws:iam::1:role/a")];
-    let sources: [(&[(&str, &str)], fn(&Seen) -> bool); 5] = [
+    let sources: [(Variables<'_>, Hostile); 5] = [
         (&web, |seen| seen.uri.contains("sts.")),
         (CONTAINER, |seen| seen.uri.contains("agent.example")),
         (&[], |seen| seen.uri.ends_with("/security-credentials/")),
