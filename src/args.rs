@@ -176,6 +176,14 @@ pub struct RunArgs {
     )]
     policy: PolicyName,
 
+    /// Withdraw also when more than half of the exposed Services, and more than five, stop asking at once. Without
+    /// it that is taken for an accident, and nothing of theirs is removed
+    #[arg(
+        long, env = "EXTERNAL_IPS_ALLOW_MASS_DELETE", value_parser = BoolishValueParser::new(),
+        help_heading = "Exposure"
+    )]
+    allow_mass_delete: bool,
+
     /// Say what would be done, and change nothing. Needs no leadership
     #[arg(long, env = "EXTERNAL_IPS_DRY_RUN", value_parser = BoolishValueParser::new(), help_heading = "Exposure")]
     dry_run: bool,

@@ -28,9 +28,6 @@ const SILENCE: Duration = Duration::from_secs(75);
 /// Exit code of a process that was told to stop twice.
 const IMPATIENT: u8 = 130;
 
-/// Settings of the environment that other programs heed and this one doesn't.
-const UNHEEDED: [&str; 3] = ["HTTPS_PROXY", "https_proxy", "AWS_CA_BUNDLE"];
-
 /// Runs the daemon as this process until it is told to stop.
 pub async fn run(config: Config, clock: SharedClock, log: Logger) -> ExitCode {
     let signals = match Signals::listen() {
@@ -84,13 +81,10 @@ async fn try_run(
         }
         None => None,
     };
-    for name in UNHEEDED.iter().filter(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())) {
-        warn!(
-            log,
-            "{name} is set, but not supported yet: AWS and the API server are asked directly, and only \
-            well-known certificate authorities are trusted at AWS"
-        );
-    }
+    let environment: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let aws = aws_transport(&environment, log)?;
     let (kube_config, in_cluster) = kube_config(&config).await?;
     if let Some(warning) = doubt_about_lease(&config, in_cluster, &kube_config.default_namespace) {
         warn!(log, "{warning}");
@@ -99,16 +93,27 @@ async fn try_run(
     let world = World {
         lease: lease_service(kube_config.clone()).map_err(unusable)?,
         kube: kube::Client::try_from(kube_config).map_err(unusable)?,
-        aws: aws_api::http_transport(aws_api::HttpOptions::default())?,
+        aws,
         listener,
-        environment: std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect::<BTreeMap<_, _>>(),
+        environment,
         clock,
         random: Arc::new(SystemRandom::new().map_err(|e| format!("no randomness: {e}"))?),
         log: log.clone(),
     };
     daemon::run(config, world, shutdown).await
+}
+
+/// How AWS is reached: through which proxies, and whom to trust.
+fn aws_transport(environment: &BTreeMap<String, String>, log: &Logger) -> Result<aws_api::Transport, String> {
+    let http = aws_api::HttpOptions::from_environment(environment).map_err(|e| e.to_string())?;
+    if !http.proxies.is_none() {
+        info!(log, "AWS is asked through proxies, the API server directly"; "proxies" => http.proxies.to_string());
+    }
+    if let Some(bundle) = &http.ca_bundle {
+        let file = bundle.file.display().to_string();
+        info!(log, "only the authorities in a file are trusted at AWS"; "file" => file, "setting" => &bundle.setting);
+    }
+    aws_api::http_transport(http)
 }
 
 /// How the API server is reached, and whether that is the way of a pod in its cluster.
@@ -145,8 +150,9 @@ async fn kube_config(config: &Config) -> Result<(kube::Config, bool), String> {
     Ok((kube_config, in_cluster))
 }
 
-/// No proxy is supported. The library takes one from the environment too, and its error would quote the URL with
-/// the password in it.
+/// The API server is asked directly, whatever the environment says: where HTTPS_PROXY is set, NO_PROXY has the API
+/// server in practice. The library takes the former without heeding the latter, and then its error would quote the URL
+/// with the password in it.
 fn settle_proxy(kube_config: &mut kube::Config, env: impl Fn(&str) -> Option<String>) -> Result<(), String> {
     let Some(proxy) = kube_config.proxy_url.take() else { return Ok(()) };
     let from_env = ["HTTPS_PROXY", "https_proxy"]
@@ -156,8 +162,8 @@ fn settle_proxy(kube_config: &mut kube::Config, env: impl Fn(&str) -> Option<Str
     if from_env {
         return Ok(());
     }
-    Err("the kubeconfig names a proxy (proxy-url), which is not supported yet: use one that reaches the API server \
-         directly"
+    Err("the kubeconfig names a proxy (proxy-url), and the API server can only be asked directly: use a kubeconfig \
+         without it"
         .into())
 }
 

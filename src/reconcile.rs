@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use crate::clock::{SharedClock, SharedRandom, jittered};
 use crate::cloud::Cloud;
 use crate::cluster::{Cluster, Unreadable};
+use crate::expose::brake::Held;
 use crate::expose::{Memory, Moment, Node, Reason, Settings, Target};
 use crate::leader::Fence;
 use crate::metrics::Metrics;
@@ -112,6 +113,8 @@ pub struct Reconciler {
     term: Option<u64>,
     /// When everything is read anew; `None`: at the next round.
     full_at: Option<Moment>,
+    /// Withdrawals that wait for a person, as told.
+    held: Option<Held>,
     /// Objects that can't be read, as told.
     unreadable: Vec<Unreadable>,
     /// What is to be told when the round is over.
@@ -152,6 +155,7 @@ impl Reconciler {
             unread: 0,
             term: None,
             full_at: None,
+            held: None,
             unreadable: Vec::new(),
             news: report::News::default(),
             rejected: Vec::new(),

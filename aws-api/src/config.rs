@@ -11,6 +11,7 @@ use http::Uri;
 use crate::imds::Imds;
 use crate::operation::Service;
 use crate::partition::{Partition, Variant};
+use crate::rates::Rates;
 use crate::time::TimeSource;
 use crate::transport::Transport;
 
@@ -56,6 +57,8 @@ pub struct Config {
     /// How long a call may take with all its attempts and the pauses between them. Waiting for the rate limiter
     /// isn't counted: it is a queue, not a failure.
     pub call_timeout: Duration,
+    /// How many requests AWS grants; clients keep below that.
+    pub rates: Rates,
     /// The `User-Agent` of each request.
     pub user_agent: String,
 }
@@ -121,6 +124,7 @@ impl Config {
             read_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(5),
             call_timeout: Duration::from_secs(30),
+            rates: Rates::default(),
             user_agent: concat!("aws-api/", env!("CARGO_PKG_VERSION")).to_owned(),
         })
     }
@@ -192,6 +196,16 @@ fn max_attempts(environment: &Environment) -> Result<u32, ConfigError> {
     }
 }
 
+/// Whether STS is asked at its one old host, where a region's requests once went there.
+fn legacy_sts(environment: &Environment) -> Result<bool, ConfigError> {
+    const NAME: &str = "AWS_STS_REGIONAL_ENDPOINTS";
+    match variable(environment, NAME).map(str::to_ascii_lowercase).as_deref() {
+        None | Some("regional") => Ok(false),
+        Some("legacy") => Ok(true),
+        Some(other) => Err(ConfigError::Invalid(format!("{NAME} is {other:?}: it must be regional or legacy"))),
+    }
+}
+
 /// `AWS_ENDPOINT_URL_<SERVICE>`, else `AWS_ENDPOINT_URL`, else AWS's own.
 fn endpoint(
     environment: &Environment,
@@ -202,8 +216,8 @@ fn endpoint(
     let variant = Variant {
         fips: flag(environment, "AWS_USE_FIPS_ENDPOINT")?,
         dual_stack: flag(environment, "AWS_USE_DUALSTACK_ENDPOINT")?,
+        legacy_sts: legacy_sts(environment)?,
     };
-    let signing_region = partition.signing_region(service, region);
     let own = match service {
         Service::Ec2 => "AWS_ENDPOINT_URL_EC2",
         Service::Route53 => "AWS_ENDPOINT_URL_ROUTE_53",
@@ -215,7 +229,7 @@ fn endpoint(
         .filter(|_| !matches!(flag(environment, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), Ok(true)));
     flag(environment, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")?;
     let url = match configured {
-        Some((name, _)) if variant != Variant::default() => {
+        Some((name, _)) if variant.fips || variant.dual_stack => {
             return Err(ConfigError::Invalid(format!(
                 "{name} is set together with AWS_USE_FIPS_ENDPOINT or AWS_USE_DUALSTACK_ENDPOINT: one of them must go"
             )));
@@ -224,16 +238,13 @@ fn endpoint(
             base_url(url).map_err(|why| ConfigError::Invalid(format!("{name} can't be used: {why}")))?
         }
         None => {
-            let host = partition.host(service, region, variant).ok_or_else(|| {
-                ConfigError::Invalid(format!(
-                    "{service} has no known endpoint in the partition {partition} with AWS_USE_FIPS_ENDPOINT={} and \
-                     AWS_USE_DUALSTACK_ENDPOINT={}; set {own} instead",
-                    variant.fips, variant.dual_stack
-                ))
-            })?;
-            format!("https://{host}")
+            let host = partition.host(service, region, variant);
+            format!("https://{}", host.map_err(|why| ConfigError::Invalid(format!("{why}; set {own} instead")))?)
         }
     };
+    // Whoever stands at an endpoint of one's own is asked as the region's.
+    let variant = if configured.is_some() { Variant::default() } else { variant };
+    let signing_region = partition.signing_region(service, region, variant);
     Ok(Endpoint { url, signing_region })
 }
 

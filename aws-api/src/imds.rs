@@ -14,7 +14,7 @@ use crate::config::{Environment, base_url, variable};
 use crate::key_document::KeyDocument;
 use crate::secret::{Keys, Secret, without};
 use crate::time::TimeSource;
-use crate::transport::{MAX_ANSWER, Transport, TransportError};
+use crate::transport::{Direct, MAX_ANSWER, Transport, TransportError};
 
 /// Requests are tried this often.
 const TRIES: u32 = 4;
@@ -202,6 +202,7 @@ impl Imds {
                 .body(Bytes::new())
                 .map_err(|error| ImdsError::lasting(format!("IMDS can't be asked at {url}: {error}")))?;
             request.headers_mut().insert(http::header::ACCEPT, HeaderValue::from_static("*/*"));
+            request.extensions_mut().insert(Direct);
             let mut transport = self.transport.clone();
             let answered = tokio::time::timeout(TIMEOUT, async {
                 transport.ready().await?;

@@ -20,6 +20,7 @@ pub mod observer;
 pub mod operation;
 pub mod partition;
 pub mod protocol;
+pub mod rates;
 mod retry;
 pub mod secret;
 mod signing;
@@ -35,14 +36,15 @@ pub use config::{Config, ConfigError};
 pub use credentials::{Credentials, CredentialsError};
 pub use error::{Class, Error};
 pub use generated::{ec2, route53, sts};
-pub use http_transport::{HttpOptions, http_transport};
+pub use http_transport::{CaBundle, HttpOptions, Proxies, http_transport};
 pub use observer::{NoObserver, Observer};
 pub use operation::{Encoded, Operation, Paged, Service};
 pub use partition::Partition;
+pub use rates::{Rate, Rates};
 pub use secret::{Keys, Secret};
 pub use system::SetUpError;
 pub use time::{Random, TimeSource};
-pub use transport::{Attempt, Transport, TransportError};
+pub use transport::{Attempt, Direct, Transport, TransportError};
 
 /// The README's example is a test.
 #[cfg(doctest)]

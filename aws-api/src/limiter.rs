@@ -1,8 +1,4 @@
-//! Keeps below AWS's request rates: one token bucket for each bucket that AWS has. Waits in order of arrival, never
-//! refuses.
-//!
-//! Rates: Amazon EC2 API, "Request throttling" (bucket size and refill per second, for each action by itself);
-//! Route 53 quotas: five requests per second for an account.
+//! Keeps below the rates of [`Rates`]. Waits in order of arrival, never refuses; slows down where AWS throttles.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::operation::Service;
+use crate::rates::{Group, Rate, Rates};
 
 /// How long a throttled bucket stays slow before its refill doubles again.
 const RECOVERY: Duration = Duration::from_secs(10);
@@ -18,52 +14,64 @@ const RECOVERY: Duration = Duration::from_secs(10);
 const ONE_SIGN: Duration = Duration::from_secs(1);
 /// At its slowest a bucket gets this part of its refill.
 const SLOWEST: f64 = 1.0 / 16.0;
-
-/// Size and refill per second; `None` for a service that has no published rate.
-fn rate(service: Service, operation: &str, mutates: bool) -> Option<(f64, f64)> {
-    match (service, operation) {
-        (Service::Sts, _) => None,
-        (Service::Route53, _) => Some((5.0, 5.0)),
-        (Service::Ec2, "ModifyNetworkInterfaceAttribute") => Some((100.0, 5.0)),
-        (Service::Ec2, "CreateTags") => Some((100.0, 10.0)),
-        // Authorize and Revoke too.
-        (Service::Ec2, _) if mutates => Some((50.0, 5.0)),
-        (Service::Ec2, _) => Some((100.0, 20.0)),
-    }
-}
+/// No token takes longer to come back, but for a slow pace.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 /// The buckets of one account and region.
-#[derive(Default)]
 pub(crate) struct Limiter {
-    buckets: Mutex<HashMap<(Service, &'static str), Arc<Bucket>>>,
+    rates: Rates,
+    buckets: Mutex<HashMap<Group, Arc<Bucket>>>,
 }
 
 impl Limiter {
-    fn bucket(&self, service: Service, operation: &'static str, mutates: bool) -> Option<Arc<Bucket>> {
-        let (size, refill) = rate(service, operation, mutates)?;
-        // Route 53 counts all requests together.
-        let key = (service, if service == Service::Route53 { "" } else { operation });
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(Arc::clone(buckets.entry(key).or_insert_with(|| Arc::new(Bucket::new(size, refill)))))
+    pub(crate) fn new(rates: Rates) -> Limiter {
+        Limiter { rates, buckets: Mutex::default() }
     }
 
-    /// Waits for a token, and says how long that took.
-    pub(crate) async fn wait(&self, service: Service, operation: &'static str, mutates: bool) -> Duration {
-        let start = Instant::now();
-        if let Some(bucket) = self.bucket(service, operation, mutates) {
+    fn bucket(&self, group: Group) -> Option<Arc<Bucket>> {
+        let rate = self.rates.of(group).filter(|rate| !rate.every.is_zero())?;
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(Arc::clone(buckets.entry(group).or_insert_with(|| Arc::new(Bucket::new(rate)))))
+    }
+
+    /// Waits for a token. Whoever gives up waiting takes none.
+    pub(crate) async fn wait(&self, group: Group) -> Turn {
+        let bucket = self.bucket(group);
+        if let Some(bucket) = &bucket {
             bucket.take().await;
         }
-        start.elapsed()
+        Turn(bucket)
     }
 
     /// AWS has throttled a request: somebody else uses the same rate, so take less of it for a while.
-    pub(crate) fn throttled(&self, service: Service, operation: &'static str, mutates: bool) {
-        if let Some(bucket) = self.bucket(service, operation, mutates) {
+    pub(crate) fn throttled(&self, group: Group) {
+        if let Some(bucket) = self.bucket(group) {
             bucket.slow_down();
         }
     }
 }
 
+/// A token. It goes back to its bucket unless it is used.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Turn(Option<Arc<Bucket>>);
+
+impl Turn {
+    /// The request goes out now.
+    pub(crate) fn used(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(bucket) = &self.0 {
+            bucket.put_back();
+        }
+    }
+}
+
+#[derive(Debug)]
 struct Bucket {
     size: f64,
     /// Tokens per second.
@@ -73,6 +81,7 @@ struct Bucket {
     level: Mutex<Level>,
 }
 
+#[derive(Debug)]
 struct Level {
     tokens: f64,
     at: Instant,
@@ -102,9 +111,10 @@ impl Level {
 }
 
 impl Bucket {
-    fn new(size: f64, refill: f64) -> Bucket {
-        let now = Instant::now();
+    fn new(rate: Rate) -> Bucket {
+        let (now, size) = (Instant::now(), f64::from(rate.burst.max(1)));
         let level = Mutex::new(Level { tokens: size, at: now, pace: 1.0, paced: now });
+        let refill = rate.every.min(LONGEST).as_secs_f64().recip();
         Bucket { size, refill, queue: tokio::sync::Mutex::new(()), level }
     }
 
@@ -126,8 +136,14 @@ impl Bucket {
             return None;
         }
         let seconds = (1.0 - level.tokens) / (self.refill * level.pace);
-        // The timer's grain is a millisecond.
-        Some(now + Duration::from_secs_f64(seconds).max(Duration::from_millis(1)))
+        // The timer's grain is a millisecond. A slow bucket may recover before: it is looked at again then.
+        let ready = now + Duration::from_secs_f64(seconds).max(Duration::from_millis(1));
+        Some(if level.pace < 1.0 { ready.min(level.paced + RECOVERY) } else { ready })
+    }
+
+    fn put_back(&self) {
+        let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        level.tokens = (level.tokens + 1.0).min(self.size);
     }
 
     fn slow_down(&self) {

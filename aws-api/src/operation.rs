@@ -70,6 +70,12 @@ pub trait Operation: Send + Sync {
     /// Whether it is sent without a signature (`AssumeRoleWithWebIdentity`).
     const UNSIGNED: bool = false;
 
+    /// Whether it asks for a part only, by a filter or by the page. EC2 grants fewer requests per second to those
+    /// that don't, of operations that could.
+    fn narrowed(&self) -> bool {
+        true
+    }
+
     /// The request on the wire, but for host, date and signature.
     fn encode(&self) -> Encoded;
 

@@ -42,16 +42,53 @@ impl Budget {
     }
 
     /// Takes what another attempt costs; `None` when there isn't enough left.
-    pub(crate) fn spend(&self, lost: bool) -> Option<u32> {
+    pub(crate) fn spend(&self, lost: bool) -> Option<Paid<'_>> {
         let cost = if lost { COST_LOST } else { COST };
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *tokens = tokens.checked_sub(cost)?;
-        Some(cost)
+        Some(Paid { budget: self, cost, made: false })
     }
 
     /// A call that has succeeded gives back what its last attempt cost; one that needed none, a token.
-    pub(crate) fn earn(&self, cost: Option<u32>) {
+    pub(crate) fn earn(&self, paid: Option<Paid<'_>>) {
+        match paid {
+            None => self.put(1),
+            Some(mut paid) => paid.made = false,
+        }
+    }
+
+    fn put(&self, count: u32) {
         let mut tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *tokens = tokens.saturating_add(cost.unwrap_or(1)).min(BUDGET);
+        *tokens = tokens.saturating_add(count).min(BUDGET);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn left(&self) -> u32 {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What another attempt has cost. Goes back when the attempt isn't made after all: the caller may lose interest in the
+/// pause before it.
+#[must_use]
+#[derive(Debug)]
+pub(crate) struct Paid<'a> {
+    budget: &'a Budget,
+    cost: u32,
+    made: bool,
+}
+
+impl Paid<'_> {
+    /// The attempt begins.
+    pub(crate) fn made(&mut self) {
+        self.made = true;
+    }
+}
+
+impl Drop for Paid<'_> {
+    fn drop(&mut self) {
+        if !self.made {
+            self.budget.put(self.cost);
+        }
     }
 }

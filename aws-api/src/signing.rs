@@ -87,11 +87,14 @@ pub(crate) fn sign_request(
     Ok(())
 }
 
+/// An instant as HTTP's headers write it.
+pub(crate) fn date(text: &str) -> Option<SystemTime> {
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok().map(SystemTime::from)
+}
+
 /// How far the server's clock is ahead of `now`, by its `Date` header.
 pub(crate) fn server_ahead(headers: &HeaderMap, now: SystemTime) -> Option<Skew> {
-    let date = headers.get(DATE)?.to_str().ok()?;
-    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date).ok()?;
-    let date = SystemTime::from(date);
+    let date = date(headers.get(DATE)?.to_str().ok()?)?;
     Some(match date.duration_since(now) {
         Ok(ahead) => Skew { seconds: i64::try_from(ahead.as_secs()).ok()? },
         Err(behind) => Skew { seconds: i64::try_from(behind.duration().as_secs()).ok()?.checked_neg()? },

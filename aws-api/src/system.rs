@@ -84,7 +84,8 @@ impl Client {
         let environment = environment();
         let time: Arc<dyn TimeSource> = Arc::new(SystemTimeSource);
         let random: Arc<dyn Random> = Arc::new(SystemRandom::default());
-        let transport = http_transport(HttpOptions::default()).map_err(SetUpError::Transport)?;
+        let options = HttpOptions::from_environment(&environment).map_err(SetUpError::Config)?;
+        let transport = http_transport(options).map_err(SetUpError::Transport)?;
         let config = Config::resolve(&environment, None, transport.clone(), Arc::clone(&time))
             .await
             .map_err(SetUpError::Config)?;

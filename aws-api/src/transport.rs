@@ -31,6 +31,11 @@ pub struct Attempt {
     pub timeout: Duration,
 }
 
+/// In a request's extensions: it must not go through a proxy. What the instance's metadata service is sent and sends
+/// is nobody else's business, wherever it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Direct;
+
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TransportError {

@@ -19,9 +19,11 @@ pub mod intercept;
 pub mod kube_gate;
 pub mod moto;
 pub mod ports;
+pub mod python;
 pub mod recording_proxy;
 pub mod run_directory;
 pub mod shared;
+pub mod sim;
 mod wire;
 pub mod world;
 

@@ -3,9 +3,7 @@
 //! moto proves that the wire format is right. It proves nothing about quotas, order or atomicity: it is laxer than
 //! AWS there.
 
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,16 +11,16 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::cache::Cache;
-use crate::children::{Process, find_program, tied_to_us};
-use crate::control_plane::build::run_with_progress;
+use crate::children::{Process, tied_to_us};
 use crate::error::{Context, Error, Result, fail};
+use crate::python::{Script, environment};
 use crate::run_directory::RunDirectory;
 
 /// A running moto. It holds any number of accounts that see nothing of each other.
 #[derive(Debug)]
 pub struct Moto {
     url: String,
-    boto3: Arc<Mutex<Boto3>>,
+    boto3: Arc<Mutex<Script>>,
     _server: Process,
     directory: RunDirectory,
 }
@@ -47,7 +45,7 @@ pub struct Call<'a> {
 impl Moto {
     /// Makes the Python environment if it isn't there yet, and starts a moto on a free port.
     pub async fn start() -> Result<Self> {
-        let python = tokio::task::spawn_blocking(|| python(&Cache::open()?)).await??;
+        let python = tokio::task::spawn_blocking(|| environment(&Cache::open()?)).await??;
         let directory = RunDirectory::create(&Cache::open()?, "moto")?;
         // Port 0: the system chooses, and the log says which one it is.
         let mut command = tied_to_us(&python);
@@ -57,12 +55,7 @@ impl Moto {
         directory.lists(server.pid())?;
         let url = listening_at(&mut server, &log).await?;
 
-        let mut command = tied_to_us(&python);
-        command.arg(crate::directory().join("python/aws.py")).arg(&url);
-        let errors = std::fs::File::create(directory.file("boto3.log"))?;
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors);
-        let boto3 = Boto3::start(command)?;
-        directory.lists(boto3.process.pid())?;
+        let boto3 = Script::start(&python, "aws", &[url.as_str()], &directory)?;
         Ok(Self { url, boto3: Arc::new(Mutex::new(boto3)), _server: server, directory })
     }
 
@@ -117,53 +110,4 @@ async fn listening_at(server: &mut Process, log: &Path) -> Result<String> {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// The process `python/aws.py`.
-#[derive(Debug)]
-struct Boto3 {
-    process: Process,
-    requests: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Boto3 {
-    fn start(command: Command) -> Result<Self> {
-        let mut process = Process::piped("boto3", command)?;
-        let requests = process.child().stdin.take().context("no pipe to python/aws.py")?;
-        let answers = BufReader::new(process.child().stdout.take().context("no pipe from python/aws.py")?);
-        Ok(Self { process, requests, answers })
-    }
-
-    fn ask(&mut self, request: &Value) -> Result<Value> {
-        writeln!(self.requests, "{request}")?;
-        self.requests.flush()?;
-        let mut line = String::new();
-        if self.answers.read_line(&mut line)? == 0 {
-            return fail("python/aws.py ended; its boto3.log in the run directory says why");
-        }
-        Ok(serde_json::from_str(&line)?)
-    }
-}
-
-/// The Python of an environment with what `python/moto-requirements.txt` pins. Blocks while it is made.
-fn python(cache: &Cache) -> Result<PathBuf> {
-    let requirements = crate::directory().join("python/moto-requirements.txt");
-    let environment = cache.built("moto", std::slice::from_ref(&requirements), |directory| {
-        let Some(python) = find_program("python3") else {
-            return fail(
-                "moto needs python3 (3.10 or newer) with its venv module in PATH, \
-                 as from Debian's packages python3 and python3-venv",
-            );
-        };
-        eprintln!("integration: installing moto, about half a minute the first time");
-        let mut command = Command::new(python);
-        command.args(["-m", "venv"]).arg(directory);
-        run_with_progress(command, "making moto's Python environment")?;
-        let mut command = Command::new(directory.join("bin/python"));
-        command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]);
-        command.arg(&requirements);
-        run_with_progress(command, "installing moto")
-    })?;
-    Ok(environment.join("bin/python"))
 }

@@ -96,6 +96,7 @@ impl RunArgs {
                 PolicyName::Sync => Policy::Sync,
                 PolicyName::UpsertOnly => Policy::UpsertOnly,
             },
+            allow_mass_delete: self.allow_mass_delete,
             ..Settings::default()
         };
         Ok(Config {

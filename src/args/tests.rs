@@ -63,6 +63,7 @@ fn every_flag_reaches_the_configuration() {
         "--default-max-ips=3",
         "--reserved-ports=8080,9000-9100",
         "--policy=upsert-only",
+        "--allow-mass-delete",
         "--dry-run",
         "--once",
         "--full-sync-interval=1m30s",
@@ -86,6 +87,7 @@ fn every_flag_reaches_the_configuration() {
             reserved_ports,
             propagation: Duration::from_secs(90),
             policy: Policy::UpsertOnly,
+            allow_mass_delete: true,
             ..Settings::default()
         },
         filters: Filters {
@@ -142,7 +144,7 @@ fn every_flag_is_also_an_environment_variable() {
         assert_eq!(arg.get_env().unwrap(), format!("EXTERNAL_IPS_{name}").as_str());
         flags += 1;
     }
-    assert_eq!(flags, 23);
+    assert_eq!(flags, 24);
 }
 
 #[test]

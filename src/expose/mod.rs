@@ -11,6 +11,7 @@
 //! needs no special case, and the order of design section 4.1 is a property of the plan alone.
 
 pub mod annotations;
+pub mod brake;
 pub mod dns;
 pub mod firewall;
 pub mod hostname;
@@ -310,6 +311,8 @@ pub struct Settings {
     pub propagation: Duration,
     /// Which deletions are allowed.
     pub policy: Policy,
+    /// Whether most of what is exposed may be withdrawn at once ([`brake`]).
+    pub allow_mass_delete: bool,
 }
 
 impl Settings {
@@ -335,6 +338,7 @@ impl Default for Settings {
             rules_per_group: 60,
             propagation: Duration::from_secs(60),
             policy: Policy::Sync,
+            allow_mass_delete: false,
         }
     }
 }

@@ -130,6 +130,12 @@ pub const METRICS: &[Row] = &[
         &["resource", "error"],
         "What went wrong while listing and watching the cluster",
     ),
+    row(
+        "external_ips_withdrawals_held",
+        "gauge",
+        &[],
+        "Services whose withdrawal waits for a person, since too many stopped asking at once; leader only",
+    ),
     row("leader_election_master_status", "gauge", &["name"], "Whether this process leads: 1 or 0"),
     row("process_cpu_seconds_total", "counter", &[], "Processor time of this process, user and system"),
     row("process_open_fds", "gauge", &[], "Open file descriptors of this process"),

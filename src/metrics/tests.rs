@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_api::{Class, Error, Observer as _, Service};
 
 use super::*;
+use crate::expose::brake::Held;
 use crate::expose::nodes::Alive;
 use crate::expose::plan::{Desired, Publication, RecordChange, Target, desire};
 use crate::expose::{
@@ -133,6 +134,7 @@ fn everything() -> Metrics {
     metrics.reconciled(0, Duration::from_secs(1), at(100));
     metrics.changed(&Action::DeleteGroup { group: GroupId("sg-1".into()) }, true);
     metrics.watch_errors(&[("services", "gone", 1)]);
+    metrics.held(None);
     metrics.planned(&Plan { steps: vec![step(Action::Publish(publication()))], ..Plan::default() });
     observe(&metrics, &[("Synced", 1)]);
     metrics
@@ -353,6 +355,16 @@ fn the_world_is_counted_as_it_was_seen() {
     for (series, value) in expected {
         assert_eq!(sample(&metrics, series), Some(value), "{series}");
     }
+}
+
+#[test]
+fn withdrawals_that_are_held_are_counted_until_they_go_on() {
+    let metrics = Metrics::default();
+    let leaving = ["a", "b"].map(|name| ServiceKey::new("games", name)).into();
+    metrics.held(Some(&Held { leaving, exposed: 3 }));
+    assert_eq!(sample(&metrics, "external_ips_withdrawals_held"), Some(2.0));
+    metrics.held(None);
+    assert_eq!(sample(&metrics, "external_ips_withdrawals_held"), Some(0.0));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::{Gauges, Label, Metrics, label, plain};
+use crate::expose::brake::Held;
 use crate::expose::plan::Desired;
 use crate::expose::{Action, Observed, Plan, Reason, RecordType, Settings, nodes};
 
@@ -21,6 +22,7 @@ pub(super) struct World {
     rules: Census<1>,
     rules_limit: Census<0>,
     port_conflicts: Census<0>,
+    held: Census<0>,
 }
 
 impl World {
@@ -33,6 +35,7 @@ impl World {
             rules: Census::register(registry, "external_ips_security_group_rules"),
             rules_limit: Census::register(registry, "external_ips_security_group_rules_limit"),
             port_conflicts: Census::register(registry, "external_ips_port_conflicts"),
+            held: Census::register(registry, "external_ips_withdrawals_held"),
         }
     }
 
@@ -44,6 +47,7 @@ impl World {
         self.rules.clear();
         self.rules_limit.clear();
         self.port_conflicts.clear();
+        self.held.clear();
     }
 }
 
@@ -101,6 +105,15 @@ impl Metrics {
         let conflicts =
             desired.rejections.values().filter(|rejection| rejection.reason == Reason::PortConflict).count();
         world.port_conflicts.set([([], conflicts as u64)].into());
+    }
+
+    /// How many Services' withdrawals wait for a person.
+    pub fn held(&self, held: Option<&Held>) {
+        if self.stands_by() {
+            return;
+        }
+        let services = held.map_or(0, |held| held.leaving.len() as u64);
+        self.world.held.set([([], services)].into());
     }
 
     /// The steps that are due and not taken yet: all that a dry run would do.

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::{doubt_about_lease, settle_proxy};
+use super::{aws_transport, doubt_about_lease, settle_proxy};
 use crate::args::{Cli, Command, Config};
 use clap::Parser;
 
@@ -39,4 +39,16 @@ fn who_may_lead_from_outside_the_cluster_is_told_which_lease_that_is() {
     assert_eq!(doubt(&["--lease-namespace", "external-ips"], false), None);
     assert_eq!(doubt(&["--dry-run"], false), None);
     assert_eq!(doubt(&[], true), None);
+}
+
+#[test]
+fn a_proxy_or_a_bundle_that_cannot_be_used_ends_the_start_and_names_its_variable() {
+    let log = slog::Logger::root(slog::Discard, slog::o!());
+    let start =
+        |name: &str, value: &str| aws_transport(&[(name.to_owned(), value.to_owned())].into(), &log).map(|_| ());
+    let why = start("HTTPS_PROXY", "socks5://me:hunter2@proxy:1080").unwrap_err();
+    assert!(why.contains("HTTPS_PROXY") && !why.contains("hunter2"), "{why}");
+    let why = start("AWS_CA_BUNDLE", "/nowhere/ca.pem").unwrap_err();
+    assert!(why.contains("AWS_CA_BUNDLE") && why.contains("/nowhere/ca.pem"), "{why}");
+    assert_eq!(start("HTTPS_PROXY", "http://me:hunter2@proxy:3128"), Ok(()));
 }

@@ -9,6 +9,7 @@ use super::round::{CONCURRENT_PATCHES, patience_asked};
 use super::{Next, Reconciler};
 use crate::cluster::{Class, EventKind, Unreadable};
 use crate::expose::annotations;
+use crate::expose::brake::brake;
 use crate::expose::firewall::described_service;
 use crate::expose::plan::{Desired, desire};
 use crate::expose::{Action, Condition, Plan, Reason, Rejection, Rule, ServiceKey, Snapshot, Step, report};
@@ -118,7 +119,8 @@ impl Reconciler {
         let mut states: BTreeMap<String, u64> = BTreeMap::new();
         {
             let observed = self.parts.cloud.observed();
-            let desired = desire(snapshot, observed, &self.parts.settings, &self.memory, self.now());
+            let (settings, _) = brake(snapshot, observed, &self.parts.settings);
+            let desired = desire(snapshot, observed, &settings, &self.memory, self.now());
             for (key, service) in &snapshot.services {
                 let condition = report::condition(service, &desired, &self.memory);
                 if let Some(condition) = &condition {

@@ -9,6 +9,7 @@ use slog::{debug, error, info, warn};
 use super::{Next, Reconciler, report};
 use crate::cloud::{Error as CloudError, Kind, Next as After, StepError};
 use crate::cluster::{Class, Cluster, Error as ClusterError};
+use crate::expose::brake::brake;
 use crate::expose::plan::{desire, effect, plan, remember};
 use crate::expose::{Action, Failure, Plan, Reason, Snapshot, Step, Trial};
 
@@ -144,9 +145,18 @@ impl Reconciler {
     fn plan(&mut self, snapshot: &Snapshot) -> Plan {
         let now = self.now();
         let observed = self.parts.cloud.observed();
-        let desired = desire(snapshot, observed, &self.parts.settings, &self.memory, now);
-        remember(&desired, snapshot, &self.parts.settings, &mut self.memory, now);
-        plan(&desired, snapshot, observed, &self.parts.settings, &self.memory, now)
+        let (settings, held) = brake(snapshot, observed, &self.parts.settings);
+        if held != self.held {
+            match &held {
+                Some(held) => warn!(self.parts.log, "nothing is withdrawn: {}", held),
+                None => info!(self.parts.log, "withdrawals go on"),
+            }
+        }
+        self.parts.metrics.held(held.as_ref());
+        self.held = held;
+        let desired = desire(snapshot, observed, &settings, &self.memory, now);
+        remember(&desired, snapshot, &settings, &mut self.memory, now);
+        plan(&desired, snapshot, observed, &settings, &self.memory, now)
     }
 
     /// Takes the steps, all at the same time within bounds. False when leadership is lost.
@@ -234,10 +244,13 @@ impl Reconciler {
         let mut memory = self.memory.clone();
         let mut told = Vec::new();
         let mut all = Plan::default();
+        let (settings, held) = brake(&snapshot, &observed, &self.parts.settings);
+        let settings = settings.into_owned();
+        told.extend(held.map(|held| format!("nothing would be withdrawn: {held}")));
         for _ in 0..PLANS_PER_ROUND {
-            let desired = desire(&snapshot, &observed, &self.parts.settings, &memory, now);
-            remember(&desired, &snapshot, &self.parts.settings, &mut memory, now);
-            let plan = plan(&desired, &snapshot, &observed, &self.parts.settings, &memory, now);
+            let desired = desire(&snapshot, &observed, &settings, &memory, now);
+            remember(&desired, &snapshot, &settings, &mut memory, now);
+            let plan = plan(&desired, &snapshot, &observed, &settings, &memory, now);
             if plan.steps.is_empty() {
                 self.rejected = report::rejected(&desired);
                 for rejection in desired.rejections.values() {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::marker::PhantomData;
 use std::path::Path;
@@ -152,13 +152,25 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Ordered<T> {
 /// When a file can't be read, something that is wanted isn't in the model, or the model asks for what the
 /// generator doesn't speak.
 pub fn extract(data: &Path, wanted: &WantedService) -> Result<Facts, String> {
-    let folder = data.join(&wanted.model);
-    let model: Model = read(&folder.join("service-2.json"))?;
-    let paginators: Paginators = read(&folder.join("paginators-1.json"))?;
-    facts(&model, &paginators, wanted)
+    let [model_file, pages_file] =
+        ["service-2.json", "paginators-1.json"].map(|file| format!("{}/{file}", wanted.model));
+    let model: Model = read(&data.join(&model_file))?;
+    let paginators: Paginators = read(&data.join(&pages_file))?;
+    facts(&model, &paginators, wanted, format!("botocore {}: {model_file}, {pages_file}", version(data)?))
 }
 
-fn facts(model: &Model, paginators: &Paginators, wanted: &WantedService) -> Result<Facts, String> {
+/// The version of the botocore that a data folder belongs to.
+fn version(data: &Path) -> Result<String, String> {
+    let path = data.join("../__init__.py");
+    let text = fs::read_to_string(&path).map_err(|error| {
+        format!("{}: {error}; the data folder must be the one of an installed botocore", path.display())
+    })?;
+    let version = text.lines().find_map(|line| line.strip_prefix("__version__ = "));
+    let version = version.ok_or_else(|| format!("{} doesn't tell botocore's version", path.display()))?;
+    Ok(version.trim().trim_matches(['\'', '"']).to_owned())
+}
+
+fn facts(model: &Model, paginators: &Paginators, wanted: &WantedService, source: String) -> Result<Facts, String> {
     let mut extractor =
         Extractor { model, wanted, structures: BTreeMap::new(), enums: BTreeMap::new(), seen: BTreeSet::new() };
     let mut operations = Vec::new();
@@ -214,6 +226,7 @@ fn facts(model: &Model, paginators: &Paginators, wanted: &WantedService) -> Resu
     }
     extractor.check_wishes()?;
     Ok(Facts {
+        source,
         api_version: model.metadata.api_version.clone(),
         protocol: model.metadata.protocol,
         xml_namespace: namespace,
@@ -319,8 +332,9 @@ impl Extractor<'_> {
                     return Err(format!("{name} has no value {odd}"));
                 }
                 let values = shape.values.iter().filter(|value| wanted.is_none_or(|wanted| wanted.contains(value)));
+                let name = capitalised(name);
                 self.enums.insert(name.clone(), values.cloned().collect());
-                Type::Enum(name.clone())
+                Type::Enum(name)
             }
             "integer" | "long" => Type::Integer,
             "boolean" => Type::Boolean,
@@ -331,13 +345,14 @@ impl Extractor<'_> {
                 }
             },
             "structure" => {
-                if !self.structures.contains_key(name) {
+                let capitalised = capitalised(name);
+                if !self.structures.contains_key(&capitalised) {
                     // In place before its members are looked at, so that a cycle ends here.
-                    self.structures.insert(name.clone(), Vec::new());
+                    self.structures.insert(capitalised.clone(), Vec::new());
                     let members = self.members(name)?;
-                    self.structures.insert(name.clone(), members);
+                    self.structures.insert(capitalised.clone(), members);
                 }
-                Type::Structure(name.clone())
+                Type::Structure(capitalised)
             }
             "list" => {
                 let entry = shape.member.as_ref().ok_or_else(|| format!("{name} is a list of nothing"))?;
@@ -377,7 +392,7 @@ fn capitalised(name: &str) -> String {
 }
 
 /// Reads a model's file, which may be compressed.
-fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
+pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, String> {
     let mut text = Vec::new();
     let compressed = path.with_extension("json.gz");
     let (path, read) = if compressed.exists() {

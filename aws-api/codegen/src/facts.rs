@@ -62,6 +62,8 @@ pub enum Protocol {
 /// One service.
 #[derive(Serialize, Deserialize)]
 pub struct Facts {
+    /// Where the facts are from: botocore's version and the files of its data folder.
+    pub source: String,
     /// Version of the API.
     pub api_version: String,
     /// Protocol on the wire.
@@ -224,6 +226,7 @@ impl Facts {
     fn write(&self) -> Result<String, Box<dyn std::error::Error>> {
         let json = serde_json::to_string::<str>;
         let mut out = String::from("{\n");
+        writeln!(out, "  \"source\": {},", json(&self.source)?)?;
         writeln!(out, "  \"api_version\": {},", json(&self.api_version)?)?;
         writeln!(out, "  \"protocol\": {},", serde_json::to_string(&self.protocol)?)?;
         writeln!(out, "  \"xml_namespace\": {},", serde_json::to_string(&self.xml_namespace)?)?;

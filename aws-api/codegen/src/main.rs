@@ -1,10 +1,11 @@
 //! `aws-api-codegen extract` makes `model/*.json` from published models; `aws-api-codegen generate` makes
-//! `src/generated/*.rs`, and what the fuzz targets in `fuzz` know of the operations, from `model/*.json`. Neither needs
-//! the network.
+//! `src/generated/*.rs`, and what the fuzz targets in `fuzz` and the comparison in `integration/tests/oracle` know of
+//! the operations, from `model/*.json`. Neither needs the network.
 
 mod botocore;
 mod facts;
 mod names;
+mod partitions;
 mod render;
 
 use std::fs;
@@ -30,7 +31,7 @@ enum Command {
         #[arg(long)]
         from: PathBuf,
     },
-    /// Makes src/generated/*.rs, and the generated part of fuzz/, from model/*.json
+    /// Makes src/generated/*.rs, the generated part of fuzz/ and integration/tests/oracle/generated/*.rs from model/*.json
     Generate,
 }
 
@@ -56,7 +57,8 @@ fn extract(crate_folder: &Path, data: &Path) -> Result<(), String> {
         let facts = botocore::extract(data, wanted).map_err(|error| format!("{service}: {error}"))?;
         write(&model.join(format!("{service}.json")), &facts.to_json()?)?;
     }
-    Ok(())
+    let partitions = partitions::extract(data, &wanted).map_err(|error| format!("partitions: {error}"))?;
+    write(&model.join("partitions.json"), &partitions::to_json(&partitions).map_err(|error| error.to_string())?)
 }
 
 fn generate(crate_folder: &Path) -> Result<(), String> {
@@ -66,20 +68,28 @@ fn generate(crate_folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Where the generated code is, and what the fuzz targets need beside it.
+/// Where the generated code is, and what the fuzz targets and the tests of the package `integration` need beside it.
 const CODE: &str = "src/generated";
 const FUZZ: &str = "fuzz";
+const ORACLE: &str = "../integration/tests/oracle/generated";
 
 /// The generated files: path in the crate's folder, and content.
 fn generated(crate_folder: &Path) -> Result<Vec<(String, String)>, String> {
     let model = crate_folder.join("model");
     let wanted: Wanted = facts::read(&model.join("operations.json"))?;
-    let mut files = vec![(format!("{CODE}/mod.rs"), render::index(wanted.keys())?)];
+    let partitions = facts::read(&model.join("partitions.json"))?;
+    let partitions = partitions::render(&partitions).map_err(|error| format!("partitions: {error}"))?;
+    let mut files = vec![
+        (format!("{CODE}/mod.rs"), render::index(wanted.keys())?),
+        (format!("{CODE}/partitions.rs"), render::formatted(&partitions)?),
+        (format!("{ORACLE}/mod.rs"), render::oracle::index(wanted.keys())?),
+    ];
     let mut services: Vec<(String, Facts)> = Vec::new();
     for service in wanted.keys() {
         let facts: Facts = facts::read(&model.join(format!("{service}.json")))?;
         let failed = |error| format!("{service}: {error}");
         files.push((format!("{CODE}/{service}.rs"), render::service(service, &facts).map_err(failed)?));
+        files.push((format!("{ORACLE}/{service}.rs"), render::oracle::service(service, &facts).map_err(failed)?));
         files.push((format!("{FUZZ}/dictionaries/{service}.dict"), render::fuzz::dictionary(&facts)?));
         for operation in &facts.operations {
             let seed = render::fuzz::answer(&facts, operation).map_err(failed)?;
@@ -93,7 +103,8 @@ fn generated(crate_folder: &Path) -> Result<Vec<(String, String)>, String> {
 }
 
 fn write(path: &Path, content: &str) -> Result<(), String> {
-    fs::write(path, content).map_err(|error| format!("{}: {error}", path.display()))
+    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+    made.and_then(|()| fs::write(path, content)).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]
@@ -139,5 +150,8 @@ mod tests {
         let path = crate_folder().join("model/ec2.json");
         let facts: Facts = facts::read(&path).unwrap();
         assert_eq!(facts.to_json().unwrap(), fs::read_to_string(path).unwrap());
+        let path = crate_folder().join("model/partitions.json");
+        let partitions = facts::read(&path).unwrap();
+        assert_eq!(partitions::to_json(&partitions).unwrap(), fs::read_to_string(path).unwrap());
     }
 }

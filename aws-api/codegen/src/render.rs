@@ -10,6 +10,7 @@ use crate::names::{field, variant};
 use structures::{form_member, read_impl, structure, write_impl, xml_member};
 
 pub mod fuzz;
+pub mod oracle;
 mod structures;
 
 /// The file that lists the services.
@@ -24,6 +25,7 @@ pub fn index<'a>(services: impl Iterator<Item = &'a String>) -> Result<String, S
     for service in services {
         out += &format!("pub mod {service};\n");
     }
+    out += "pub(crate) mod partitions;\n";
     formatted(&out)
 }
 
@@ -141,18 +143,7 @@ impl<'a> Writer<'a> {
 
     fn operation(&self, operation: &Operation) -> Written {
         let name = &operation.name;
-        let mut doc = format!(
-            "`{name}` ({} `{}`). {}.",
-            operation.method,
-            operation.uri,
-            if operation.mutates { "Changes things" } else { "Changes nothing" }
-        );
-        if operation.unsigned {
-            doc += " Sent without a signature.";
-        }
-        if !operation.errors.is_empty() {
-            write!(doc, "\n\nIts own error codes: `{}`.", operation.errors.join("`, `"))?;
-        }
+        let doc = operation_doc(self.facts.protocol, operation);
         let mut out = structure(self.facts.protocol, name, &doc, &operation.input, true, false)?;
         let answer = format!("{name}Response");
         let output = if operation.output.is_empty() { "()" } else { &answer };
@@ -163,6 +154,7 @@ impl<'a> Writer<'a> {
         if operation.unsigned {
             writeln!(out, "    const UNSIGNED: bool = true;")?;
         }
+        out += &narrowed(self.facts.protocol, operation);
         writeln!(out, "\n    fn encode(&self) -> Encoded {{\n{}    }}\n", self.encode(operation)?)?;
         out += &self.secrets(operation)?;
         let decode = match (&operation.wrapper, operation.output.is_empty()) {
@@ -226,8 +218,8 @@ impl<'a> Writer<'a> {
             out += "form.encoded()\n";
             return Ok(out);
         }
+        let mut labels: Vec<(usize, String)> = Vec::new();
         let mut uri = operation.uri.clone();
-        let mut arguments = String::new();
         let mut queries = String::new();
         let mut body = String::new();
         for member in &operation.input {
@@ -235,30 +227,32 @@ impl<'a> Writer<'a> {
             match &member.place {
                 Some(Place::Label(label)) => {
                     let place = format!("{{{label}}}");
-                    if !uri.contains(&place) || !member.required || !matches!(member.kind, Type::String) {
+                    let at = operation.uri.find(&place);
+                    let (Some(at), true, true) = (at, member.required, is_scalar(&member.kind)) else {
                         return Err(format!("{name} can't be a part of {uri}").into());
-                    }
-                    if uri.matches('{').count() != 1 {
-                        return Err(format!("{uri} has several labels").into());
-                    }
-                    uri = uri.replace(&place, "{}");
-                    let value = if member.resource_id {
-                        format!("rest_xml::last_segment(&self.{name})")
-                    } else {
-                        format!("&self.{name}")
                     };
-                    write!(arguments, ", rest_xml::label({value})")?;
+                    uri = uri.replace(&place, "{}");
+                    labels.push((at, format!("rest_xml::label({})", text_of(member, &format!("self.{name}")))));
+                }
+                Some(Place::Query(query)) if !is_scalar(&member.kind) => {
+                    return Err(format!("{name} can't be a part of the query string, as {query}").into());
+                }
+                Some(Place::Query(query)) if member.required => {
+                    let value = text_of(member, &format!("self.{name}"));
+                    writeln!(queries, "request.query(\"{query}\", {value});")?;
                 }
                 Some(Place::Query(query)) => {
-                    if member.required || matches!(member.kind, Type::List(_) | Type::Structure(_)) {
-                        return Err(format!("{name} can't be a part of the query string").into());
-                    }
                     let value = if member.resource_id { "rest_xml::last_segment(value)" } else { "&value.text()" };
                     writeln!(queries, "if let Some(value) = &self.{name} {{ request.query(\"{query}\", {value}); }}")?;
                 }
                 None => body += &xml_member(member),
             }
         }
+        if uri.replace("{}", "").contains('{') {
+            return Err(format!("{uri} has a label that no member fills").into());
+        }
+        labels.sort();
+        let arguments: String = labels.iter().map(|(_, label)| format!(", {label}")).collect();
         let path =
             if arguments.is_empty() { format!("\"{uri}\".into()") } else { format!("format!(\"{uri}\"{arguments})") };
         let mutable = if queries.is_empty() && body.is_empty() { "" } else { "mut " };
@@ -299,6 +293,48 @@ impl<'a> Writer<'a> {
     }
 }
 
+fn is_scalar(kind: &Type) -> bool {
+    !matches!(kind, Type::List(_) | Type::Structure(_))
+}
+
+/// The text of a member that is always there, as an argument.
+fn text_of(member: &Member, place: &str) -> String {
+    match member.kind {
+        Type::String if member.resource_id => format!("rest_xml::last_segment(&{place})"),
+        Type::String => format!("&{place}"),
+        _ => format!("&{place}.text()"),
+    }
+}
+
+/// What an operation is on the wire, and which errors are its own.
+fn operation_doc(protocol: Protocol, operation: &Operation) -> String {
+    let Operation { name, method, uri, .. } = operation;
+    let with = match (protocol, &operation.request_root) {
+        (Protocol::Ec2 | Protocol::Query, _) => " with a form".to_owned(),
+        (Protocol::RestXml, Some(root)) => format!(" with the XML document `{root}`"),
+        (Protocol::RestXml, None) if operation.input.iter().any(|it| matches!(it.place, Some(Place::Query(_)))) => {
+            " with a query string".to_owned()
+        }
+        (Protocol::RestXml, None) => String::new(),
+    };
+    let mut doc = format!("`{name}`: {method} `{uri}`{with}.");
+    doc += if operation.mutates { " Changes things." } else { " Changes nothing." };
+    if operation.pages.is_some() {
+        doc += " Answers in pages.";
+    }
+    if operation.unsigned {
+        doc += " Sent without a signature.";
+    }
+    if let Some((last, others)) = operation.errors.split_last() {
+        doc += "\n\nIts own error codes:";
+        for code in others {
+            doc += &format!(" `{code}`,");
+        }
+        doc += &format!(" `{last}`.");
+    }
+    doc
+}
+
 fn reach(facts: &Facts, members: &[Member], into: &mut BTreeSet<String>) {
     for member in members {
         let kind = match &member.kind {
@@ -328,6 +364,23 @@ fn more_check(name: &str, operation: &Operation) -> Written {
     Ok(format!("xml::next_page_is_known(\"{name}\", it.{}, \"{token}\", &it.{})?;\n", field(more), field(token)))
 }
 
+/// What tells EC2's two kinds of reads apart: those that narrow what they ask for, and those that don't.
+fn narrowed(protocol: Protocol, operation: &Operation) -> String {
+    if protocol != Protocol::Ec2 || operation.mutates {
+        return String::new();
+    }
+    let by = |member: &Member| match member.name.as_str() {
+        "Filters" => Some(format!("!self.{}.is_empty()", field(&member.name))),
+        "MaxResults" | "NextToken" => Some(format!("self.{}.is_some()", field(&member.name))),
+        _ => None,
+    };
+    let ways: Vec<String> = operation.input.iter().filter_map(by).collect();
+    if ways.is_empty() {
+        return String::new();
+    }
+    format!("\nfn narrowed(&self) -> bool {{ {} }}\n", ways.join(" || "))
+}
+
 fn service_variant(name: &str) -> Result<&'static str, String> {
     match name {
         "ec2" => Ok("Ec2"),
@@ -346,7 +399,7 @@ fn service_title(name: &str) -> Result<&'static str, String> {
 }
 
 /// `code` as rustfmt leaves it.
-fn formatted(code: &str) -> Result<String, String> {
+pub fn formatted(code: &str) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("rustfmt: {error}");
     let mut rustfmt = Command::new("rustfmt")
         .args(["--edition", "2024", "--emit", "stdout"])

@@ -14,7 +14,7 @@ use crate::protocol::{
 /// Version of the API, sent with each request.
 const API_VERSION: &str = "2016-11-15";
 
-/// `AuthorizeSecurityGroupIngress` (POST `/`). Changes things.
+/// `AuthorizeSecurityGroupIngress`: POST `/` with a form. Changes things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuthorizeSecurityGroupIngress {
     /// `GroupId`.
@@ -70,7 +70,7 @@ impl FromXml for AuthorizeSecurityGroupIngressResponse {
     }
 }
 
-/// `CreateSecurityGroup` (POST `/`). Changes things.
+/// `CreateSecurityGroup`: POST `/` with a form. Changes things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CreateSecurityGroup {
     /// `GroupDescription`. Required.
@@ -132,7 +132,7 @@ impl FromXml for CreateSecurityGroupResponse {
     }
 }
 
-/// `CreateTags` (POST `/`). Changes things.
+/// `CreateTags`: POST `/` with a form. Changes things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CreateTags {
     /// `DryRun`.
@@ -162,7 +162,7 @@ impl Operation for CreateTags {
     }
 }
 
-/// `DeleteSecurityGroup` (POST `/`). Changes things.
+/// `DeleteSecurityGroup`: POST `/` with a form. Changes things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeleteSecurityGroup {
     /// `GroupId`.
@@ -215,7 +215,7 @@ impl FromXml for DeleteSecurityGroupResponse {
     }
 }
 
-/// `DescribeInstanceAttribute` (POST `/`). Changes nothing.
+/// `DescribeInstanceAttribute`: POST `/` with a form. Changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DescribeInstanceAttribute {
     /// `DryRun`.
@@ -268,7 +268,7 @@ impl FromXml for DescribeInstanceAttributeResponse {
     }
 }
 
-/// `DescribeInstances` (POST `/`). Changes nothing.
+/// `DescribeInstances`: POST `/` with a form. Changes nothing. Answers in pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DescribeInstances {
     /// `InstanceId.N`.
@@ -288,6 +288,10 @@ impl Operation for DescribeInstances {
     const SERVICE: Service = Service::Ec2;
     const NAME: &'static str = "DescribeInstances";
     const MUTATES: bool = false;
+
+    fn narrowed(&self) -> bool {
+        !self.filters.is_empty() || self.next_token.is_some() || self.max_results.is_some()
+    }
 
     fn encode(&self) -> Encoded {
         let mut form = Form::new(Self::NAME, API_VERSION);
@@ -337,7 +341,7 @@ impl FromXml for DescribeInstancesResponse {
     }
 }
 
-/// `DescribeSecurityGroups` (POST `/`). Changes nothing.
+/// `DescribeSecurityGroups`: POST `/` with a form. Changes nothing. Answers in pages.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DescribeSecurityGroups {
     /// `GroupId.N`.
@@ -359,6 +363,10 @@ impl Operation for DescribeSecurityGroups {
     const SERVICE: Service = Service::Ec2;
     const NAME: &'static str = "DescribeSecurityGroups";
     const MUTATES: bool = false;
+
+    fn narrowed(&self) -> bool {
+        self.next_token.is_some() || self.max_results.is_some() || !self.filters.is_empty()
+    }
 
     fn encode(&self) -> Encoded {
         let mut form = Form::new(Self::NAME, API_VERSION);
@@ -409,7 +417,7 @@ impl FromXml for DescribeSecurityGroupsResponse {
     }
 }
 
-/// `ModifyInstanceAttribute` (POST `/`). Changes things.
+/// `ModifyInstanceAttribute`: POST `/` with a form. Changes things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModifyInstanceAttribute {
     /// `DryRun`.
@@ -439,7 +447,7 @@ impl Operation for ModifyInstanceAttribute {
     }
 }
 
-/// `ModifyNetworkInterfaceAttribute` (POST `/`). Changes things.
+/// `ModifyNetworkInterfaceAttribute`: POST `/` with a form. Changes things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ModifyNetworkInterfaceAttribute {
     /// `DryRun`.
@@ -469,7 +477,7 @@ impl Operation for ModifyNetworkInterfaceAttribute {
     }
 }
 
-/// `RevokeSecurityGroupIngress` (POST `/`). Changes things.
+/// `RevokeSecurityGroupIngress`: POST `/` with a form. Changes things.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RevokeSecurityGroupIngress {
     /// `GroupId`.

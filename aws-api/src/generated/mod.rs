@@ -2,5 +2,6 @@
 //! `aws-api-codegen generate` from `model/`: change that, not this.
 
 pub mod ec2;
+pub(crate) mod partitions;
 pub mod route53;
 pub mod sts;

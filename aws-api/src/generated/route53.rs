@@ -16,9 +16,11 @@ use crate::protocol::{
 /// Namespace of request bodies.
 const XMLNS: &str = "https://route53.amazonaws.com/doc/2013-04-01/";
 
-/// `ChangeResourceRecordSets` (POST `/2013-04-01/hostedzone/{Id}/rrset/`). Changes things.
+/// `ChangeResourceRecordSets`: POST `/2013-04-01/hostedzone/{Id}/rrset/` with the XML document
+/// `ChangeResourceRecordSetsRequest`. Changes things.
 ///
-/// Its own error codes: `NoSuchHostedZone`, `NoSuchHealthCheck`, `InvalidChangeBatch`, `InvalidInput`, `PriorRequestNotComplete`.
+/// Its own error codes: `NoSuchHostedZone`, `NoSuchHealthCheck`, `InvalidChangeBatch`, `InvalidInput`,
+/// `PriorRequestNotComplete`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChangeResourceRecordSets {
     /// `{Id}` in the path. Required. Only what follows the last slash is sent.
@@ -71,7 +73,7 @@ impl FromXml for ChangeResourceRecordSetsResponse {
     }
 }
 
-/// `GetChange` (GET `/2013-04-01/change/{Id}`). Changes nothing.
+/// `GetChange`: GET `/2013-04-01/change/{Id}`. Changes nothing.
 ///
 /// Its own error codes: `NoSuchChange`, `InvalidInput`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -121,7 +123,7 @@ impl FromXml for GetChangeResponse {
     }
 }
 
-/// `ListHostedZones` (GET `/2013-04-01/hostedzone`). Changes nothing.
+/// `ListHostedZones`: GET `/2013-04-01/hostedzone` with a query string. Changes nothing. Answers in pages.
 ///
 /// Its own error codes: `InvalidInput`, `NoSuchDelegationSet`, `DelegationSetNotReusable`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -204,7 +206,8 @@ impl FromXml for ListHostedZonesResponse {
     }
 }
 
-/// `ListResourceRecordSets` (GET `/2013-04-01/hostedzone/{Id}/rrset`). Changes nothing.
+/// `ListResourceRecordSets`: GET `/2013-04-01/hostedzone/{Id}/rrset` with a query string. Changes nothing. Answers in
+/// pages.
 ///
 /// Its own error codes: `NoSuchHostedZone`, `InvalidInput`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -407,7 +410,7 @@ pub struct ChangeBatch {
 impl XmlValue for ChangeBatch {
     fn write(&self, xml: &mut rest_xml::Writer) {
         xml.option("Comment", &self.comment);
-        xml.list("Changes", "Change", &self.changes);
+        xml.required_list("Changes", "Change", &self.changes);
     }
 }
 

@@ -16,9 +16,10 @@ use crate::protocol::{
 /// Version of the API, sent with each request.
 const API_VERSION: &str = "2011-06-15";
 
-/// `AssumeRole` (POST `/`). Changes nothing.
+/// `AssumeRole`: POST `/` with a form. Changes nothing.
 ///
-/// Its own error codes: `MalformedPolicyDocument`, `PackedPolicyTooLarge`, `RegionDisabledException`, `ExpiredTokenException`, `InvalidContextAssertion`.
+/// Its own error codes: `MalformedPolicyDocument`, `PackedPolicyTooLarge`, `RegionDisabledException`,
+/// `ExpiredTokenException`, `InvalidContextAssertion`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AssumeRole {
     /// `RoleArn`. Required.
@@ -91,9 +92,10 @@ impl FromXml for AssumeRoleResponse {
     }
 }
 
-/// `AssumeRoleWithWebIdentity` (POST `/`). Changes nothing. Sent without a signature.
+/// `AssumeRoleWithWebIdentity`: POST `/` with a form. Changes nothing. Sent without a signature.
 ///
-/// Its own error codes: `MalformedPolicyDocument`, `PackedPolicyTooLarge`, `IDPRejectedClaim`, `IDPCommunicationError`, `InvalidIdentityToken`, `ExpiredTokenException`, `RegionDisabledException`.
+/// Its own error codes: `MalformedPolicyDocument`, `PackedPolicyTooLarge`, `IDPRejectedClaim`, `IDPCommunicationError`,
+/// `InvalidIdentityToken`, `ExpiredTokenException`, `RegionDisabledException`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct AssumeRoleWithWebIdentity {
     /// `RoleArn`. Required.
@@ -179,7 +181,7 @@ impl FromXml for AssumeRoleWithWebIdentityResponse {
     }
 }
 
-/// `GetCallerIdentity` (POST `/`). Changes nothing.
+/// `GetCallerIdentity`: POST `/` with a form. Changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GetCallerIdentity;
 

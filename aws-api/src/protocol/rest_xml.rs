@@ -85,9 +85,13 @@ impl Writer {
 
     /// An element with one element `item` for each value. An empty list is an absent one.
     pub(crate) fn list(&mut self, name: &str, item: &str, values: &[impl XmlValue]) {
-        if values.is_empty() {
-            return;
+        if !values.is_empty() {
+            self.required_list(name, item, values);
         }
+    }
+
+    /// A list that must be there, if only to be told that it is empty.
+    pub(crate) fn required_list(&mut self, name: &str, item: &str, values: &[impl XmlValue]) {
         self.open(name);
         for value in values {
             self.put(item, value);

@@ -21,15 +21,56 @@ fn the_region_is_the_flags_then_aws_region_then_aws_default_region() {
 
 #[test]
 fn what_is_not_the_name_of_a_region_never_becomes_part_of_a_host() {
-    for region in
-        ["eu-west-1.evil.example", "eu/west", "EU-WEST-1", "eu-west-1#", "a@b-c-1", "west", "eu-west-", "-a-1"]
-    {
+    for region in [
+        "eu-west-1.evil.example",
+        "eu/west",
+        "EU-WEST-1",
+        "eu-west-1#",
+        "a@b-c-1",
+        "west",
+        "eu-west-",
+        "-a-1",
+        "a--b-1",
+    ] {
         assert!(matches!(from(&[], Some(region)), Err(ConfigError::Invalid(_))), "{region}");
     }
-    for region in ["us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "eusc-de-east-1"] {
-        let error = from(&[], Some(region)).unwrap_err();
-        assert!(error.to_string().contains("supported are aws, aws-cn and aws-us-gov"), "{error}");
+    let error = from(&[], Some("fips-us-east-1")).unwrap_err();
+    assert!(error.to_string().contains("use us-east-1, and AWS_USE_FIPS_ENDPOINT=true"), "{error}");
+}
+
+#[test]
+fn a_region_that_is_new_goes_by_how_its_name_begins() {
+    for (region, partition) in [
+        ("eu-southeast-9", Partition::Aws),
+        ("nz-north-1", Partition::Aws),
+        ("cn-south-1", Partition::AwsCn),
+        ("us-gov-north-2", Partition::AwsUsGov),
+        ("eusc-de-west-1", Partition::AwsEusc),
+        ("us-iso-north-1", Partition::AwsIso),
+        ("us-isob-north-1", Partition::AwsIsoB),
+        ("eu-isoe-north-1", Partition::AwsIsoE),
+        ("us-isof-north-1", Partition::AwsIsoF),
+    ] {
+        assert_eq!(Partition::of_region(region), Ok(partition), "{region}");
     }
+}
+
+#[test]
+fn the_old_host_of_sts_serves_the_old_regions_when_that_is_asked_for() {
+    let sts = |region, variables: &[(&str, &str)]| {
+        let config = from(variables, Some(region)).unwrap();
+        (config.endpoints.sts.url, config.endpoints.sts.signing_region)
+    };
+    let pair = |url: &str, signing: &str| (url.to_owned(), signing.to_owned());
+    let legacy = ("AWS_STS_REGIONAL_ENDPOINTS", "Legacy");
+    assert_eq!(sts("eu-west-1", &[legacy]), pair("https://sts.amazonaws.com", "us-east-1"));
+    assert_eq!(sts("me-south-1", &[legacy]), pair("https://sts.me-south-1.amazonaws.com", "me-south-1"));
+    assert_eq!(sts("cn-north-1", &[legacy]), pair("https://sts.cn-north-1.amazonaws.com.cn", "cn-north-1"));
+    let fips = ("AWS_USE_FIPS_ENDPOINT", "true");
+    assert_eq!(sts("eu-west-1", &[legacy, fips]), pair("https://sts-fips.eu-west-1.amazonaws.com", "eu-west-1"));
+    let own = ("AWS_ENDPOINT_URL", "http://localhost:1");
+    assert_eq!(sts("eu-west-1", &[legacy, own]), pair("http://localhost:1", "eu-west-1"));
+    assert_eq!(sts("aws-global", &[]), pair("https://sts.amazonaws.com", "us-east-1"));
 }
 
 #[test]
@@ -94,8 +135,19 @@ fn each_partition_has_its_endpoints_and_signing_regions() {
             "us-east-1"
         ])
     );
-    let error = from(&fips, Some("cn-north-1")).unwrap_err();
-    assert!(error.to_string().contains("EC2 has no known endpoint in the partition aws-cn"), "{error}");
+    let both = [fips[0], ("AWS_USE_DUALSTACK_ENDPOINT", "true")];
+    assert_eq!(
+        urls("us-isob-east-1", &both),
+        (
+            Partition::AwsIsoB,
+            text([
+                "https://ec2-fips.us-isob-east-1.api.aws.scloud",
+                "https://sts-fips.us-isob-east-1.api.aws.scloud",
+                "https://route53-fips.api.aws.scloud",
+                "us-isob-east-1"
+            ])
+        )
+    );
 }
 
 #[test]
@@ -123,6 +175,7 @@ fn a_setting_that_cannot_be_used_is_named_and_never_quoted_with_a_password() {
         ("AWS_MAX_ATTEMPTS", "0"),
         ("AWS_MAX_ATTEMPTS", "many"),
         ("AWS_RETRY_MODE", "brave"),
+        ("AWS_STS_REGIONAL_ENDPOINTS", "global"),
         ("AWS_USE_FIPS_ENDPOINT", "yes"),
         ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "1"),
     ] {

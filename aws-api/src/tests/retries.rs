@@ -143,6 +143,30 @@ async fn the_services_wish_to_wait_is_honoured() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_date_to_wait_for_goes_by_the_servers_clock() {
+    let throttled = || ec2_error(503, "RequestLimitExceeded");
+    // Beside a Date of its own, whatever our clock says; else by our clock, which is right here.
+    for (wrong, date) in [(-3600, Some("Thu, 26 Nov 2026 09:00:00 GMT")), (0, None)] {
+        let until = if date.is_some() { "Thu, 26 Nov 2026 09:00:06 GMT" } else { "Thu, 26 Nov 2026 01:02:09 GMT" };
+        let step = with(throttled(), "retry-after", until);
+        let step = date.into_iter().fold(step, |step, date| with(step, "date", date));
+        let (aws, clock) = (Aws::script([step, ok(NO_GROUPS)]), Clock::new());
+        clock.wrong_by(wrong);
+        Client::new(parts(&aws, &clock)).send(&read()).await.unwrap();
+        assert_eq!((aws.seen()[1].at - aws.seen()[0].at).as_secs(), 6);
+    }
+    // What is over, and what can't be read, asks for no more than the usual pause.
+    for odd in ["Thu, 26 Nov 2020 01:02:09 GMT", "-5", "1.5", "99999999999999", "soon", ""] {
+        let aws = Aws::script([with(throttled(), "retry-after", odd), ok(NO_GROUPS)]);
+        client(&aws).send(&read()).await.unwrap();
+        assert!((aws.seen()[1].at - aws.seen()[0].at).as_millis() <= 1002, "{odd}");
+    }
+    // The end of time is no reason to fall over.
+    let aws = Aws::script([with(throttled(), "retry-after", "Wed, 01 Dec 9999 00:00:00 GMT")]);
+    client(&aws).send(&read()).await.unwrap_err();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_call_ends_in_time_however_its_attempts_end() {
     let aws = Aws::always(Step::Hang);
     let start = Instant::now();
@@ -183,6 +207,32 @@ async fn success_refills_the_budget() {
         client.send(&read()).await.unwrap();
     }
     assert_eq!(aws.count(), 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn taking_a_role_is_repeated_for_it_changes_nothing() {
+    let role = "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey>s\
+                </SecretAccessKey><SessionToken>t</SessionToken><Expiration>2026-11-26T02:02:03Z</Expiration>\
+                </Credentials></AssumeRoleResult></AssumeRoleResponse>";
+    let aws = Aws::script([lost(), rest_error(500, "InternalFailure"), ok(role)]);
+    client(&aws).send(&crate::sts::AssumeRole::default()).await.unwrap();
+    assert_eq!(aws.count(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_is_not_made_costs_nothing_and_one_that_is_stays_paid() {
+    let ec2 = crate::Service::Ec2;
+    let aws = Aws::answering(|_| ec2_error(503, "RequestLimitExceeded"));
+    let client_ = client(&aws);
+    // Gives up within the pause of a second.
+    tokio::time::timeout(Duration::from_millis(500), client_.send(&read())).await.unwrap_err();
+    assert_eq!((aws.count(), client_.budget_left(ec2)), (1, 500));
+    // Gives up within the second attempt.
+    let mut first = true;
+    let aws = Aws::answering(move |_| if std::mem::take(&mut first) { lost() } else { Step::Hang });
+    let client_ = client(&aws);
+    tokio::time::timeout(Duration::from_secs(5), client_.send(&read())).await.unwrap_err();
+    assert_eq!((aws.count(), client_.budget_left(ec2)), (2, 490));
 }
 
 #[tokio::test(start_paused = true)]

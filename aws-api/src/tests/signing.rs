@@ -106,6 +106,43 @@ async fn a_wrong_clock_is_corrected_once_by_the_servers_date_and_stays_corrected
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_is_corrected_again_in_either_direction_and_for_all_services() {
+    let clock = Clock::new();
+    let aws = Aws::answering({
+        let clock = clock.clone();
+        move |seen| {
+            let right = jiff::Timestamp::try_from(clock.right()).unwrap().strftime("%Y%m%dT%H%M").to_string();
+            match seen.header("x-amz-date").is_some_and(|date| date.starts_with(&right)) {
+                true if seen.uri.contains("route53") => ok(NO_ZONES),
+                true => ok(TAGGED),
+                false => with(rest_error(403, "SignatureDoesNotMatch"), "date", clock.date()),
+            }
+        }
+    });
+    let client = Client::new(parts(&aws, &clock));
+    let mut sent = 0;
+    for wrong in [1200, -1200, 0, 86_400, 90] {
+        clock.wrong_by(wrong);
+        client.send(&route53::ListHostedZones::default()).await.unwrap();
+        // The other service finds the correction in place.
+        client.send(&ec2::CreateTags::default()).await.unwrap();
+        sent += 3;
+        assert_eq!(aws.count(), sent, "{wrong}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_date_beyond_all_time_is_no_reason_to_fall_over() {
+    let clock = Clock::new();
+    for date in ["Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT", "Mon, 01 Jan 1601 00:00:00 GMT"] {
+        let aws = Aws::always(with(ec2_error(403, "RequestExpired"), "date", date));
+        let client = Client::new(parts(&aws, &clock));
+        let error = client.send(&ec2::DescribeSecurityGroups::default()).await.unwrap_err();
+        assert!(error.class == crate::Class::Denied || error.class == crate::Class::Invalid, "{error:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_stays_wrong_after_its_correction_is_an_error_and_no_loop() {
     let clock = Clock::new();
     clock.wrong_by(1200);

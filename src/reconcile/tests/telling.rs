@@ -141,3 +141,26 @@ async fn the_owner_of_a_new_service_is_told_once_that_aws_can_not_be_read() {
     world.aws.mend();
     world.until("it heals", || world.synced("doom")).await;
 }
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn withdrawals_that_are_held_are_told_once_and_again_when_they_go_on() {
+    let names: Vec<String> = (0..6).map(|n| format!("s{n}")).collect();
+    let services: Vec<serde_json::Value> = (0..6)
+        .map(|n| {
+            let mut service = asking(&format!("s{n}"));
+            service["metadata"]["annotations"]["external-ips.alpha.openfresh.github.io/hostname"] =
+                format!("s{n}.example.com").into();
+            service["spec"]["ports"][0]["port"] = (7000 + 2 * n).into();
+            service
+        })
+        .collect();
+    let world = World::new(1, &services);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let _process = world.converged(&names).await;
+    world.api.edit(|objects| names.iter().for_each(|name| objects.delete("services", "games", name)));
+    world.until("it is told", || world.lines.count("nothing is withdrawn: 6 of 6 exposed Services") == 1).await;
+    world.pass(secs(1500)).await;
+    assert_eq!(world.lines.count("nothing is withdrawn"), 1, "told once");
+    world.api.edit(|objects| objects.put("services", services[0].clone()));
+    world.until("it goes on", || world.lines.count("withdrawals go on") == 1).await;
+}

@@ -49,6 +49,7 @@ fn extracted(model: Value, wanted: Value) -> Result<Facts, String> {
         &serde_json::from_value(model).unwrap(),
         &serde_json::from_value(pages).unwrap(),
         &serde_json::from_value(wish).unwrap(),
+        "botocore 1.2.3".into(),
     )
 }
 
@@ -90,6 +91,14 @@ fn query_keeps_location_names_and_names_list_entries() {
     let mut plain = model("query");
     plain["shapes"]["Texts"]["member"].as_object_mut().unwrap().remove("locationName");
     assert_eq!(list(&extracted(plain, json!({})).unwrap()).0.as_deref(), Some("member"));
+}
+
+#[test]
+fn names_of_types_begin_with_a_capital() {
+    let mut model = model("ec2");
+    model["shapes"]["kind"] = model["shapes"]["Kind"].clone();
+    model["shapes"]["ListResult"]["members"]["Kind"]["shape"] = json!("kind");
+    assert_eq!(extracted(model, json!({})).unwrap().enums.keys().collect::<Vec<_>>(), ["Kind"]);
 }
 
 #[test]

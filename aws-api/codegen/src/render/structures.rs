@@ -18,7 +18,7 @@ pub fn structure(
     let secret = members.iter().any(|member| member.secret);
     let mut out = String::new();
     for line in doc.lines() {
-        writeln!(out, "/// {line}")?;
+        write_doc(&mut out, line)?;
     }
     let debug = if secret { "" } else { "Debug, " };
     writeln!(out, "#[derive(Clone, {debug}Default, PartialEq, Eq)]")?;
@@ -50,6 +50,19 @@ pub fn structure(
         out += "            .finish()\n    }\n}\n\n";
     }
     Ok(out)
+}
+
+/// A paragraph of documentation in lines of 120 characters at most, which rustfmt wouldn't make.
+fn write_doc(out: &mut String, paragraph: &str) -> std::fmt::Result {
+    let mut line = String::from("///");
+    for word in paragraph.split_whitespace() {
+        if line.len() + 1 + word.len() > 120 {
+            writeln!(out, "{line}")?;
+            line = String::from("///");
+        }
+        write!(line, " {word}")?;
+    }
+    writeln!(out, "{line}")
 }
 
 fn member_doc(protocol: Protocol, member: &Member, request: bool, answer: bool) -> String {
@@ -107,9 +120,14 @@ pub fn write_impl(protocol: Protocol, name: &str, members: &[Member]) -> Written
 pub fn form_member(member: &Member) -> String {
     let (wire, name) = (member.form(), field(&member.name));
     match (&member.kind, member.required) {
-        (Type::List(list), _) => match &list.form {
-            Some(form) => format!("form.list(\"{wire}.{form}\", &self.{name});\n"),
-            None => format!("form.list(\"{wire}\", &self.{name});\n"),
+        (Type::List(list), required) => match (&list.form, required) {
+            // The query protocol tells an empty list by an empty field.
+            (Some(form), true) => format!(
+                "if self.{name}.is_empty() {{ form.put(\"{wire}\", &String::new()); }}\n\
+                 form.list(\"{wire}.{form}\", &self.{name});\n"
+            ),
+            (Some(form), false) => format!("form.list(\"{wire}.{form}\", &self.{name});\n"),
+            (None, _) => format!("form.list(\"{wire}\", &self.{name});\n"),
         },
         (_, true) => format!("form.put(\"{wire}\", &self.{name});\n"),
         (_, false) => format!("form.option(\"{wire}\", &self.{name});\n"),
@@ -120,7 +138,8 @@ pub fn form_member(member: &Member) -> String {
 pub fn xml_member(member: &Member) -> String {
     let (wire, name) = (member.xml(), field(&member.name));
     match (&member.kind, member.required) {
-        (Type::List(list), _) => match &list.item {
+        (Type::List(list), required) => match &list.item {
+            Some(item) if required => format!("xml.required_list(\"{wire}\", \"{item}\", &self.{name});\n"),
             Some(item) => format!("xml.list(\"{wire}\", \"{item}\", &self.{name});\n"),
             None => format!("for entry in &self.{name} {{ xml.put(\"{wire}\", entry); }}\n"),
         },

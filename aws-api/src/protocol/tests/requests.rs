@@ -258,6 +258,17 @@ fn change_resource_record_sets_is_sent_as_botocore_sends_it() {
 }
 
 #[test]
+fn a_required_list_is_sent_even_when_it_is_empty_and_another_one_is_not() {
+    let set = route53::ResourceRecordSet { name: "a.".into(), r#type: route53::RRType::A, ..Default::default() };
+    let changes = vec![change(route53::ChangeAction::Upsert, set)];
+    for (changes, expected) in [(vec![], "<Changes></Changes>"), (changes, "<Type>A</Type></ResourceRecordSet>")] {
+        let change_batch = route53::ChangeBatch { comment: None, changes };
+        let request = route53::ChangeResourceRecordSets { hosted_zone_id: "Z1".into(), change_batch }.encode();
+        assert!(body(&request).contains(expected), "{}", body(&request));
+    }
+}
+
+#[test]
 fn get_change_is_sent_as_botocore_sends_it() {
     assert_get(&route53::GetChange { id: "/change/C1".into() }, "/2013-04-01/change/C1", "");
 }

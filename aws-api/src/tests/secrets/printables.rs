@@ -10,7 +10,8 @@ use crate::imds::ImdsError;
 use crate::protocol::errors;
 use crate::system::SetUpError;
 use crate::{
-    Client, Config, ConfigError, Credentials, CredentialsError, Error, Keys, Operation, Secret, Service, ec2, sts,
+    Client, Config, ConfigError, Credentials, CredentialsError, Error, HttpOptions, Keys, Operation, Secret, Service,
+    ec2, sts,
 };
 
 fn debug(value: &impl Debug) -> Vec<String> {
@@ -66,6 +67,8 @@ fn printables() -> BTreeMap<&'static str, Vec<String>> {
     let web = sts::AssumeRoleWithWebIdentityResponse { credentials: Some(of_sts.clone()), ..Default::default() };
     let unusable = [
         unusable("AWS_ENDPOINT_URL", "https://user:hush-password@host/"),
+        unusable("HTTPS_PROXY", "socks5://hush-user:hush-password@proxy"),
+        unusable("ALL_PROXY", "http://hush-user:hush-password@proxy:0"),
         unusable("AWS_ENDPOINT_URL_EC2", "hush-password"),
         unusable("AWS_SESSION_TOKEN", "hush"),
         unusable("AWS_SECRET_ACCESS_KEY", "hush-secret"),
@@ -77,6 +80,12 @@ fn printables() -> BTreeMap<&'static str, Vec<String>> {
     let config =
         Config::from_environment(&environment(&[("AWS_ENDPOINT_URL", "https://host.example")]), Some("eu-west-1"));
     let config = config.unwrap();
+    let variables = [
+        ("HTTPS_PROXY", "http://hush-user:hush-password@proxy:3128"),
+        ("HTTP_PROXY", "http://hush-user:hush-password@other"),
+        ("AWS_CA_BUNDLE", "/etc/ca.pem"),
+    ];
+    let http = HttpOptions::from_environment(&environment(&variables)).unwrap();
     let body = "<AssumeRoleResponse><AssumeRoleResult><Credentials><Expiration>hush</Expiration>";
     let parse = sts::AssumeRole::decode(body.as_bytes()).unwrap_err();
     let said = errors::parse(Service::Ec2, b"<Response><Error><Code>A</Code></Error></Response>").unwrap();
@@ -99,10 +108,14 @@ fn printables() -> BTreeMap<&'static str, Vec<String>> {
         ("generated::sts::AssumeRoleWithWebIdentity", debug(&request)),
         ("generated::sts::AssumeRoleWithWebIdentityResponse", debug(&web)),
         ("generated::sts::Credentials", debug(&of_sts)),
+        ("http_transport::options::CaBundle", debug(&http.ca_bundle.clone().unwrap())),
+        ("http_transport::options::HttpOptions", debug(&http)),
+        ("http_transport::proxy::Proxies", both(&http.proxies)),
         // Made by the metadata service's answers: `echoes` goes through them.
         ("imds::ImdsError", debug(&ImdsError { message: String::new(), temporary: true })),
         ("operation::Encoded", debug(&request.encode())),
         ("protocol::errors::ApiError", debug(&said)),
+        ("rates::Rates", debug(&config.rates)),
         ("secret::Keys", debug(&keys())),
         ("secret::Secret", debug(&Secret::new("hush-secret"))),
         ("system::SetUpError", {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use super::super::super::brake::brake;
 use super::super::super::*;
 use super::super::{desire, effect, plan, remember};
 
@@ -132,9 +133,10 @@ impl World {
     /// The plan as of now.
     pub fn plan(&mut self) -> Plan {
         let World { snapshot, observed, settings, memory, now, .. } = self;
-        let desired = desire(snapshot, observed, settings, memory, *now);
-        remember(&desired, snapshot, settings, memory, *now);
-        plan(&desired, snapshot, observed, settings, memory, *now)
+        let (settings, _) = brake(snapshot, observed, settings);
+        let desired = desire(snapshot, observed, &settings, memory, *now);
+        remember(&desired, snapshot, &settings, memory, *now);
+        plan(&desired, snapshot, observed, &settings, memory, *now)
     }
 
     pub fn condition(&self, key: &ServiceKey) -> Option<Condition> {

@@ -1,0 +1,237 @@
+//! The checker: what must never happen, looked for after every single change of either simulator.
+//!
+//! It knows the invariants and nothing of the daemon's code: S1-S12 as they are listed in the project's reliability
+//! notes are judged as things happen ([`Checker`]), L1-L3 when a world has come to rest ([`settled`]). Whose an object
+//! is it knows from the simulators' private tags.
+//!
+//! | rule | what is judged, when |
+//! |-|-|
+//! | S1a | an address that we begin to list is that of a running instance, open for the Service that its twin names |
+//! | S1b | an address that belongs to no instance any more leaves our records in time ([`Patience::stranger`]) |
+//! | S1c, S5 | what we close, detach or unpublish is listed by no name of a Service that still asks, nor may a resolver know it |
+//! | S2 | of a Service we change our addresses, annotations and condition, and nothing else |
+//! | S3 | we change and delete groups and rules that are ours, and keep all other groups on an interface |
+//! | S4 | we touch no record whose twin isn't ours; address and twin go together |
+//! | S5 | we publish only what is listed and open |
+//! | S7 | we revoke nothing that is asked for where it is served |
+//! | S8 | the first AWS write of a term comes after full reads |
+//! | S9 | writes are sent within a term, with time left; terms don't overlap |
+//! | S10 | a Lease write without an answer counts only once a read has shown it |
+//! | S11 | a record or publication of a Service that asks isn't emptied while one of its nodes lives |
+//! | S12 | no secret is logged |
+
+mod aws;
+mod kube;
+mod lease;
+pub mod settled;
+pub mod wish;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::sim::aws::{Aws, State};
+use crate::sim::event::{Actor, Event, Seam};
+use crate::sim::kube::{Kube, ServiceView};
+
+use wish::Wish;
+
+/// A rule that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which: `S3`.
+    pub rule: &'static str,
+    /// When.
+    pub at: Duration,
+    /// How.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {:.3} s: {}", self.rule, self.at.as_secs_f64(), self.what)
+    }
+}
+
+/// How long the daemon may take to know of something. What is younger is held against nobody.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// A wish counts once it has stood for so long.
+    pub wish: Duration,
+    /// An address that belongs to nobody may stay listed for so long; `None`: not judged here (faults may delay it
+    /// without end), only at rest.
+    pub stranger: Option<Duration>,
+}
+
+impl Patience {
+    /// For histories without faults.
+    pub const CALM: Patience = Patience { wish: Duration::from_secs(3), stranger: Some(Duration::from_secs(15 * 60)) };
+    /// For histories with faults: a view of the cluster may be two minutes old, and a round some more.
+    pub const STORM: Patience = Patience { wish: Duration::from_secs(240), stranger: None };
+}
+
+/// What the checker is told of the daemon's configuration.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// How long a Lease lasts, less the margin that a leader keeps.
+    pub lease: Duration,
+    /// Time for one write: what must be left of the term when it is sent.
+    pub write: Duration,
+    /// How long a record is known to resolvers beyond its TTL.
+    pub propagation: Duration,
+    /// The owner in our twins.
+    pub owner: String,
+    /// The Lease: namespace and name.
+    pub lease_name: (String, String),
+    /// Secrets that must show up nowhere.
+    pub secrets: Vec<String>,
+    /// How much is forgiven.
+    pub patience: Patience,
+    /// Whether terms are judged (S8-S10). Off where two leaders are forced, or a request is delivered late.
+    pub leadership: bool,
+}
+
+/// A Service, and since when it has asked for what it asks for.
+#[derive(Clone, Debug)]
+struct Known {
+    view: ServiceView,
+    wish: Option<Wish>,
+    since: Duration,
+}
+
+/// An address that a name listed, and that resolvers may know until then.
+#[derive(Clone, Debug)]
+struct Lingering {
+    name: String,
+    address: Ipv4Addr,
+    until: Duration,
+}
+
+struct Memory {
+    terms: Terms,
+    state: State,
+    services: BTreeMap<(String, String), Known>,
+    lingering: Vec<Lingering>,
+    /// Addresses of ours that belong to nobody, by name, since when.
+    strangers: BTreeMap<(String, Ipv4Addr), Duration>,
+    lease: lease::Terms,
+    violations: Vec<Violation>,
+}
+
+/// Watches a world. Clones are the same.
+#[derive(Clone)]
+pub struct Checker {
+    aws: Aws,
+    kube: Kube,
+    memory: Arc<Mutex<Memory>>,
+}
+
+impl Checker {
+    /// A checker of the world as it is now. It sees nothing until it is made the journal's witness.
+    pub fn new(aws: Aws, kube: Kube, terms: Terms) -> Checker {
+        let memory = Memory {
+            terms,
+            state: aws.look(State::clone),
+            services: BTreeMap::new(),
+            lingering: Vec::new(),
+            strangers: BTreeMap::new(),
+            lease: lease::Terms::default(),
+            violations: Vec::new(),
+        };
+        let checker = Checker { aws, kube, memory: Arc::new(Mutex::new(memory)) };
+        checker.note_services(Duration::ZERO, None);
+        checker
+    }
+
+    /// What was broken so far.
+    pub fn violations(&self) -> Vec<Violation> {
+        self.memory().violations.clone()
+    }
+
+    /// Changes what is forgiven, from now on.
+    pub fn set_patience(&self, patience: Patience) {
+        self.memory().terms.patience = patience;
+    }
+
+    /// Something happened.
+    pub fn see(&self, at: Duration, event: &Event) {
+        match event {
+            Event::Called(call) => self.memory().called(at, call),
+            Event::Answered { call, status, .. } => self.memory().lease.answered(*call, *status),
+            Event::Changed { actor, seam: Seam::Aws, .. } => {
+                let after = self.aws.look(State::clone);
+                self.memory().aws_changed(at, *actor, after);
+            }
+            Event::Changed { actor, seam: Seam::Kube, .. } => self.note_services(at, Some(*actor)),
+            Event::Fault { .. } | Event::Process { .. } | Event::Note(_) => {}
+        }
+    }
+
+    /// A line was logged.
+    pub fn logged(&self, at: Duration, line: &str) {
+        let mut memory = self.memory();
+        let shown = memory.terms.secrets.iter().any(|secret| line.contains(secret.as_str()));
+        if shown {
+            memory.broken("S12", at, "a secret is logged".to_owned());
+        }
+    }
+
+    fn note_services(&self, at: Duration, actor: Option<Actor>) {
+        let (services, writes) = self.kube.look(|look| {
+            let memory = self.memory();
+            // Most of them are as they were.
+            let changed: Vec<Option<ServiceView>> = look
+                .services()
+                .map(|view| {
+                    let known = memory.services.get(&(view.namespace.clone(), view.name.clone()));
+                    known.is_none_or(|known| known.view.version != view.version).then(|| view.clone())
+                })
+                .collect();
+            let keys: Vec<(String, String)> =
+                look.services().map(|view| (view.namespace.clone(), view.name.clone())).collect();
+            (keys.into_iter().zip(changed).collect::<Vec<_>>(), look.lease_writes()[memory.lease.seen()..].to_vec())
+        });
+        let mut memory = self.memory();
+        for write in &writes {
+            memory.lease_written(write);
+        }
+        memory.services_changed(at, actor, services);
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Memory {
+    fn broken(&mut self, rule: &'static str, at: Duration, what: String) {
+        self.violations.push(Violation { rule, at, what });
+    }
+
+    /// Services that have asked for the same long enough for everybody to know it.
+    fn known_wishes(&self, at: Duration) -> impl Iterator<Item = (&Known, &Wish)> {
+        let patience = self.terms.patience.wish;
+        self.services.values().filter_map(move |known| {
+            let wish = known.wish.as_ref().filter(|wish| wish.valid && known.since + patience <= at)?;
+            Some((known, wish))
+        })
+    }
+
+    /// Whether a name of the wish lists the address, or a resolver may still know it.
+    fn named(&self, at: Duration, state: &State, wish: &Wish, address: Ipv4Addr) -> Option<String> {
+        let listed = wish
+            .hostnames
+            .iter()
+            .find(|name| wish::listed(state, name).iter().any(|(_, addresses)| addresses.contains(&address)));
+        let lingers = || {
+            let found = self
+                .lingering
+                .iter()
+                .find(|one| one.address == address && at < one.until && wish.hostnames.contains(&one.name));
+            found.map(|one| format!("{} (known to resolvers)", one.name))
+        };
+        listed.cloned().or_else(lingers)
+    }
+}

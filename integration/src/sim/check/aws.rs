@@ -1,0 +1,271 @@
+//! What the daemon does in AWS: S1, S3, S4, S5, S7, S11.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::sim::aws::state::{Group, Interface, RecordSet, Zone};
+use crate::sim::aws::{RecordKey, State};
+use crate::sim::event::{Actor, Creator};
+
+use super::wish::{self, Wish};
+use super::{Lingering, Memory};
+
+/// The owner and the Service that a twin names.
+pub(super) struct Twin {
+    pub owner: String,
+    pub service: Option<(String, String)>,
+}
+
+/// Reads a twin: `"heritage=external-dns,external-dns/owner=O,external-dns/resource=service/NS/NAME"`.
+pub(super) fn twin(record: &RecordSet) -> Option<Twin> {
+    let [value] = record.values.as_slice() else { return None };
+    let value = value.trim_matches('"');
+    let part = |name: &str| value.split(',').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
+    let owner = part("external-dns/owner")?.to_owned();
+    let service = part("external-dns/resource").and_then(|resource| {
+        let (namespace, name) = resource.strip_prefix("service/")?.split_once('/')?;
+        Some((namespace.to_owned(), name.to_owned()))
+    });
+    Some(Twin { owner, service })
+}
+
+/// The twin of an address record in a zone.
+pub(super) fn twin_of(zone: &Zone, name: &str) -> Option<Twin> {
+    let key = RecordKey::new(&format!("a-{name}"), "TXT", None)?;
+    twin(zone.records.get(&key)?)
+}
+
+fn addresses(record: Option<&Arc<RecordSet>>) -> BTreeSet<Ipv4Addr> {
+    record.into_iter().flat_map(|record| &record.values).filter_map(|value| value.parse().ok()).collect()
+}
+
+impl Memory {
+    pub(super) fn aws_changed(&mut self, at: Duration, actor: Actor, after: State) {
+        let before = std::mem::replace(&mut self.state, after.clone());
+        let ours = matches!(actor, Actor::Replica(_));
+        self.lingering.retain(|one| at < one.until);
+        for id in changed(&before.zones, &after.zones) {
+            let (old, new) = (before.zones.get(&id), after.zones.get(&id));
+            self.records_changed(at, ours, &after, old.map(AsRef::as_ref), new.map(AsRef::as_ref));
+        }
+        if ours {
+            let mut touched = Vec::new();
+            for id in changed(&before.groups, &after.groups) {
+                let (old, new) = (before.groups.get(&id), after.groups.get(&id));
+                touched.push(id.clone());
+                self.group_changed(at, old.map(AsRef::as_ref), new.map(AsRef::as_ref));
+            }
+            for id in changed(&before.interfaces, &after.interfaces) {
+                if let (Some(old), Some(new)) = (before.interfaces.get(&id), after.interfaces.get(&id)) {
+                    self.interface_changed(at, &before, &after, old, new);
+                }
+            }
+            self.judge_closing(at, &before, &after);
+        }
+        self.judge_strangers(at, &after);
+    }
+
+    /// S3 for a group that we touched.
+    fn group_changed(&mut self, at: Duration, old: Option<&Group>, new: Option<&Group>) {
+        let Some(old) = old else { return };
+        let name = &old.name;
+        if old.creator != Creator::Us {
+            return self.broken("S3", at, format!("the group {name}, which isn't ours, was changed or deleted"));
+        }
+        let gone = old.rules.iter().filter(|(key, _)| new.is_some_and(|new| !new.rules.contains_key(key)));
+        for (key, rule) in gone.collect::<Vec<_>>() {
+            if rule.creator != Creator::Us {
+                self.broken("S3", at, format!("the rule {key:?} of {name}, which isn't ours, was revoked"));
+            }
+        }
+    }
+
+    /// S3 for an interface's groups.
+    fn interface_changed(&mut self, at: Duration, before: &State, after: &State, old: &Interface, new: &Interface) {
+        let ours =
+            |state: &State, group: &str| state.groups.get(group).is_some_and(|group| group.creator == Creator::Us);
+        let foreign = |state: &State, interface: &Interface| -> BTreeSet<String> {
+            interface.groups.keys().filter(|group| !ours(state, group)).cloned().collect()
+        };
+        let (was, is) = (foreign(before, old), foreign(after, new));
+        if was != is {
+            self.broken("S3", at, format!("the foreign groups of {} were {was:?} and are {is:?}", new.id));
+        }
+        let added = new.groups.keys().any(|group| !old.groups.contains_key(group) && ours(after, group));
+        if added && new.device_index != 0 {
+            self.broken("S3", at, format!("a group of ours was put on {}, which is no primary interface", new.id));
+        }
+    }
+
+    /// S1c, S5 and S7: what was open and isn't any more is nobody's way.
+    fn judge_closing(&mut self, at: Duration, before: &State, after: &State) {
+        let mut broken = Vec::new();
+        for (known, wish) in self.known_wishes(at) {
+            let name = format!("{}/{}", known.view.namespace, known.view.name);
+            for instance in before.instances.keys() {
+                let Some((private, public)) = wish::addresses(after, instance) else { continue };
+                if !wish::open(before, instance, wish) || wish::open(after, instance, wish) {
+                    continue;
+                }
+                if let Some(hostname) = self.named(at, before, wish, public) {
+                    broken.push(("S1c", format!("{instance} was closed for {name} while {hostname} lists {public}")));
+                }
+                if known
+                    .view
+                    .external_ips
+                    .iter()
+                    .any(|(ip, creator)| *creator == Creator::Us && *ip == private.to_string())
+                {
+                    broken.push(("S7", format!("{instance} was closed for {name} while {private} is published")));
+                }
+            }
+        }
+        for (rule, what) in broken {
+            self.broken(rule, at, what);
+        }
+    }
+
+    /// S1a, S4, S11 for the records of one zone.
+    fn records_changed(&mut self, at: Duration, ours: bool, after: &State, old: Option<&Zone>, new: Option<&Zone>) {
+        let (Some(old), Some(new)) = (old, new) else { return };
+        let keys: BTreeSet<&RecordKey> = old.records.keys().chain(new.records.keys()).collect();
+        for key in keys {
+            let (was, is) = (old.records.get(key), new.records.get(key));
+            let same = match (was, is) {
+                (Some(was), Some(is)) => Arc::ptr_eq(was, is) || was == is,
+                (None, None) => true,
+                _ => false,
+            };
+            if same {
+                continue;
+            }
+            let name = key.plain_name().trim_end_matches('.').to_owned();
+            if key.kind() == "A" {
+                self.remember_gone(at, &name, was, is);
+            }
+            if ours {
+                self.judge_ownership(at, key, &name, old, new);
+                if key.kind() == "A" {
+                    self.judge_listing(at, &name, after, new, was, is);
+                }
+            }
+        }
+    }
+
+    fn remember_gone(&mut self, at: Duration, name: &str, was: Option<&Arc<RecordSet>>, is: Option<&Arc<RecordSet>>) {
+        let ttl = Duration::from_secs(was.and_then(|record| record.ttl).unwrap_or_default().into());
+        let until = at + ttl + self.terms.propagation;
+        for address in addresses(was).difference(&addresses(is)) {
+            self.lingering.push(Lingering { name: name.to_owned(), address: *address, until });
+        }
+    }
+
+    /// S4: only names whose twin is ours, or that are free; address and twin together.
+    fn judge_ownership(&mut self, at: Duration, key: &RecordKey, name: &str, old: &Zone, new: &Zone) {
+        let base = match key.kind() {
+            "A" => name.to_owned(),
+            "TXT" => name.strip_prefix("a-").unwrap_or(name).to_owned(),
+            other => return self.broken("S4", at, format!("the record {name} {other} was changed")),
+        };
+        let existed = old.records.contains_key(key);
+        let owner_before = twin_of(old, &base).map(|twin| twin.owner);
+        match owner_before {
+            Some(owner) if owner != self.terms.owner => {
+                self.broken("S4", at, format!("{name} {} was changed, whose twin says {owner}", key.kind()));
+            }
+            None if existed => {
+                self.broken("S4", at, format!("{name} {} was changed, which has no twin", key.kind()));
+            }
+            _ => {}
+        }
+        let has = |zone: &Zone, name: &str, kind| {
+            RecordKey::new(name, kind, None).is_some_and(|key| zone.records.contains_key(&key))
+        };
+        let (address, twin) = (has(new, &base, "A"), has(new, &format!("a-{base}"), "TXT"));
+        // A twin that somebody left alone may stay alone, but we leave no address without one, and make no twin alone.
+        if address && !twin || twin && !address && !has(old, &format!("a-{base}"), "TXT") {
+            self.broken("S4", at, format!("{base} has {} now", if address { "no twin" } else { "a twin alone" }));
+        }
+    }
+
+    /// S1a and S11 for the address record of a name.
+    fn judge_listing(
+        &mut self,
+        at: Duration,
+        name: &str,
+        after: &State,
+        zone: &Zone,
+        was: Option<&Arc<RecordSet>>,
+        is: Option<&Arc<RecordSet>>,
+    ) {
+        let (was, is) = (addresses(was), addresses(is));
+        let service = twin_of(zone, name).and_then(|twin| twin.service);
+        let wish: Option<Wish> = service.as_ref().and_then(|service| {
+            let (_, wish) = self
+                .known_wishes(at)
+                .find(|(known, _)| known.view.namespace == service.0 && known.view.name == service.1)?;
+            Some(wish.clone())
+        });
+        for address in is.difference(&was) {
+            let Some(instance) = after.instance_of(*address) else {
+                self.broken("S1a", at, format!("{name} begins to list {address}, which belongs to no instance"));
+                continue;
+            };
+            if let Some(wish) = &wish
+                && !wish::open(after, &instance.id, wish)
+            {
+                self.broken("S1a", at, format!("{name} begins to list {address}, where {} isn't open", instance.id));
+            }
+        }
+        if is.is_empty() && !was.is_empty() {
+            let asks = self.known_wishes(at).find(|(_, wish)| wish.hostnames.contains(name));
+            let elsewhere = wish::listed(after, name).iter().any(|(_, addresses)| !addresses.is_empty());
+            let alive = was.iter().find(|address| after.instance_of(**address).is_some());
+            if let (Some((known, _)), Some(alive), false) = (asks, alive, elsewhere) {
+                let who = format!("{}/{}", known.view.namespace, known.view.name);
+                self.broken("S11", at, format!("{name} lists nothing any more, though {who} asks and {alive} lives"));
+            }
+        }
+    }
+
+    /// S1b: what belongs to nobody leaves in time.
+    fn judge_strangers(&mut self, at: Duration, after: &State) {
+        let Some(patience) = self.terms.patience.stranger else { return };
+        let mut now = BTreeSet::new();
+        for zone in after.zones.values() {
+            for (key, record) in zone.records.iter().filter(|(key, _)| key.kind() == "A") {
+                if record.creator != Creator::Us {
+                    continue;
+                }
+                for address in addresses(Some(record)) {
+                    if after.instance_of(address).is_none() {
+                        now.insert((key.plain_name(), address));
+                    }
+                }
+            }
+        }
+        self.strangers.retain(|key, _| now.contains(key));
+        for key in now {
+            let since = *self.strangers.entry(key.clone()).or_insert(at);
+            if since + patience < at {
+                self.broken("S1b", at, format!("{} has listed {} for too long: it belongs to nobody", key.0, key.1));
+                self.strangers.insert(key, at);
+            }
+        }
+    }
+}
+
+/// The keys of what differs.
+fn changed<T>(
+    before: &std::collections::BTreeMap<String, Arc<T>>,
+    after: &std::collections::BTreeMap<String, Arc<T>>,
+) -> Vec<String> {
+    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let same = |key: &&String| match (before.get(*key), after.get(*key)) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        _ => false,
+    };
+    keys.into_iter().filter(|key| !same(key)).cloned().collect()
+}

@@ -1,0 +1,114 @@
+//! What the daemon does to Services: S2, S5, S11.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use crate::sim::event::{Actor, Creator};
+use crate::sim::kube::ServiceView;
+
+use super::wish::{self, PREFIX};
+use super::{Known, Memory};
+
+/// Our condition.
+pub(super) const CONDITION: &str = "external-ips.alpha.openfresh.github.io/Ready";
+
+/// Annotations that are ours to write.
+const OURS: [&str; 2] = ["assigned", "addresses"];
+
+type Key = (String, String);
+
+impl Memory {
+    /// `services`: all that there are, with those that have changed.
+    pub(super) fn services_changed(
+        &mut self,
+        at: Duration,
+        actor: Option<Actor>,
+        services: Vec<(Key, Option<ServiceView>)>,
+    ) {
+        let ours = matches!(actor, Some(Actor::Replica(_)));
+        let mut before = std::mem::take(&mut self.services);
+        for (key, view) in services {
+            let old = before.remove(&key);
+            let Some(view) = view else {
+                // Not changed, so it was known.
+                self.services.extend(old.map(|old| (key, old)));
+                continue;
+            };
+            let wish = wish::wish(&view);
+            if let (true, Some(old)) = (ours, &old) {
+                self.judge_change(at, old, &view);
+            }
+            let since = match &old {
+                Some(old) if old.wish == wish && old.view.uid == view.uid => old.since,
+                _ => at,
+            };
+            self.services.insert(key, Known { view, wish, since });
+        }
+        if ours && let Some((key, _)) = before.first_key_value() {
+            self.broken("S2", at, format!("the Service {}/{} was deleted", key.0, key.1));
+        }
+    }
+
+    fn judge_change(&mut self, at: Duration, old: &Known, new: &ServiceView) {
+        let name = format!("{}/{}", new.namespace, new.name);
+        if old.view.uid != new.uid {
+            self.broken("S2", at, format!("the Service {name} was made anew"));
+        }
+        if essence(&old.view) != essence(new) {
+            self.broken("S2", at, format!("more of {name} was changed than is ours: {:?} {:?}", old.view, new));
+        }
+        let foreign = |view: &ServiceView| -> Vec<String> {
+            let theirs = view.external_ips.iter().filter(|(_, creator)| *creator != Creator::Us);
+            theirs.map(|(address, _)| address.clone()).collect()
+        };
+        if foreign(&old.view) != foreign(new) {
+            self.broken("S2", at, format!("addresses of others on {name} were changed"));
+        }
+        let set = |view: &ServiceView| -> BTreeSet<Ipv4Addr> {
+            view.external_ips.iter().filter_map(|(address, _)| address.parse().ok()).collect()
+        };
+        let (was, is) = (set(&old.view), set(new));
+        let settled = old.since + self.terms.patience.wish <= at;
+        let Some(wish) = old.wish.as_ref().filter(|wish| wish.valid && settled) else { return };
+        let state = self.state.clone();
+        let instances = || state.instances.keys().filter_map(|id| Some((id, wish::addresses(&state, id)?)));
+        for address in is.difference(&was) {
+            let Some((id, (_, public))) = instances().find(|(_, (private, _))| private == address) else {
+                self.broken("S5", at, format!("{address} was published on {name}: it belongs to no running instance"));
+                continue;
+            };
+            if !wish::open(&state, id, wish) {
+                self.broken("S5", at, format!("{address} was published on {name} before {id} is open"));
+            }
+            let listed = |hostname: &String| {
+                wish::listed(&state, hostname).iter().any(|(_, addresses)| addresses.contains(&public))
+            };
+            if !wish.hostnames.iter().any(listed) {
+                self.broken("S5", at, format!("{address} was published on {name} before a name lists {public}"));
+            }
+        }
+        for address in was.difference(&is) {
+            let Some((_, (_, public))) = instances().find(|(_, (private, _))| private == address) else { continue };
+            if let Some(hostname) = self.named(at, &state, wish, public) {
+                self.broken("S1c", at, format!("{address} left {name} while {hostname} lists {public}"));
+            }
+        }
+        if is.is_empty() && was.iter().any(|address| instances().any(|(_, (private, _))| private == *address)) {
+            self.broken("S11", at, format!("{name} has no address any more, though it asks and a node of it lives"));
+        }
+    }
+}
+
+/// All of a Service that isn't ours.
+fn essence(view: &ServiceView) -> ServiceView {
+    let mut view = view.clone();
+    view.version = 0;
+    view.external_ips.clear();
+    view.external_ips_managers.clear();
+    view.conditions.retain(|condition| condition.kind != CONDITION);
+    let ours = |name: &str| name.strip_prefix(PREFIX).is_some_and(|name| OURS.contains(&name));
+    let annotations: BTreeMap<String, String> = view.annotations.into_iter().filter(|(name, _)| !ours(name)).collect();
+    view.annotations = annotations;
+    view
+}

@@ -1,0 +1,132 @@
+//! Who may write when: S8, S9, S10.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::sim::event::{Actor, Call, Seam};
+use crate::sim::kube::LeaseWrite;
+
+use super::Memory;
+
+/// What must have been read before the first write of a term.
+const FULL_READ: [&str; 3] = ["ec2:DescribeInstances", "ec2:DescribeSecurityGroups", "route53:ListHostedZones"];
+
+/// The terms of leadership so far.
+#[derive(Default)]
+pub(super) struct Terms {
+    /// How many writes to Leases were looked at.
+    seen: usize,
+    /// Who holds it: the process, and the name it holds it under.
+    holder: Option<(u32, String)>,
+    /// By process: until when it may write, by writes that were answered.
+    until: BTreeMap<u32, Duration>,
+    /// Lease writes whose answer isn't there yet: process, and until when it would lead.
+    open: BTreeMap<u64, (u32, Duration)>,
+    /// Lease writes without an answer, by process: they count once a read has shown them.
+    unproven: BTreeMap<u32, Duration>,
+    /// Reads of the Lease under way.
+    reads: BTreeMap<u64, u32>,
+    /// What each process has read in its present term.
+    read: BTreeMap<u32, BTreeSet<String>>,
+    /// Processes that have written in their present term.
+    wrote: BTreeSet<u32>,
+}
+
+impl Terms {
+    pub(super) fn seen(&self) -> usize {
+        self.seen
+    }
+
+    pub(super) fn answered(&mut self, call: u64, status: Option<u16>) {
+        let well = status.is_some_and(|status| status < 300);
+        if let Some((replica, until)) = self.open.remove(&call) {
+            let granted = if well { &mut self.until } else { &mut self.unproven };
+            let entry = granted.entry(replica).or_default();
+            *entry = until.max(*entry);
+        }
+        if let Some(replica) = self.reads.remove(&call)
+            && well
+            && self.holder.as_ref().is_some_and(|(holder, _)| *holder == replica)
+            && let Some(until) = self.unproven.remove(&replica)
+        {
+            let entry = self.until.entry(replica).or_default();
+            *entry = until.max(*entry);
+        }
+    }
+}
+
+impl Memory {
+    pub(super) fn called(&mut self, at: Duration, call: &Call) {
+        let Actor::Replica(replica) = call.actor else { return };
+        let lease = call.operation.starts_with("kube:") && call.operation.contains(" leases");
+        if lease {
+            if call.operation.starts_with("kube:get") {
+                self.lease.reads.insert(call.number, replica);
+            }
+            return;
+        }
+        if call.seam == Seam::Aws && !call.mutates {
+            self.lease.read.entry(replica).or_default().insert(call.operation.clone());
+        }
+        // Access reviews change nothing, whatever the API calls them.
+        if !call.mutates || !self.terms.leadership || call.operation.contains("selfsubjectaccessreviews") {
+            return;
+        }
+        let what = format!("replica {replica} sent {} {}", call.operation, call.target);
+        match self.lease.until.get(&replica) {
+            Some(until) if at + self.terms.write <= *until => {}
+            Some(until) if at <= *until => {
+                self.broken("S9", at, format!("{what} with less than a write's time left of its term"));
+            }
+            _ => self.broken("S9", at, format!("{what} without leading")),
+        }
+        let other = self.lease.until.iter().find(|(one, until)| **one != replica && at < **until);
+        if let Some((other, until)) = other {
+            let (other, left) = (*other, (*until - at).as_secs_f64());
+            self.broken("S9", at, format!("{what}, {left:.3} s before the term of replica {other} ends"));
+        }
+        if call.seam == Seam::Aws && self.lease.wrote.insert(replica) {
+            let read = self.lease.read.get(&replica).cloned().unwrap_or_default();
+            for operation in FULL_READ.iter().filter(|operation| !read.contains(**operation)) {
+                self.broken("S8", at, format!("{what} as the first write of its term, without {operation} before"));
+            }
+        }
+    }
+
+    pub(super) fn lease_written(&mut self, write: &LeaseWrite) {
+        self.lease.seen += 1;
+        if write.lease != self.terms.lease_name {
+            return;
+        }
+        let replica = match write.actor {
+            Actor::Replica(replica) => Some(replica),
+            _ => None,
+        };
+        let mine = replica.is_some_and(|replica| {
+            self.lease.holder.as_ref().is_some_and(|(holder, name)| *holder == replica && *name == write.holder)
+        });
+        let Some(replica) = replica.filter(|_| !write.holder.is_empty()) else {
+            // Given up, deleted, or written by somebody else: whoever held it holds it no more when it knows.
+            if let Some(replica) = replica {
+                self.lease.until.remove(&replica);
+                self.lease.unproven.remove(&replica);
+            }
+            self.lease.holder = None;
+            return;
+        };
+        if !mine {
+            self.lease.wrote.remove(&replica);
+            self.lease.read.remove(&replica);
+            self.lease.holder = Some((replica, write.holder.clone()));
+        }
+        let until = write.sent + self.terms.lease;
+        match write.call {
+            Some(call) => {
+                self.lease.open.insert(call, (replica, until));
+            }
+            None => {
+                self.lease.until.insert(replica, until);
+            }
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! L1 and L2: what must be so when faults have stopped, wishes stand still and enough time has passed.
+//!
+//! Who can't be served must have a reason that the checker finds by itself; whoever can, must be served in full.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use crate::sim::aws::{Aws, State};
+use crate::sim::event::Creator;
+use crate::sim::kube::{Kube, NodeView, ServiceView};
+
+use super::aws::{twin, twin_of};
+use super::kube::CONDITION;
+use super::wish::{self, Wish};
+
+/// What isn't as it should be: rule and words.
+pub type Flaw = (&'static str, String);
+
+/// Where a Service is served: what a comparison of two worlds looks at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// By Service: Ready's reason, how many addresses, how many names that list something.
+    pub services: BTreeMap<String, (String, usize, usize)>,
+    /// How many groups, rules, records of ours there are.
+    pub totals: (usize, usize, usize),
+}
+
+/// Ports that are refused.
+const RESERVED: [u16; 8] = [22, 179, 2379, 2380, 6443, 10250, 10255, 10256];
+
+struct World {
+    state: State,
+    services: Vec<ServiceView>,
+    nodes: Vec<NodeView>,
+    owner: String,
+    cluster: String,
+}
+
+/// Looks at a world at rest.
+pub fn flaws(aws: &Aws, kube: &Kube, owner: &str, cluster: &str) -> Vec<Flaw> {
+    let world = World::new(aws, kube, owner, cluster);
+    let mut flaws = Vec::new();
+    for service in &world.services {
+        match wish::wish(service) {
+            Some(wish) => world.served(service, &wish, &mut flaws),
+            None => world.released(service, &mut flaws),
+        }
+    }
+    world.leaks(&mut flaws);
+    flaws
+}
+
+/// What came of all wishes.
+pub fn outcome(aws: &Aws, kube: &Kube, owner: &str, cluster: &str) -> Outcome {
+    let world = World::new(aws, kube, owner, cluster);
+    let mut outcome = Outcome::default();
+    for service in &world.services {
+        let Some(wish) = wish::wish(service) else { continue };
+        let reason = condition(service).map_or_else(String::new, |(_, reason)| reason.to_owned());
+        let names = wish.hostnames.iter().filter(|name| !world.addresses(name).is_empty()).count();
+        outcome.services.insert(named(service), (reason, service.external_ips.len(), names));
+    }
+    let groups: Vec<_> = world.state.groups.values().filter(|group| group.creator == Creator::Us).collect();
+    let records = world.state.zones.values().flat_map(|zone| zone.records.values());
+    outcome.totals = (
+        groups.len(),
+        groups.iter().map(|group| group.rules.len()).sum(),
+        records.filter(|record| record.creator == Creator::Us).count(),
+    );
+    outcome
+}
+
+fn named(service: &ServiceView) -> String {
+    format!("{}/{}", service.namespace, service.name)
+}
+
+fn condition(service: &ServiceView) -> Option<(&str, &str)> {
+    let condition = service.conditions.iter().find(|condition| condition.kind == CONDITION)?;
+    Some((&condition.status, &condition.reason))
+}
+
+impl World {
+    fn new(aws: &Aws, kube: &Kube, owner: &str, cluster: &str) -> World {
+        let (services, nodes) = kube.look(|look| (look.services().cloned().collect(), look.nodes().cloned().collect()));
+        World { state: aws.look(State::clone), services, nodes, owner: owner.to_owned(), cluster: cluster.to_owned() }
+    }
+
+    /// What our records list under a name.
+    fn addresses(&self, hostname: &str) -> BTreeSet<Ipv4Addr> {
+        let ours = |zone: &str| {
+            let zone = self.state.zones.get(zone)?;
+            twin_of(zone, hostname).filter(|twin| twin.owner == self.owner)
+        };
+        let listed = wish::listed(&self.state, hostname).into_iter();
+        listed.filter(|(zone, _)| ours(zone).is_some()).flat_map(|(_, addresses)| addresses).collect()
+    }
+
+    /// L1 for a Service that asks.
+    fn served(&self, service: &ServiceView, wish: &Wish, flaws: &mut Vec<Flaw>) {
+        let name = named(service);
+        let mut flaw = |what: String| flaws.push(("L1", format!("{name}: {what}")));
+        let Some((status, reason)) = condition(service) else {
+            return flaw("asks, and has no condition".to_owned());
+        };
+        if status != "True" {
+            match self.excuse(service, wish) {
+                Some(_) => return,
+                None => return flaw(format!("isn't served ({reason}), and nothing stands in its way")),
+            }
+        }
+        if !wish.valid {
+            return flaw("is served though its wish can't be understood".to_owned());
+        }
+        let published: BTreeSet<Ipv4Addr> =
+            service.external_ips.iter().filter_map(|(address, _)| address.parse().ok()).collect();
+        let mut public = BTreeSet::new();
+        let mut serving = BTreeSet::new();
+        for private in &published {
+            let node = self.nodes.iter().find_map(|node| {
+                let id = wish::instance_of(node)?;
+                let (own, public) = wish::addresses(&self.state, id)?;
+                (own == *private).then_some((id, node, public))
+            });
+            match node {
+                None => flaw(format!("publishes {private}, which is no node's")),
+                Some((id, node, address)) => {
+                    public.insert(address);
+                    serving.insert(id.to_owned());
+                    if !wish::open(&self.state, id, wish) {
+                        flaw(format!("isn't open on {id} ({})", node.name));
+                    }
+                    if !wish.labels.iter().all(|(key, value)| node.labels.get(key) == Some(value)) {
+                        flaw(format!("is served on {}, which its selector doesn't match", node.name));
+                    }
+                }
+            }
+        }
+        if published.is_empty() {
+            flaw("is Ready without an address".to_owned());
+        }
+        for hostname in &wish.hostnames {
+            let listed = self.addresses(hostname);
+            if listed != public {
+                flaw(format!("{hostname} lists {listed:?}, published are the nodes of {public:?}"));
+            }
+        }
+        let eligible = self.nodes.iter().filter(|node| wish::eligible(&self.state, node, wish));
+        let free = eligible.filter(|node| {
+            wish::instance_of(node).is_some_and(|id| serving.contains(id) || !self.occupied(service, wish, id))
+        });
+        let wanted = wish.max.unwrap_or(usize::MAX).min(free.count());
+        if published.len() < wanted {
+            flaw(format!("is served on {} nodes, could be on {wanted}", published.len()));
+        }
+        if let Some(max) = wish.max.filter(|max| published.len() > *max) {
+            flaw(format!("is served on {} nodes, asks for {max}", published.len()));
+        }
+    }
+
+    /// Whether another Service uses one of the wish's ports on the instance, or the name's other Services can't be
+    /// there.
+    fn occupied(&self, service: &ServiceView, wish: &Wish, id: &str) -> bool {
+        let Some((private, _)) = wish::addresses(&self.state, id) else { return true };
+        let private = private.to_string();
+        let family = self.family(service, wish);
+        self.services.iter().filter(|other| !family.contains(&other.uid)).any(|other| {
+            let takes = other.external_ips.iter().any(|(address, _)| *address == private);
+            takes && family_ports(&self.services, &family).iter().any(|port| ports(other).contains(port))
+        })
+    }
+
+    /// The Services of one namespace that share a name with this one, itself included: they are placed together.
+    fn family(&self, service: &ServiceView, wish: &Wish) -> BTreeSet<String> {
+        let shares = |other: &&ServiceView| {
+            other.uid == service.uid
+                || other.namespace == service.namespace
+                    && wish::wish(other).is_some_and(|other| !other.hostnames.is_disjoint(&wish.hostnames))
+        };
+        self.services.iter().filter(shares).map(|other| other.uid.clone()).collect()
+    }
+
+    /// Why a Service that asks can't be served.
+    fn excuse(&self, service: &ServiceView, wish: &Wish) -> Option<String> {
+        if !wish.valid {
+            return Some("its wish can't be understood".to_owned());
+        }
+        if let Some((_, port)) = wish.ports.iter().find(|(_, port)| RESERVED.contains(port)) {
+            return Some(format!("port {port} is reserved"));
+        }
+        if service.external_ips.iter().any(|(_, creator)| *creator != Creator::Us) {
+            return Some("its list is somebody else's".to_owned());
+        }
+        for hostname in &wish.hostnames {
+            let other = self.services.iter().find(|other| {
+                other.namespace != service.namespace
+                    && wish::wish(other).is_some_and(|other| other.hostnames.contains(hostname))
+            });
+            if let Some(other) = other {
+                return Some(format!("{hostname} is asked for by {}", named(other)));
+            }
+            let zones: Vec<_> = self
+                .state
+                .zones
+                .values()
+                .filter(|zone| !zone.private && format!("{hostname}.").ends_with(&format!(".{}", zone.name)))
+                .collect();
+            if zones.is_empty() {
+                return Some(format!("{hostname} has no zone"));
+            }
+            for zone in zones {
+                let taken = zone.records.keys().any(|key| {
+                    key.plain_name().trim_end_matches('.') == *hostname && !matches!(key.kind(), "TXT" | "MX" | "CAA")
+                });
+                if taken && twin_of(zone, hostname).is_none_or(|twin| twin.owner != self.owner) {
+                    return Some(format!("{hostname} is somebody else's"));
+                }
+            }
+        }
+        let free = self
+            .nodes
+            .iter()
+            .filter(|node| wish::eligible(&self.state, node, wish))
+            .filter_map(wish::instance_of)
+            .any(|id| !self.occupied(service, wish, id));
+        (!free).then(|| "no node is free".to_owned())
+    }
+
+    /// L2 for a Service that doesn't ask.
+    fn released(&self, service: &ServiceView, flaws: &mut Vec<Flaw>) {
+        let name = named(service);
+        if service.external_ips.iter().any(|(_, creator)| *creator == Creator::Us) {
+            flaws.push(("L2", format!("{name} doesn't ask, and has addresses of ours")));
+        }
+        if condition(service).is_some() {
+            flaws.push(("L2", format!("{name} doesn't ask, and has our condition")));
+        }
+        let ours = ["assigned", "addresses"].map(|name| format!("{}{name}", wish::PREFIX));
+        if ours.iter().any(|name| service.annotations.contains_key(name)) {
+            flaws.push(("L2", format!("{name} doesn't ask, and has annotations of ours")));
+        }
+    }
+
+    /// L2: nothing of ours is left that nobody asks for.
+    fn leaks(&self, flaws: &mut Vec<Flaw>) {
+        let asked: BTreeSet<String> =
+            self.services.iter().filter_map(wish::wish).flat_map(|wish| wish.hostnames).collect();
+        for zone in self.state.zones.values() {
+            for (key, record) in zone.records.iter().filter(|(_, record)| record.creator == Creator::Us) {
+                let name = key.plain_name();
+                let name = name.trim_end_matches('.');
+                let hostname = if key.kind() == "TXT" { name.strip_prefix("a-").unwrap_or(name) } else { name };
+                if !asked.contains(hostname) {
+                    flaws.push(("L2", format!("{name} {} is left: nobody asks for it", key.kind())));
+                }
+                if key.kind() == "A" && twin_of(zone, hostname).is_none() {
+                    flaws.push(("L2", format!("{name} has no twin")));
+                }
+                if key.kind() == "TXT" && twin(record).is_some() && wish::listed(&self.state, hostname).is_empty() {
+                    flaws.push(("L2", format!("{name} is a twin alone")));
+                }
+            }
+        }
+        // A Service that asks and can't be served keeps what it has.
+        let keeps: BTreeSet<(String, u16)> = self
+            .services
+            .iter()
+            .filter(|service| wish::wish(service).is_some())
+            .filter(|service| condition(service).is_none_or(|(status, _)| status != "True"))
+            .flat_map(ports)
+            .collect();
+        for group in self.state.groups.values().filter(|group| group.creator == Creator::Us) {
+            let instance = group.name.rsplit('/').next().filter(|_| group.name.contains(&self.cluster));
+            let attached = instance
+                .and_then(|id| self.state.primary(id))
+                .is_some_and(|interface| interface.groups.contains_key(&group.id));
+            let (Some(instance), true) = (instance, attached) else {
+                flaws.push(("L2", format!("the group {} is left", group.name)));
+                continue;
+            };
+            if group.rules.is_empty() {
+                flaws.push(("L2", format!("the group {} is empty", group.name)));
+            }
+            let private = wish::addresses(&self.state, instance).map(|(private, _)| private.to_string());
+            let served: Vec<Wish> = self
+                .services
+                .iter()
+                .filter(|service| service.external_ips.iter().any(|(address, _)| Some(address) == private.as_ref()))
+                .filter_map(wish::wish)
+                .collect();
+            for (rule, made) in group.rules.iter().filter(|(_, rule)| rule.creator == Creator::Us) {
+                let needed = |protocol: &str, port: i32| {
+                    u16::try_from(port).is_ok_and(|port| {
+                        let port = (protocol.to_owned(), port);
+                        keeps.contains(&port)
+                            || served
+                                .iter()
+                                .any(|wish| wish.ports.contains(&port) && wish.sources.contains(&rule.source))
+                    })
+                };
+                if let Some(port) = (rule.from..=rule.to).find(|port| !needed(&rule.protocol, *port)) {
+                    let what = format!("{}/{port} from {:?} ({})", rule.protocol, rule.source, made.description);
+                    flaws.push(("L2", format!("{what} is left open on {instance}")));
+                }
+            }
+        }
+    }
+}
+
+fn ports(service: &ServiceView) -> BTreeSet<(String, u16)> {
+    service.ports.iter().map(|(protocol, port)| (protocol.to_lowercase(), *port)).collect()
+}
+
+fn family_ports(services: &[ServiceView], family: &BTreeSet<String>) -> BTreeSet<(String, u16)> {
+    services.iter().filter(|service| family.contains(&service.uid)).flat_map(ports).collect()
+}

@@ -1,0 +1,521 @@
+//! A whole world for one history: an account, a cluster with nodes on its instances, processes of the daemon, and the
+//! checker over all of it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::error::{Context, Result, fail};
+use crate::sim::aws::{self, Aws, NewInstance, Policy};
+use crate::sim::chaos::Fates;
+use crate::sim::check::{Checker, Patience, Terms, Violation, settled, wish};
+use crate::sim::event::{Actor, Event};
+use crate::sim::kube::{self, Kube, Resource, User};
+use crate::sim::replica::{Birth, Replica};
+use crate::sim::{Clock, Random, Stage};
+
+/// The cluster's name, which is also the owner in the twins.
+pub const CLUSTER: &str = "sim";
+/// The namespace of the Services of histories.
+pub const NAMESPACE: &str = "games";
+/// The zone that names are in.
+pub const DOMAIN: &str = "example.com";
+/// TTL of the records where a Service doesn't say.
+pub const TTL: Duration = Duration::from_secs(10);
+/// How long the daemon thinks that a record takes to reach all servers.
+pub const PROPAGATION: Duration = Duration::from_secs(5);
+/// How often the daemon reads everything anew.
+pub const FULL_SYNC: Duration = Duration::from_secs(60);
+
+/// How a world is set up.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// Decides everything.
+    pub seed: u64,
+    /// Nodes from the beginning, `n1` and so on.
+    pub nodes: u32,
+    /// Every so many nodes one has two interfaces; 0: none.
+    pub two_interfaces: u32,
+    /// AWS.
+    pub aws: aws::Options,
+    /// What the checker forgives.
+    pub patience: Patience,
+    /// Whether the checker judges who may write when.
+    pub leadership: bool,
+    /// Whether a process that has ended is replaced.
+    pub restart: bool,
+}
+
+impl Setting {
+    /// A calm world of three nodes.
+    pub fn calm(seed: u64) -> Setting {
+        let aws = aws::Options {
+            seed,
+            travel: Duration::from_millis(20),
+            propagation: Duration::from_secs(3),
+            ..aws::Options::default()
+        };
+        Setting { seed, nodes: 3, two_interfaces: 2, aws, patience: Patience::CALM, leadership: true, restart: true }
+    }
+}
+
+/// Runs a history to its end, on paused time. What it leaves running is dropped with it.
+///
+/// # Errors
+/// What the history ends with.
+pub fn simulate<T, F: Future<Output = Result<T>>>(history: impl FnOnce() -> F) -> Result<T> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().context("a runtime")?;
+    let local = tokio::task::LocalSet::new();
+    local.block_on(&runtime, history())
+}
+
+/// A world.
+pub struct World {
+    /// What the simulators share.
+    pub stage: Stage,
+    /// The account.
+    pub aws: Aws,
+    /// The cluster.
+    pub kube: Kube,
+    /// Watches both.
+    pub checker: Checker,
+    /// For what a history draws.
+    pub random: Random,
+    /// Decides about faults.
+    pub fates: Fates,
+    /// The VPC.
+    pub vpc: String,
+    /// The id of the zone of [`DOMAIN`].
+    pub zone: String,
+    /// Lines that were logged: the last ones.
+    pub lines: Arc<Mutex<Vec<String>>>,
+    /// The processes, the living ones and those that have ended.
+    pub replicas: Vec<Replica>,
+    /// By how many seconds the clocks of processes are wrong that start from now on.
+    pub clock_off: i64,
+    /// More arguments of processes that start from now on.
+    pub arguments: Vec<String>,
+    wanted: usize,
+    births: u32,
+    nodes: u32,
+    restart: bool,
+}
+
+const LINES_KEPT: usize = 400;
+
+impl World {
+    /// A world with nodes and a zone, without Services and processes.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn new(setting: &Setting) -> Result<World> {
+        let stage = Stage::new(Clock::simulated());
+        let aws = Aws::new(stage.clone(), setting.aws.clone());
+        let kube = Kube::new(stage.clone(), kube::Options::deployed()?);
+        let vpc = aws.create_vpc(Actor::Person, false);
+        let zone = aws.create_zone(Actor::Person, DOMAIN, false)?;
+        let random = Random::new(setting.seed);
+        let terms = Terms {
+            // 15 s, of which a leader keeps 3.
+            lease: Duration::from_secs(12),
+            write: Duration::from_secs(5),
+            propagation: PROPAGATION,
+            owner: CLUSTER.to_owned(),
+            lease_name: ("external-ips".to_owned(), "external-ips".to_owned()),
+            secrets: (0..64).map(secret).collect(),
+            patience: setting.patience,
+            leadership: setting.leadership,
+        };
+        let checker = Checker::new(aws.clone(), kube.clone(), terms);
+        let witness = checker.clone();
+        stage.journal.set_witness(move |at, event| witness.see(at, event));
+        let fates = Fates::default();
+        stage.set_chaos(fates.clone());
+        let mut world = World {
+            stage,
+            aws,
+            kube,
+            checker,
+            random,
+            fates,
+            vpc,
+            zone,
+            lines: Arc::default(),
+            replicas: Vec::new(),
+            clock_off: 0,
+            arguments: Vec::new(),
+            wanted: 0,
+            births: 0,
+            nodes: 0,
+            restart: setting.restart,
+        };
+        for n in 1..=setting.nodes {
+            let interfaces = if setting.two_interfaces > 0 && n % setting.two_interfaces == 0 { 2 } else { 1 };
+            world.add_node(interfaces)?;
+        }
+        Ok(world)
+    }
+
+    /// A new node on a new instance: its name.
+    ///
+    /// # Errors
+    /// When there can't be one.
+    pub fn add_node(&mut self, interfaces: usize) -> Result<String> {
+        self.nodes += 1;
+        let n = self.nodes;
+        let zone = ["eu-west-1a", "eu-west-1b", "eu-west-1c"].get(n as usize % 3).copied().unwrap_or("eu-west-1a");
+        let new = NewInstance { zone: zone.to_owned(), interfaces, ..NewInstance::in_vpc(&self.vpc) };
+        let instance = self.aws.run_instance(Actor::Person, new)?;
+        let name = format!("n{n}");
+        let node = json!({
+            "metadata": {"name": name, "labels": {
+                "pool": if n.is_multiple_of(2) { "even" } else { "odd" },
+                "topology.kubernetes.io/zone": zone,
+            }},
+            "spec": {"providerID": format!("aws:///{zone}/{instance}")},
+        });
+        self.kube.by(Actor::Nature).create(Resource::Nodes, node).map_err(|status| said(&status))?;
+        self.kube.by(Actor::Nature).set_ready(&name, true).map_err(|status| said(&status))?;
+        self.show_addresses(&name)?;
+        Ok(name)
+    }
+
+    /// The Node's status shows its instance's addresses, as the cloud controller writes them.
+    ///
+    /// # Errors
+    /// When there is no such node.
+    pub fn show_addresses(&self, node: &str) -> Result<()> {
+        let addresses = self.instance(node).and_then(|id| self.aws.look(|state| wish::addresses(state, &id)));
+        let texts: Vec<(&str, String)> = match addresses {
+            Some((private, public)) => {
+                vec![("InternalIP", private.to_string()), ("ExternalIP", public.to_string())]
+            }
+            None => Vec::new(),
+        };
+        let texts: Vec<(&str, &str)> = texts.iter().map(|(kind, address)| (*kind, address.as_str())).collect();
+        self.kube.by(Actor::Nature).set_addresses(node, &texts).map_err(|status| said(&status))?;
+        Ok(())
+    }
+
+    /// The instance of a node.
+    pub fn instance(&self, node: &str) -> Option<String> {
+        self.kube.look(|look| wish::instance_of(look.node(node)?).map(str::to_owned))
+    }
+
+    /// A running node's addresses: private and public.
+    pub fn addresses(&self, node: &str) -> Option<(Ipv4Addr, Ipv4Addr)> {
+        let id = self.instance(node)?;
+        self.aws.look(|state| wish::addresses(state, &id))
+    }
+
+    /// Names of the nodes, as they are now.
+    pub fn node_names(&self) -> Vec<String> {
+        self.kube.look(|look| look.nodes().map(|node| node.name.clone()).collect())
+    }
+
+    /// A Service of [`NAMESPACE`]: port, and annotations without their prefix.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn add_service(&self, name: &str, ports: &[(&str, u16)], annotations: &[(&str, &str)]) -> Result<()> {
+        let annotations: BTreeMap<String, &str> =
+            annotations.iter().map(|(name, value)| (format!("{}{name}", wish::PREFIX), *value)).collect();
+        let ports: Vec<Value> = ports
+            .iter()
+            .map(|(protocol, port)| json!({"name": format!("p{port}"), "protocol": protocol, "port": port}))
+            .collect();
+        let service = json!({
+            "metadata": {"name": name, "namespace": NAMESPACE, "annotations": annotations},
+            "spec": {"ports": ports, "selector": {"app": name}},
+        });
+        self.kube.by(Actor::Person).create(Resource::Services, service).map_err(|status| said(&status))?;
+        Ok(())
+    }
+
+    /// Changes annotations, without their prefix.
+    ///
+    /// # Errors
+    /// When there is no such Service.
+    pub fn annotate(&self, service: &str, changes: &[(&str, Option<&str>)]) -> Result<()> {
+        let named: Vec<(String, Option<&str>)> =
+            changes.iter().map(|(name, value)| (format!("{}{name}", wish::PREFIX), *value)).collect();
+        let changes: Vec<(&str, Option<&str>)> = named.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        self.kube.by(Actor::Person).annotate(NAMESPACE, service, &changes).map_err(|status| said(&status))?;
+        Ok(())
+    }
+
+    /// Sets a Service's ports.
+    ///
+    /// # Errors
+    /// When there is no such Service.
+    pub fn set_ports(&self, service: &str, ports: &[(&str, u16)]) -> Result<()> {
+        let ports: Vec<Value> = ports
+            .iter()
+            .map(|(protocol, port)| json!({"name": format!("p{port}"), "protocol": protocol, "port": port}))
+            .collect();
+        let change = json!({"spec": {"ports": ports}});
+        let person = self.kube.by(Actor::Person);
+        person.patch(Resource::Services, NAMESPACE, service, &change).map_err(|status| said(&status))?;
+        Ok(())
+    }
+
+    /// Deletes a Service.
+    ///
+    /// # Errors
+    /// When there is no such Service.
+    pub fn delete_service(&self, service: &str) -> Result<()> {
+        self.kube.by(Actor::Person).delete(Resource::Services, NAMESPACE, service).map_err(|status| said(&status))?;
+        Ok(())
+    }
+
+    /// From now on so many processes run.
+    ///
+    /// # Errors
+    /// When one can't be started.
+    pub fn run(&mut self, processes: usize) -> Result<()> {
+        self.wanted = processes;
+        while self.living() < processes {
+            self.start()?;
+        }
+        Ok(())
+    }
+
+    /// SIGKILL for all processes; none is started before [`World::run`].
+    pub fn stop_all(&mut self) {
+        self.wanted = 0;
+        self.replicas.iter_mut().for_each(Replica::kill);
+    }
+
+    /// How many processes run.
+    pub fn living(&self) -> usize {
+        self.replicas.iter().filter(|replica| !replica.has_ended() && !replica.is_doomed()).count()
+    }
+
+    /// Starts a process: its number.
+    ///
+    /// # Errors
+    /// When it can't be.
+    pub fn start(&mut self) -> Result<u32> {
+        self.births += 1;
+        let number = self.births;
+        let key = format!("AKIASIM{number:09}");
+        let secret = secret(number);
+        self.aws.add_principal(&key, &secret, None, Policy::of_deploy(CLUSTER)?, Actor::Replica(number));
+        let mut arguments: Vec<String> =
+            ["run", "--cluster-name=sim", "--lease-namespace=external-ips", "--log-level=debug"]
+                .map(str::to_owned)
+                .into();
+        arguments.push(format!("--pod-name=pod-{number}"));
+        arguments.push(format!("--default-ttl={}s", TTL.as_secs()));
+        arguments.push(format!("--dns-propagation={}s", PROPAGATION.as_secs()));
+        arguments.push(format!("--full-sync-interval={}s", FULL_SYNC.as_secs()));
+        arguments.extend(self.arguments.iter().cloned());
+        let environment = BTreeMap::from(
+            [
+                ("AWS_REGION", "eu-west-1".to_owned()),
+                ("AWS_ACCESS_KEY_ID", key),
+                ("AWS_SECRET_ACCESS_KEY", secret),
+                ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+            ]
+            .map(|(name, value)| (name.to_owned(), value)),
+        );
+        let client = || self.kube.client_in(User::daemon(number), "external-ips");
+        let birth = Birth {
+            number,
+            arguments,
+            environment,
+            kube: [client(), client()],
+            aws: self.aws.transport(Actor::Replica(number)),
+            clock_off: self.clock_off,
+        };
+        let (lines, checker, clock) = (Arc::clone(&self.lines), self.checker.clone(), self.stage.clock.clone());
+        let note = Arc::new(move |number: u32, line: &str| {
+            checker.logged(clock.now(), line);
+            let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+            if lines.len() >= LINES_KEPT {
+                lines.drain(..LINES_KEPT / 2);
+            }
+            lines.push(format!("{:.3} replica {number}: {line}", clock.now().as_secs_f64()));
+        });
+        let replica = Replica::start(&self.stage, birth, &self.random, note)?;
+        self.fates.born(number, replica.doom());
+        self.replicas.push(replica);
+        Ok(number)
+    }
+
+    /// The process that leads, by the Lease.
+    pub fn leader(&self) -> Option<u32> {
+        let holder = self.kube.look(|look| Some(look.lease("external-ips", "external-ips")?.holder.clone()))?;
+        let pod = holder.strip_prefix("pod-")?;
+        pod.split('_').next()?.parse().ok()
+    }
+
+    /// A process that runs.
+    pub fn replica(&mut self, number: u32) -> Option<&mut Replica> {
+        self.replicas.iter_mut().find(|replica| replica.number() == number)
+    }
+
+    /// Time passes. Whoever has ended meanwhile is replaced within a second.
+    ///
+    /// # Errors
+    /// When a process can't be started.
+    pub async fn pass(&mut self, time: Duration) -> Result<()> {
+        const SLICE: Duration = Duration::from_secs(1);
+        let mut left = time;
+        while !left.is_zero() {
+            let slice = left.min(SLICE);
+            tokio::time::sleep(slice).await;
+            left -= slice;
+            if self.restart {
+                self.run(self.wanted)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Time passes until `done`, at most `limit`.
+    ///
+    /// # Errors
+    /// When it doesn't come.
+    pub async fn until(&mut self, what: &str, limit: Duration, done: impl Fn(&World) -> bool) -> Result<()> {
+        let end = self.stage.clock.now() + limit;
+        while !done(self) {
+            if self.stage.clock.now() >= end {
+                return fail(format!("not within {} s: {what}", limit.as_secs()));
+            }
+            self.pass(Duration::from_millis(100)).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a Service is served, by its condition.
+    pub fn is_ready(&self, service: &str) -> bool {
+        self.kube.look(|look| {
+            look.service(NAMESPACE, service)
+                .is_some_and(|view| view.conditions.iter().any(|condition| condition.status == "True"))
+        })
+    }
+
+    /// Writes of the daemon so far, but for the Lease: calls that may change something.
+    pub fn writes(&self) -> usize {
+        let events = self.stage.journal.events();
+        events.iter().filter(|(_, event)| is_write(event)).count()
+    }
+
+    /// Faults end, and enough time passes for everything to be as it should. Then L1, L2, L3 are judged.
+    ///
+    /// # Errors
+    /// What is not as it should be, or was broken before.
+    pub async fn settle(&mut self) -> Result<()> {
+        self.fates.calm();
+        for replica in &self.replicas {
+            replica.thaw();
+        }
+        self.stage.journal.record(Event::Note("faults end; everything comes to rest".to_owned()));
+        self.pass(self.rest()).await?;
+        let before = self.writes();
+        // Long enough for two full reads.
+        self.pass(FULL_SYNC * 3).await?;
+        let more = self.writes() - before;
+        let mut broken: Vec<String> = self.checker.violations().iter().map(Violation::to_string).collect();
+        let flaws = settled::flaws(&self.aws, &self.kube, CLUSTER, CLUSTER);
+        broken.extend(flaws.iter().map(|(rule, what)| format!("{rule}: {what}")));
+        if more > 0 {
+            let events = self.stage.journal.events();
+            let writes: Vec<String> = events
+                .iter()
+                .filter(|(_, event)| is_write(event))
+                .skip(before)
+                .filter_map(|(at, event)| match event {
+                    Event::Called(call) => {
+                        Some(format!("{:.1} s {} {}", at.as_secs_f64(), call.operation, call.target))
+                    }
+                    _ => None,
+                })
+                .take(5)
+                .collect();
+            broken.push(format!("L3: {more} writes though nothing is to be done: {}", writes.join("; ")));
+        }
+        if broken.is_empty() { Ok(()) } else { fail(broken.join("\n")) }
+    }
+
+    /// How long it takes until everything must be as it should: a takeover, the longest pause after failures, what
+    /// the past is shown, two full reads, a drain.
+    fn rest(&self) -> Duration {
+        Duration::from_secs(30 + 75) + FULL_SYNC * 3 + TTL + PROPAGATION
+    }
+
+    /// The history so far as a story for people: who did what, what went wrong, what was logged.
+    pub fn story(&self) -> Vec<String> {
+        let mut lines: Vec<(Duration, String)> = Vec::new();
+        let mut calls: BTreeMap<u64, String> = BTreeMap::new();
+        for (at, event) in self.stage.journal.events() {
+            let line = match event {
+                Event::Called(call) => {
+                    let words = format!("{} {} {}", call.actor, call.operation, call.target);
+                    if !call.mutates || call.operation.contains(" leases") {
+                        calls.insert(call.number, words);
+                        continue;
+                    }
+                    calls.insert(call.number, words.clone());
+                    format!("#{} {words}", call.number)
+                }
+                Event::Fault { call, fault } => {
+                    format!("    fault: {fault:?} for #{call} {}", calls.get(&call).map_or("", String::as_str))
+                }
+                Event::Changed { call: Some(call), what, actor, .. } => {
+                    let about = calls.get(&call).map_or("", String::as_str);
+                    if about.contains(" leases") || about.contains(" events") {
+                        continue;
+                    }
+                    format!("    #{call} {actor}: {what}")
+                }
+                Event::Changed { call: None, what, actor, .. } => format!("{actor}: {what}"),
+                Event::Answered { call, status, code } => match (status, code) {
+                    (Some(status), Some(code)) if status >= 400 => {
+                        format!(
+                            "    #{call} is answered {status} {code}: {}",
+                            calls.get(&call).map_or("", String::as_str)
+                        )
+                    }
+                    _ => continue,
+                },
+                Event::Process { replica, what } => format!("replica {replica} {what}"),
+                Event::Note(what) => format!("-- {what}"),
+            };
+            lines.push((at, line));
+        }
+        lines.into_iter().map(|(at, line)| format!("{:9.3} {line}", at.as_secs_f64())).collect()
+    }
+
+    /// What was broken so far.
+    ///
+    /// # Errors
+    /// The violations.
+    pub fn check(&self) -> Result<()> {
+        let broken: Vec<String> = self.checker.violations().iter().map(Violation::to_string).collect();
+        if broken.is_empty() { Ok(()) } else { fail(broken.join("\n")) }
+    }
+}
+
+/// Whether an event is a call of the daemon that may change something, but for the Lease and access reviews.
+pub fn is_write(event: &Event) -> bool {
+    let Event::Called(call) = event else { return false };
+    matches!(call.actor, Actor::Replica(_))
+        && call.mutates
+        && !call.operation.contains(" leases")
+        && !call.operation.contains("selfsubjectaccessreviews")
+}
+
+fn secret(number: u32) -> String {
+    format!("hush{number:04}SecretOfTheSimulation/{number:04}")
+}
+
+fn said(status: &kube::Status) -> crate::error::Error {
+    crate::error::Error::new(format!("{} {}: {}", status.code, status.reason, status.message))
+}

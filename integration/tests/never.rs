@@ -1,0 +1,99 @@
+//! The never-list over simulated histories.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
+
+use integration::Result;
+use integration::sim::{Setting, World, simulate};
+
+use integration::sim::chaos::Fate;
+use integration::sim::event::Event;
+use integration::sim::stories::{STORIES, Story};
+use integration::sim::world::is_write;
+
+/// Tells a story with a plan for the faults, and how many writes there were since it began.
+fn told(story: &Story, plan: Option<(usize, bool)>) -> (usize, Result<()>, Vec<String>) {
+    let mut count = 0;
+    let mut lines = Vec::new();
+    let result = simulate(|| async {
+        let mut world = World::new(&Setting::calm(1))?;
+        (story.prepare)(&mut world).await?;
+        world.note(format!("the story begins: {}", story.name));
+        let before = world.writes();
+        if let Some((at, after)) = plan {
+            let mut seen = 0;
+            world.fates.set(move |call| {
+                if is_write(&Event::Called(call.clone())) {
+                    seen += 1;
+                    if seen == at {
+                        return if after { Fate::DiesAfter } else { Fate::DiesBefore };
+                    }
+                }
+                Fate::Well
+            });
+        }
+        (story.act)(&mut world).await?;
+        count = world.writes() - before;
+        let end = world.settle().await;
+        lines = world.story();
+        end
+    });
+    (count, result, lines)
+}
+
+#[test]
+fn every_story_ends_well_without_faults() {
+    let mut broken = Vec::new();
+    for story in STORIES {
+        let started = std::time::Instant::now();
+        let (writes, end, lines) = told(story, None);
+        println!("{}: {writes} writes, {:?}", story.name, started.elapsed());
+        if let Err(error) = end {
+            broken.push(format!("{}: {error}", story.name));
+            if std::env::var_os("TELL").is_some() {
+                println!("{}", lines.join("\n"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n\n"));
+}
+
+/// Runs all `jobs` on all cores; gives back what was broken.
+fn all<T: Sync>(jobs: &[T], run: impl Fn(&T) -> Option<String> + Sync) -> Vec<String> {
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let broken = std::sync::Mutex::new(Vec::new());
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while let Some(job) = jobs.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                    if let Some(what) = run(job) {
+                        broken.lock().unwrap().push(what);
+                    }
+                }
+            });
+        }
+    });
+    broken.into_inner().unwrap()
+}
+
+#[test]
+fn every_story_survives_a_crash_before_and_after_each_write() {
+    let mut plans = Vec::new();
+    for story in STORIES {
+        let (writes, end, _) = told(story, None);
+        end.unwrap();
+        for at in 1..=writes {
+            plans.extend([(story, at, false), (story, at, true)]);
+        }
+    }
+    println!("{} crash points", plans.len());
+    let broken = all(&plans, |(story, at, after)| {
+        let (_, end, lines) = told(story, Some((*at, *after)));
+        let error = end.err()?;
+        let when = if *after { "after" } else { "before" };
+        if std::env::var_os("TELL").is_some() {
+            println!("==== {} {when} {at}\n{}\n{error}", story.name, lines.join("\n"));
+        }
+        Some(format!("{}, killed {when} write {at}:\n{error}", story.name))
+    });
+    assert!(broken.is_empty(), "{} of {}:\n{}", broken.len(), plans.len(), broken.join("\n\n"));
+}
