@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::operation::Service;
+use crate::secret::without;
 
 /// What kind of trouble an [`Error`] is, judged by the parsed code and never by the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,6 +69,15 @@ impl Error {
             retry_after: None,
             refused: false,
         }
+    }
+
+    /// The same without what AWS, or a layer of the transport, repeats of the request's `secrets`.
+    pub(crate) fn without(mut self, secrets: &[&str]) -> Error {
+        for text in [&mut self.code, &mut self.request_id].into_iter().flatten() {
+            *text = without(text, secrets);
+        }
+        self.message = without(&self.message, secrets);
+        self
     }
 
     /// What happened, in the same words each time it happens: without the request's id and without EC2's encoded

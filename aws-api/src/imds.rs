@@ -12,7 +12,7 @@ use tower::{Service as _, ServiceExt};
 
 use crate::config::{ConfigError, base_url};
 use crate::key_document::KeyDocument;
-use crate::secret::{Keys, Secret};
+use crate::secret::{Keys, Secret, without};
 use crate::settings::{self, Settings};
 use crate::time::TimeSource;
 use crate::transport::{Direct, MAX_ANSWER, Transport, TransportError};
@@ -30,6 +30,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 const TOKEN_LIFE: Duration = Duration::from_secs(21_600);
 /// A token is renewed this long before its end.
 const TOKEN_MARGIN: Duration = Duration::from_secs(120);
+
+/// Characters of a role's name, or a region's. A role's has 64 at most.
+const MAX_NAME: usize = 128;
 
 /// What to do when it doesn't answer from within a container.
 const HOP_LIMIT: &str = "in a pod this is what the instance option HttpPutResponseHopLimit=1 looks like: use IRSA \
@@ -90,7 +93,11 @@ impl Imds {
     pub(crate) async fn region(&self) -> Result<String, ImdsError> {
         let answer = self.get("/latest/meta-data/placement/region").await?;
         let region = answer.filter(|region| !region.is_empty());
-        region.ok_or_else(|| ImdsError::lasting("IMDS knows no region"))
+        let region = region.ok_or_else(|| ImdsError::lasting("IMDS knows no region"))?;
+        if region.len() > MAX_NAME {
+            return Err(ImdsError::temporary("IMDS answered the region with something else"));
+        }
+        Ok(region)
     }
 
     /// Credentials of the role that is attached to the instance.
@@ -100,7 +107,8 @@ impl Imds {
         let roles = self.get(ROLES).await?.ok_or_else(no_role)?;
         // The name isn't kept: the role may be changed.
         let role = roles.lines().next().map(str::trim).filter(|role| !role.is_empty()).ok_or_else(no_role)?;
-        if !role.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte)) {
+        if role.len() > MAX_NAME || !role.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte))
+        {
             return Err(ImdsError::temporary("IMDS answered the list of roles with something else"));
         }
         let body = self.get(&format!("{ROLES}{role}")).await?.ok_or_else(no_role)?;
@@ -122,7 +130,11 @@ impl Imds {
             match answer.status().as_u16() {
                 200 => {
                     let text = std::str::from_utf8(answer.body()).map(|text| text.trim().to_owned());
-                    return text.map(Some).map_err(|_| ImdsError::temporary("IMDS's answer isn't text"));
+                    let text = text.map_err(|_| ImdsError::temporary("IMDS's answer isn't text"))?;
+                    if without(&text, &[token.expose()]) != text {
+                        return Err(ImdsError::temporary(format!("IMDS answered {path} with its own token")));
+                    }
+                    return Ok(Some(text));
                 }
                 404 => return Ok(None),
                 // The token is over, or the instance was moved.
@@ -175,8 +187,9 @@ impl Imds {
         path: &str,
         (name, value): (&'static str, &Secret),
     ) -> Result<Response<Bytes>, ImdsError> {
-        let mut value = HeaderValue::from_str(value.expose())
-            .map_err(|_| ImdsError::lasting("IMDS's token can't be part of a request"))?;
+        let secret = value.expose();
+        let mut value =
+            HeaderValue::from_str(secret).map_err(|_| ImdsError::lasting("IMDS's token can't be part of a request"))?;
         value.set_sensitive(true);
         let url = format!("{}{path}", self.base);
         let mut tries = 0;
@@ -207,9 +220,13 @@ impl Imds {
                     ImdsError::temporary(format!("IMDS answered with HTTP status {}", answer.status().as_u16()))
                 }
                 Ok(Err(TransportError::NotSent(why))) => {
+                    let why = without(&why, &[secret]);
                     return Err(ImdsError::temporary(format!("IMDS can't be reached ({why}); {HOP_LIMIT}")));
                 }
-                Ok(Err(error)) => ImdsError::temporary(format!("IMDS: {error}; {HOP_LIMIT}")),
+                Ok(Err(error)) => {
+                    let why = without(&error.to_string(), &[secret]);
+                    ImdsError::temporary(format!("IMDS: {why}; {HOP_LIMIT}"))
+                }
                 // Silence lasts: asking twice covers a lost packet.
                 Err(_) if tries >= 2 => {
                     return Err(ImdsError::temporary(format!("IMDS at {} doesn't answer; {HOP_LIMIT}", self.base)));

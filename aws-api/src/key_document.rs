@@ -30,8 +30,21 @@ impl KeyDocument {
     /// # Errors
     /// Words to go behind "the keys".
     pub(crate) fn parse(body: &[u8]) -> Result<KeyDocument, String> {
-        // What the parser says may quote the document.
-        serde_json::from_slice(body).map_err(|_| "aren't a JSON document".to_owned())
+        // The parser would take any bytes in a member that nobody reads, and a list of values for an object. What it
+        // says may quote the document.
+        let text = std::str::from_utf8(body).map_err(|_| "aren't text".to_owned())?;
+        let object = Some(text).filter(|text| text.trim_start().starts_with('{'));
+        object.and_then(|text| serde_json::from_str(text).ok()).ok_or_else(|| "aren't a JSON document".to_owned())
+    }
+
+    /// A document that says nothing but `message`.
+    pub(crate) fn of_message(message: &str) -> KeyDocument {
+        KeyDocument { message: Some(message.to_owned()), ..KeyDocument::default() }
+    }
+
+    /// What of it must not be shown, should its message repeat it.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &str> {
+        [&self.secret_access_key, &self.token].into_iter().flatten().map(String::as_str)
     }
 
     /// The error code of a document that holds no keys.

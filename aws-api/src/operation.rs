@@ -79,6 +79,11 @@ pub trait Operation: Send + Sync {
     /// The request on the wire, but for host, date and signature.
     fn encode(&self) -> Encoded;
 
+    /// The secrets that the request carries: an error never repeats them, even where AWS's answer does.
+    fn secrets(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// Reads the body of a 2xx answer.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! What must not be shown: a secret, and the keys that requests are signed with.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::time::SystemTime;
 
@@ -23,6 +24,38 @@ impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("(secret)")
     }
+}
+
+/// Shorter ones can't be told from words, and no secret of AWS's is.
+const SHORTEST: usize = 8;
+/// This many characters of a secret in a row are part of it, wherever they stand.
+const RUN: usize = 12;
+
+/// `text` without what it holds of `secrets`: an answer may repeat what it was asked with, in whole (AWS quotes the
+/// headers that it expected a signature of, the token among them) or in part.
+pub(crate) fn without(text: &str, secrets: &[&str]) -> String {
+    let mut hidden = vec![false; text.len()];
+    for secret in secrets.iter().filter(|secret| secret.len() >= SHORTEST) {
+        let run = secret.len().min(RUN);
+        let known: HashSet<&[u8]> = secret.as_bytes().windows(run).collect();
+        for (start, found) in text.as_bytes().windows(run).enumerate() {
+            if known.contains(found) {
+                hidden.iter_mut().skip(start).take(run).for_each(|it| *it = true);
+            }
+        }
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut masked = false;
+    for (start, letter) in text.char_indices() {
+        if !hidden.iter().skip(start).take(letter.len_utf8()).any(|&it| it) {
+            out.push(letter);
+            masked = false;
+        } else if !masked {
+            out.push_str("(secret)");
+            masked = true;
+        }
+    }
+    out
 }
 
 /// One set of credentials.

@@ -10,6 +10,9 @@ use crate::operation::Service;
 
 /// Anything that carries a signed request to AWS and brings the whole answer back. A non-2xx answer is an
 /// answer, not an error.
+///
+/// Whoever puts a layer around it and prints what passes: headers that are secret are marked as sensitive, which
+/// `Debug` respects. Bodies aren't: STS's hold tokens and keys, in requests and in answers.
 pub type Transport = BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, TransportError>;
 
 /// Bytes that an answer may have. A full page of 1,000 instances has about 10 MB.

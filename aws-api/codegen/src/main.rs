@@ -1,6 +1,6 @@
 //! `aws-api-codegen extract` makes `model/*.json` from published models; `aws-api-codegen generate` makes
-//! `src/generated/*.rs`, and what the comparison in `integration/tests/oracle` knows of the operations, from
-//! `model/*.json`. Neither needs the network.
+//! `src/generated/*.rs`, and what the fuzz targets in `fuzz` and the comparison in `integration/tests/oracle` know of
+//! the operations, from `model/*.json`. Neither needs the network.
 
 mod botocore;
 mod facts;
@@ -31,7 +31,7 @@ enum Command {
         #[arg(long)]
         from: PathBuf,
     },
-    /// Makes src/generated/*.rs, and integration/tests/oracle/generated/*.rs, from model/*.json
+    /// Makes src/generated/*.rs, the generated part of fuzz/ and integration/tests/oracle/generated/*.rs from model/*.json
     Generate,
 }
 
@@ -68,8 +68,9 @@ fn generate(crate_folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Where the generated code is, and what the tests of the package `integration` need beside it.
+/// Where the generated code is, and what the fuzz targets and the tests of the package `integration` need beside it.
 const CODE: &str = "src/generated";
+const FUZZ: &str = "fuzz";
 const ORACLE: &str = "../integration/tests/oracle/generated";
 
 /// The generated files: path in the crate's folder, and content.
@@ -83,12 +84,21 @@ fn generated(crate_folder: &Path) -> Result<Vec<(String, String)>, String> {
         (format!("{CODE}/partitions.rs"), render::formatted(&partitions)?),
         (format!("{ORACLE}/mod.rs"), render::oracle::index(wanted.keys())?),
     ];
+    let mut services: Vec<(String, Facts)> = Vec::new();
     for service in wanted.keys() {
         let facts: Facts = facts::read(&model.join(format!("{service}.json")))?;
         let failed = |error| format!("{service}: {error}");
         files.push((format!("{CODE}/{service}.rs"), render::service(service, &facts).map_err(failed)?));
         files.push((format!("{ORACLE}/{service}.rs"), render::oracle::service(service, &facts).map_err(failed)?));
+        files.push((format!("{FUZZ}/dictionaries/{service}.dict"), render::fuzz::dictionary(&facts)?));
+        for operation in &facts.operations {
+            let seed = render::fuzz::answer(&facts, operation).map_err(failed)?;
+            files.push((format!("{FUZZ}/seeds/{service}/{}.xml", operation.name), seed));
+        }
+        services.push((service.clone(), facts));
     }
+    files.push((format!("{FUZZ}/dictionaries/errors.dict"), render::fuzz::error_dictionary(&services)?));
+    files.push((format!("{FUZZ}/src/operations.rs"), render::fuzz::operations(&services)?));
     Ok(files)
 }
 

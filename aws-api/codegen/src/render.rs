@@ -9,6 +9,7 @@ use crate::facts::{Facts, Member, Operation, Place, Protocol, Type};
 use crate::names::{field, variant};
 use structures::{form_member, read_impl, structure, write_impl, xml_member};
 
+pub mod fuzz;
 pub mod oracle;
 mod structures;
 
@@ -80,7 +81,7 @@ impl<'a> Writer<'a> {
                 body += &write_impl(facts.protocol, name, members)?;
             }
             if answer {
-                body += &read_impl(name, members, "")?;
+                body += &read_impl(name, members, "", self.is_secret(members))?;
             }
         }
         for (name, values) in &facts.enums {
@@ -155,6 +156,7 @@ impl<'a> Writer<'a> {
         }
         out += &narrowed(self.facts.protocol, operation);
         writeln!(out, "\n    fn encode(&self) -> Encoded {{\n{}    }}\n", self.encode(operation)?)?;
+        out += &self.secrets(operation)?;
         let decode = match (&operation.wrapper, operation.output.is_empty()) {
             (_, true) => format!("xml::empty_document(body, \"{}\")", operation.root),
             (None, false) => format!("xml::document(body, \"{}\")", operation.root),
@@ -165,9 +167,39 @@ impl<'a> Writer<'a> {
         if !operation.output.is_empty() {
             let doc = format!("The answer to [`{name}`].");
             out += &structure(self.facts.protocol, &answer, &doc, &operation.output, false, true)?;
-            out += &read_impl(&answer, &operation.output, &more_check(&answer, operation)?)?;
+            out += &read_impl(
+                &answer,
+                &operation.output,
+                &more_check(&answer, operation)?,
+                self.is_secret(&operation.output),
+            )?;
         }
         Ok(out)
+    }
+
+    /// Whether there is a secret in `members`, or further within.
+    fn is_secret(&self, members: &[Member]) -> bool {
+        let mut within = BTreeSet::new();
+        reach(self.facts, members, &mut within);
+        let within = within.iter().filter_map(|name| self.facts.structures.get(name)).flatten();
+        members.iter().chain(within).any(|member| member.secret)
+    }
+
+    /// The function that names the secrets of a request.
+    fn secrets(&self, operation: &Operation) -> Written {
+        let (secret, open): (Vec<_>, Vec<_>) = operation.input.iter().cloned().partition(|member| member.secret);
+        if self.is_secret(&open) {
+            return Err("has a secret further within the request, which isn't supported".into());
+        }
+        if secret.is_empty() {
+            return Ok(String::new());
+        }
+        let secrets = secret.iter().map(|member| match member.required {
+            true => format!("Some(self.{}.as_str())", field(&member.name)),
+            false => format!("self.{}.as_deref()", field(&member.name)),
+        });
+        let secrets = secrets.collect::<Vec<_>>().join(", ");
+        Ok(format!("fn secrets(&self) -> Vec<&str> {{ [{secrets}].into_iter().flatten().collect() }}\n\n"))
     }
 
     fn encode(&self, operation: &Operation) -> Written {

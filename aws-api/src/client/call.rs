@@ -114,7 +114,7 @@ impl Inner {
             };
             attempts += 1;
             let deadline = earlier(own_deadline);
-            let attempt = self.attempt::<O>(&encoded, deadline, turn, paid.as_mut()).await;
+            let attempt = self.attempt(operation, &encoded, deadline, turn, paid.as_mut()).await;
             let Failure { error, lost, skew, keys, last, .. } = match attempt {
                 Ok(output) => {
                     budget.earn(paid);
@@ -168,6 +168,7 @@ impl Inner {
     /// One exchange, with a signature of its own.
     async fn attempt<O: Operation>(
         &self,
+        operation: &O,
         encoded: &Encoded,
         deadline: Instant,
         turn: Turn,
@@ -185,6 +186,11 @@ impl Inner {
                 error(if cause.temporary { Class::Transient } else { Class::Denied }, cause.to_string())
             })?)
         };
+        let mut secrets = operation.secrets();
+        if let Some(keys) = &keys {
+            secrets.push(keys.secret_access_key.expose());
+            secrets.extend(keys.session_token.as_ref().map(|token| token.expose()));
+        }
         let left = deadline.saturating_duration_since(Instant::now());
         if left < shortest_attempt(O::MUTATES) {
             return Err(Failure::too_late(not_sent::<O>("no time is left for it")));
@@ -218,7 +224,8 @@ impl Inner {
                     TransportError::Lost(_) => ("Lost", true),
                 };
                 tell(None, Some(name));
-                let mut error = error(classify_transport(O::MUTATES, &cause), cause.to_string());
+                let error = error(classify_transport(O::MUTATES, &cause), cause.to_string());
+                let mut error = error.without(&secrets);
                 error.refused = matches!(cause, TransportError::Refused(_));
                 return Err(Failure { lost, last: false, keys, ..error.into() });
             }
@@ -236,12 +243,13 @@ impl Inner {
                     let mut error = error(class, format!("the answer can't be read: {cause}"));
                     error.status = Some(status);
                     error.request_id = request_id(&answer);
+                    let error = error.without(&secrets);
                     return Err(Failure { last: false, keys, ..error.into() });
                 }
             }
         }
         let now = parts.time.now();
-        let error = refusal::<O>(&answer, skew.apply(now));
+        let error = refusal::<O>(&answer, skew.apply(now)).without(&secrets);
         tell(Some(status), Some(error.code.as_deref().unwrap_or("Unreadable")));
         let skew = signing::server_ahead(answer.headers(), now).filter(|server| {
             maybe_skewed(error.code.as_deref()) && server.seconds.abs_diff(skew.seconds) > SKEWED_SECONDS

@@ -18,7 +18,7 @@ use super::{CredentialsError, CredentialsParts, MAX_TOKEN_FILE};
 use crate::classify::Again;
 use crate::key_document::KeyDocument;
 use crate::retry::pause;
-use crate::secret::Keys;
+use crate::secret::{Keys, without};
 use crate::settings::Settings;
 use crate::time::{Random, TimeSource};
 use crate::transport::{Transport, TransportError};
@@ -150,10 +150,13 @@ impl Container {
         .await;
         let answer = match answered {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error @ TransportError::Refused(_))) => {
-                return Err((temporary(format!("{host}: {error}")), Again::No));
+            Ok(Err(error)) => {
+                let why = without(&error.to_string(), &self.secrets(authorization));
+                return Err(match error {
+                    TransportError::Refused(_) => (temporary(format!("{host}: {why}")), Again::No),
+                    _ => (temporary(format!("{host}: {why}; {AGENT}")), Again::Soon),
+                });
             }
-            Ok(Err(error)) => return Err((temporary(format!("{host}: {error}; {AGENT}")), Again::Soon)),
             Err(_) => return Err((temporary(format!("{host} doesn't answer; {AGENT}")), Again::Soon)),
         };
         let again = match answer.status().as_u16() {
@@ -162,7 +165,7 @@ impl Container {
             500 | 502 | 503 | 504 => Again::Soon,
             _ => Again::No,
         };
-        let message = format!("{host} answered {}", refusal(&answer, authorization));
+        let message = format!("{host} answered {}", self.refusal(&answer, authorization));
         let temporary = again != Again::No || answer.status().is_server_error();
         Err((CredentialsError { source: CONTAINER.to_owned(), message, temporary }, again))
     }
@@ -175,10 +178,39 @@ impl Container {
         let unreadable = |what: String| (temporary(format!("the keys {what}")), Again::Soon);
         let document = KeyDocument::parse(answer.body()).map_err(unreadable)?;
         if document.failure().is_some() {
-            let message = format!("it answered {}", refusal(answer, authorization));
+            let message = format!("it answered {}", self.refusal(answer, authorization));
             return Err((CredentialsError::lasting(CONTAINER, message), Again::No));
         }
         document.keys(self.time.now()).map_err(unreadable)
+    }
+
+    /// What admits to the keys: the token and, in ECS, the path.
+    fn secrets<'a>(&'a self, authorization: Option<&'a HeaderValue>) -> Vec<&'a str> {
+        let token = authorization.and_then(|value| value.to_str().ok()).map(str::trim);
+        token.into_iter().chain(self.uri.path_and_query().map(|path| path.as_str())).collect()
+    }
+
+    /// What an answer without keys says: status, and the agent's code and message, without the token and the path
+    /// should it repeat those.
+    fn refusal(&self, answer: &Response<Bytes>, authorization: Option<&HeaderValue>) -> String {
+        let mut said = format!("HTTP status {}", answer.status().as_u16());
+        let body = std::str::from_utf8(answer.body()).unwrap_or_default().trim();
+        let document = match serde_json::from_str::<KeyDocument>(body) {
+            Ok(document) => document,
+            // What looks like JSON might be anything, even keys. (EKS's text begins with a bracket: "[request id]: ...")
+            Err(_) if body.starts_with('"') || body.contains('{') => KeyDocument::default(),
+            Err(_) => KeyDocument::of_message(body),
+        };
+        let mut secrets = self.secrets(authorization);
+        secrets.extend(document.secrets());
+        for part in [&document.code, &document.message].into_iter().flatten() {
+            let part = without(&line(part), &secrets);
+            if !part.is_empty() {
+                said.push_str(": ");
+                said.push_str(&part);
+            }
+        }
+        said
     }
 }
 
@@ -234,33 +266,8 @@ fn header(token: &str) -> Result<HeaderValue, &'static str> {
     Ok(value)
 }
 
-/// What an answer without keys says: status, and the agent's code and message.
-fn refusal(answer: &Response<Bytes>, authorization: Option<&HeaderValue>) -> String {
-    let mut said = format!("HTTP status {}", answer.status().as_u16());
-    let body = std::str::from_utf8(answer.body()).unwrap_or_default().trim();
-    let (code, message) = match serde_json::from_str::<KeyDocument>(body) {
-        Ok(document) => (document.code, document.message),
-        // What looks like JSON might be anything, even keys. (EKS's text begins with a bracket: "[request id]: ...")
-        Err(_) if body.starts_with('"') || body.contains('{') => (None, None),
-        Err(_) => (None, Some(body.to_owned())),
-    };
-    for part in [code, message].into_iter().flatten() {
-        let part = shown(&part, authorization);
-        if !part.is_empty() {
-            said.push_str(": ");
-            said.push_str(&part);
-        }
-    }
-    said
-}
-
-/// A text of the agent in one line, not too long, without the token should it repeat that.
-fn shown(text: &str, authorization: Option<&HeaderValue>) -> String {
-    let token = authorization.and_then(|value| value.to_str().ok()).map(str::trim).filter(|token| !token.is_empty());
-    let text = match token {
-        Some(token) => text.replace(token, "(secret)"),
-        None => text.to_owned(),
-    };
-    let line = text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty());
-    line.collect::<Vec<_>>().join(" ").chars().take(MAX_MESSAGE).collect()
+/// A text of the agent in one line, not too long.
+fn line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_control() || c.is_whitespace()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ").chars().take(MAX_MESSAGE).collect()
 }

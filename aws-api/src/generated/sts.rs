@@ -77,6 +77,8 @@ pub struct AssumeRoleResponse {
 }
 
 impl FromXml for AssumeRoleResponse {
+    const SECRET: bool = true;
+
     fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError> {
         let mut it = Self::default();
         while let Some(element) = xml.child()? {
@@ -145,6 +147,10 @@ impl Operation for AssumeRoleWithWebIdentity {
         form.encoded()
     }
 
+    fn secrets(&self) -> Vec<&str> {
+        [Some(self.web_identity_token.as_str())].into_iter().flatten().collect()
+    }
+
     fn decode(body: &[u8]) -> Result<Self::Output, ParseError> {
         xml::wrapped_document(body, "AssumeRoleWithWebIdentityResponse", "AssumeRoleWithWebIdentityResult")
     }
@@ -160,6 +166,8 @@ pub struct AssumeRoleWithWebIdentityResponse {
 }
 
 impl FromXml for AssumeRoleWithWebIdentityResponse {
+    const SECRET: bool = true;
+
     fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError> {
         let mut it = Self::default();
         while let Some(element) = xml.child()? {
@@ -270,6 +278,8 @@ impl fmt::Debug for Credentials {
 }
 
 impl FromXml for Credentials {
+    const SECRET: bool = true;
+
     fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError> {
         let mut it = Self::default();
         let mut access_key_id = None;

@@ -20,8 +20,8 @@ pub(crate) trait Scalar: Sized {
     const WHAT: &'static str;
     /// As it is sent.
     fn text(&self) -> Cow<'_, str>;
-    /// As it is read; `None` when `text` isn't one.
-    fn parse(text: String) -> Option<Self>;
+    /// As it is read; the text itself when it isn't one.
+    fn parse(text: String) -> Result<Self, String>;
 }
 
 impl Scalar for String {
@@ -29,8 +29,8 @@ impl Scalar for String {
     fn text(&self) -> Cow<'_, str> {
         Cow::Borrowed(self)
     }
-    fn parse(text: String) -> Option<Self> {
-        Some(text)
+    fn parse(text: String) -> Result<Self, String> {
+        Ok(text)
     }
 }
 
@@ -39,11 +39,11 @@ impl Scalar for bool {
     fn text(&self) -> Cow<'_, str> {
         Cow::Borrowed(if *self { "true" } else { "false" })
     }
-    fn parse(text: String) -> Option<Self> {
+    fn parse(text: String) -> Result<Self, String> {
         match text.trim() {
-            "true" | "1" => Some(true),
-            "false" | "0" => Some(false),
-            _ => None,
+            "true" | "1" => Ok(true),
+            "false" | "0" => Ok(false),
+            _ => Err(text),
         }
     }
 }
@@ -53,8 +53,8 @@ impl Scalar for i64 {
     fn text(&self) -> Cow<'_, str> {
         Cow::Owned(self.to_string())
     }
-    fn parse(text: String) -> Option<Self> {
-        text.trim().parse().ok()
+    fn parse(text: String) -> Result<Self, String> {
+        text.trim().parse().map_err(|_| text)
     }
 }
 
@@ -63,8 +63,8 @@ impl Scalar for Timestamp {
     fn text(&self) -> Cow<'_, str> {
         Cow::Owned(self.to_string())
     }
-    fn parse(text: String) -> Option<Self> {
-        text.trim().parse().ok()
+    fn parse(text: String) -> Result<Self, String> {
+        text.trim().parse().map_err(|_| text)
     }
 }
 
@@ -125,8 +125,8 @@ macro_rules! text_enum {
             fn text(&self) -> std::borrow::Cow<'_, str> {
                 std::borrow::Cow::Borrowed(self.as_str())
             }
-            fn parse(text: String) -> Option<Self> {
-                Some(Self::from(text.trim()))
+            fn parse(text: String) -> Result<Self, String> {
+                Ok(Self::from(text.trim()))
             }
         }
     };

@@ -3,7 +3,9 @@
 
 mod answers;
 mod bad_bodies;
+mod bombs;
 mod errors;
+mod odd_values;
 mod pages;
 mod requests;
 mod secrets;

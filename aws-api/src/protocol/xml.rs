@@ -1,40 +1,45 @@
 //! Reads answers: a pull parser over a whole body, for one pass and without a tree. Takes any bytes without a
 //! panic, in memory that grows no faster than the body; says where and what when a body isn't as it should be.
+//!
+//! Of a value that is there twice the last one counts, lists that are there twice are one: nothing listed is lost.
 
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::Event;
 
 use crate::error::ParseError;
 use crate::protocol::Scalar;
+use crate::transport::MAX_ANSWER;
 
 /// Elements within elements. Answers have about ten levels.
 const MAX_DEPTH: usize = 64;
-/// Bytes of body. A full page of 1,000 instances has about 10 MB.
-const MAX_BODY: usize = 32 * 1024 * 1024;
-/// Bytes of list entries for each byte of body: real entries take about one, empty ones up to a hundred.
+/// Bytes that lists may take for each byte of body: real entries take about one, empty ones up to a hundred.
 const ENTRY_BYTES_PER_BYTE: usize = 8;
-/// Bytes of list entries that any body may have.
+/// Bytes that the lists of any body may take.
 const ENTRY_BYTES: usize = 64 * 1024;
 /// How much of a bad body or value is quoted.
 const QUOTED_CHARS: usize = 32;
 
 /// A value that can be read from an element.
 pub(crate) trait FromXml: Sized {
+    /// Whether it holds secrets: no value is quoted when a document of it can't be read.
+    const SECRET: bool = false;
+
     /// Reads the rest of the element whose start was just read.
     fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError>;
 }
 
 impl<T: Scalar> FromXml for T {
     fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError> {
-        let text = xml.text()?;
-        let shown = quoted(&text);
-        T::parse(text).ok_or_else(|| xml.error(&format!("{shown} where {} is expected", T::WHAT)))
+        T::parse(xml.text()?).map_err(|text| {
+            let shown = if xml.secret { "something".to_owned() } else { quoted(&text) };
+            xml.error(&format!("{shown} where {} is expected", T::WHAT))
+        })
     }
 }
 
 /// A document whose root is `root` and holds a `T`.
 pub(crate) fn document<T: FromXml>(body: &[u8], root: &str) -> Result<T, ParseError> {
-    let mut xml = Reader::new(body)?;
+    let mut xml = Reader::new(body, T::SECRET)?;
     xml.expect_root(root)?;
     let value = xml.read()?;
     xml.finish()?;
@@ -43,7 +48,7 @@ pub(crate) fn document<T: FromXml>(body: &[u8], root: &str) -> Result<T, ParseEr
 
 /// A document whose root is `root` and holds a `T` in the element `wrapper`.
 pub(crate) fn wrapped_document<T: FromXml>(body: &[u8], root: &str, wrapper: &str) -> Result<T, ParseError> {
-    let mut xml = Reader::new(body)?;
+    let mut xml = Reader::new(body, T::SECRET)?;
     xml.expect_root(root)?;
     let mut value = None;
     while let Some(element) = xml.child()? {
@@ -59,7 +64,7 @@ pub(crate) fn wrapped_document<T: FromXml>(body: &[u8], root: &str, wrapper: &st
 
 /// A document whose root is `root`, with nothing in it that matters.
 pub(crate) fn empty_document(body: &[u8], root: &str) -> Result<(), ParseError> {
-    let mut xml = Reader::new(body)?;
+    let mut xml = Reader::new(body, false)?;
     xml.expect_root(root)?;
     xml.skip()?;
     xml.finish()
@@ -90,14 +95,16 @@ pub(crate) struct Reader<'a> {
     /// The element that was entered last.
     name: String,
     depth: usize,
-    /// Bytes of list entries that may still be made.
+    /// Bytes that lists may still take.
     entry_bytes: usize,
+    /// Whether no value may be quoted.
+    secret: bool,
 }
 
 impl<'a> Reader<'a> {
-    /// Stands before the root.
-    pub(crate) fn new(body: &'a [u8]) -> Result<Self, ParseError> {
-        if body.len() > MAX_BODY {
+    /// Stands before the root. Of a `secret` document no value is quoted.
+    pub(crate) fn new(body: &'a [u8], secret: bool) -> Result<Self, ParseError> {
+        if body.len() > MAX_ANSWER {
             return Err(ParseError(format!("a body of {} bytes is too large", body.len())));
         }
         let text = match std::str::from_utf8(body) {
@@ -110,7 +117,12 @@ impl<'a> Reader<'a> {
             return Err(ParseError("the body is empty".into()));
         }
         if !text.trim_start().starts_with('<') {
-            return Err(ParseError(format!("the body isn't XML, it starts with {}", quoted(text))));
+            let starts = if secret { String::new() } else { format!(", it starts with {}", quoted(text)) };
+            return Err(ParseError(format!("the body isn't XML{starts}")));
+        }
+        // As every XML parser has it; a hole of zeros isn't data.
+        if let Some(place) = body.iter().position(|&byte| is_forbidden(byte)) {
+            return Err(ParseError(format!("a control character, which XML doesn't allow, at byte {place}")));
         }
         let mut events = quick_xml::Reader::from_str(text);
         events.config_mut().expand_empty_elements = true;
@@ -119,6 +131,7 @@ impl<'a> Reader<'a> {
             name: String::new(),
             depth: 0,
             entry_bytes: text.len().saturating_mul(ENTRY_BYTES_PER_BYTE).saturating_add(ENTRY_BYTES),
+            secret,
         })
     }
 
@@ -171,9 +184,14 @@ impl<'a> Reader<'a> {
 
     /// Reads the element that was entered as an entry of a list, onto `into`.
     pub(crate) fn entry<T: FromXml>(&mut self, into: &mut Vec<T>) -> Result<(), ParseError> {
-        match self.entry_bytes.checked_sub(size_of::<T>()) {
-            Some(left) => self.entry_bytes = left,
-            None => return Err(self.error("too many list entries for a body of this size")),
+        if into.len() == into.capacity() {
+            // Many lists have one entry; others double, as `Vec` does it.
+            let more = into.capacity().max(1);
+            match more.checked_mul(size_of::<T>()).and_then(|bytes| self.entry_bytes.checked_sub(bytes)) {
+                Some(left) => self.entry_bytes = left,
+                None => return Err(self.error("too many list entries for a body of this size")),
+            }
+            into.reserve_exact(more);
         }
         into.push(self.read()?);
         Ok(())
@@ -198,7 +216,9 @@ impl<'a> Reader<'a> {
                 Event::GeneralRef(reference) => {
                     if let Some(text) = resolve_predefined_entity(&reference) {
                         out.push_str(text);
-                    } else if let Ok(Some(letter)) = reference.resolve_char_ref() {
+                    } else if let Ok(Some(letter)) = reference.resolve_char_ref()
+                        && !u8::try_from(letter).is_ok_and(is_forbidden)
+                    {
                         out.push(letter);
                     } else {
                         return Err(self.error("an entity that XML doesn't know"));
@@ -261,6 +281,11 @@ impl<'a> Reader<'a> {
             ParseError(format!("{what}, near <{}> at byte {place}", cut(&self.name)))
         }
     }
+}
+
+/// Whether XML 1.0 doesn't allow the character.
+fn is_forbidden(byte: u8) -> bool {
+    byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')
 }
 
 fn cut(text: &str) -> &str {

@@ -9,6 +9,7 @@ mod credentials;
 mod deadlines;
 mod http;
 mod imds;
+mod key_documents;
 mod kit;
 mod limiter;
 mod pages;

@@ -148,11 +148,14 @@ pub fn xml_member(member: &Member) -> String {
     }
 }
 
-/// How a structure is read from an answer.
-pub fn read_impl(name: &str, members: &[Member], check: &str) -> Written {
+/// How a structure is read from an answer. `secret`: no value of such a document is quoted.
+pub fn read_impl(name: &str, members: &[Member], check: &str, secret: bool) -> Written {
     let required: Vec<&Member> = members.iter().filter(|m| m.required && !is_flattened(m)).collect();
-    let mut out =
-        format!("impl FromXml for {name} {{\n    fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError> {{\n");
+    let mut out = format!("impl FromXml for {name} {{\n");
+    if secret {
+        out += "    const SECRET: bool = true;\n\n";
+    }
+    out += "    fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError> {\n";
     out += "let mut it = Self::default();\n";
     for member in &required {
         writeln!(out, "let mut {} = None;", field(&member.name))?;

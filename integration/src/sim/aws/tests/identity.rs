@@ -277,12 +277,20 @@ async fn keys_that_end_in_the_middle_are_replaced() {
     kit.aws.add_role("node", Policy::anything(), &[]);
     kit.aws.set_instance_role(Some("node"));
     let time = std::sync::Arc::new(super::kit::Time(kit.stage.clock.clone()));
-    let nothing = std::collections::BTreeMap::new();
+    let nothing = aws_api::Settings::load(&std::collections::BTreeMap::new()).unwrap();
     let config = aws_api::Config::new("eu-west-1").unwrap();
     let transport = kit.aws.transport(US);
-    let credentials =
-        aws_api::Credentials::from_environment(&nothing, &config, transport.clone(), time.clone(), time.clone())
-            .unwrap();
+    let credentials = aws_api::Credentials::from_settings(
+        &nothing,
+        &aws_api::CredentialsParts {
+            transport: transport.clone(),
+            config: config.clone(),
+            time: time.clone(),
+            random: time.clone(),
+            observer: std::sync::Arc::new(aws_api::NoObserver),
+        },
+    )
+    .unwrap();
     let client = aws_api::Client::new(aws_api::ClientParts {
         transport,
         config,

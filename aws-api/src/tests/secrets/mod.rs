@@ -1,5 +1,9 @@
 //! S12: no secret in anything that can be shown.
 
+mod echoes;
+mod printables;
+mod source;
+
 use std::sync::Arc;
 
 use super::kit::*;
