@@ -21,7 +21,7 @@ pub(crate) trait Scalar: Sized {
     /// As it is sent.
     fn text(&self) -> Cow<'_, str>;
     /// As it is read; `None` when `text` isn't one.
-    fn parse(text: String) -> Option<Self>;
+    fn parse(text: &str) -> Option<Self>;
 }
 
 impl Scalar for String {
@@ -29,8 +29,8 @@ impl Scalar for String {
     fn text(&self) -> Cow<'_, str> {
         Cow::Borrowed(self)
     }
-    fn parse(text: String) -> Option<Self> {
-        Some(text)
+    fn parse(text: &str) -> Option<Self> {
+        Some(text.to_owned())
     }
 }
 
@@ -39,7 +39,7 @@ impl Scalar for bool {
     fn text(&self) -> Cow<'_, str> {
         Cow::Borrowed(if *self { "true" } else { "false" })
     }
-    fn parse(text: String) -> Option<Self> {
+    fn parse(text: &str) -> Option<Self> {
         match text.trim() {
             "true" | "1" => Some(true),
             "false" | "0" => Some(false),
@@ -53,7 +53,7 @@ impl Scalar for i64 {
     fn text(&self) -> Cow<'_, str> {
         Cow::Owned(self.to_string())
     }
-    fn parse(text: String) -> Option<Self> {
+    fn parse(text: &str) -> Option<Self> {
         text.trim().parse().ok()
     }
 }
@@ -63,7 +63,7 @@ impl Scalar for Timestamp {
     fn text(&self) -> Cow<'_, str> {
         Cow::Owned(self.to_string())
     }
-    fn parse(text: String) -> Option<Self> {
+    fn parse(text: &str) -> Option<Self> {
         text.trim().parse().ok()
     }
 }
@@ -125,7 +125,7 @@ macro_rules! text_enum {
             fn text(&self) -> std::borrow::Cow<'_, str> {
                 std::borrow::Cow::Borrowed(self.as_str())
             }
-            fn parse(text: String) -> Option<Self> {
+            fn parse(text: &str) -> Option<Self> {
                 Some(Self::from(text.trim()))
             }
         }

@@ -1,6 +1,8 @@
 //! Reads answers: a pull parser over a whole body, for one pass and without a tree. Takes any bytes without a
 //! panic, in memory that grows no faster than the body; says where and what when a body isn't as it should be.
 
+use std::borrow::Cow;
+
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::Event;
 
@@ -27,8 +29,7 @@ pub(crate) trait FromXml: Sized {
 impl<T: Scalar> FromXml for T {
     fn from_xml(xml: &mut Reader<'_>) -> Result<Self, ParseError> {
         let text = xml.text()?;
-        let shown = quoted(&text);
-        T::parse(text).ok_or_else(|| xml.error(&format!("{shown} where {} is expected", T::WHAT)))
+        T::parse(&text).ok_or_else(|| xml.error(&format!("{} where {} is expected", quoted(&text), T::WHAT)))
     }
 }
 
@@ -188,18 +189,18 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Reads the text of the element that was entered.
-    pub(crate) fn text(&mut self) -> Result<String, ParseError> {
-        let mut out = String::new();
+    /// Reads the text of the element that was entered. In one piece it is a part of the body, not a copy.
+    pub(crate) fn text(&mut self) -> Result<Cow<'a, str>, ParseError> {
+        let mut out = Cow::Borrowed("");
         loop {
             match self.event()? {
-                Event::Text(text) => out.push_str(&text.xml10_content()),
-                Event::CData(text) => out.push_str(&text.xml10_content()),
+                Event::Text(text) => append(&mut out, text.xml10_content()),
+                Event::CData(text) => append(&mut out, text.xml10_content()),
                 Event::GeneralRef(reference) => {
                     if let Some(text) = resolve_predefined_entity(&reference) {
-                        out.push_str(text);
+                        append(&mut out, Cow::Borrowed(text));
                     } else if let Ok(Some(letter)) = reference.resolve_char_ref() {
-                        out.push(letter);
+                        out.to_mut().push(letter);
                     } else {
                         return Err(self.error("an entity that XML doesn't know"));
                     }
@@ -260,6 +261,14 @@ impl<'a> Reader<'a> {
         } else {
             ParseError(format!("{what}, near <{}> at byte {place}", cut(&self.name)))
         }
+    }
+}
+
+fn append<'a>(text: &mut Cow<'a, str>, piece: Cow<'a, str>) {
+    if text.is_empty() {
+        *text = piece;
+    } else {
+        text.to_mut().push_str(&piece);
     }
 }
 
