@@ -15,8 +15,9 @@ use crate::operation::Service;
 /// `Debug` respects. Bodies aren't: STS's hold tokens and keys, in requests and in answers.
 pub type Transport = BoxCloneSyncService<http::Request<Bytes>, http::Response<Bytes>, TransportError>;
 
-/// Bytes that an answer may have. A full page of 1,000 instances has about 10 MB.
-pub const MAX_ANSWER: usize = 16 * 1024 * 1024;
+/// Bytes that an answer may have. A page of 1,000 instances with two interfaces of eight addresses each has 19 MB; large
+/// nodes of Kubernetes have up to 15 interfaces of 50.
+pub const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
 /// What a layer around a [`Transport`] is told of each request, in the request's extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use aws_api::{Config, Credentials, CredentialsError, Keys, Random, TimeSource, Transport, TransportError};
+use aws_api::{
+    Config, Credentials, CredentialsError, CredentialsParts, Keys, NoObserver, Random, Settings, TimeSource, Transport,
+    TransportError,
+};
 use bytes::Bytes;
 use http::{Request, Response};
 
@@ -89,9 +92,15 @@ fn ask(environment: &[(&str, &str)], answers: &[(u16, &[u8])], length: usize) ->
     }));
     let config = Config::new("eu-west-1").expect("a region");
     let (outcome, bytes) = peak(|| {
-        let credentials =
-            Credentials::from_environment(&environment, &config, transport, Arc::new(Fixed), Arc::new(Fixed))
-                .expect("a source");
+        let settings = Settings::load(&environment).expect("an environment");
+        let parts = CredentialsParts {
+            transport,
+            config,
+            time: Arc::new(Fixed),
+            random: Arc::new(Fixed),
+            observer: Arc::new(NoObserver),
+        };
+        let credentials = Credentials::from_settings(&settings, &parts).expect("a source");
         RUNTIME.with(|runtime| runtime.block_on(credentials.keys()))
     });
     assert!(bytes <= length * PER_BYTE + BYTES, "{bytes} bytes for a document of {length}");
