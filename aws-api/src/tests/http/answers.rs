@@ -139,8 +139,8 @@ async fn a_body_has_a_limit() {
 }
 
 #[tokio::test]
-async fn an_answer_of_17_megabytes_is_lost() {
-    let server = Server::start(Behaviour::answers(answer(&"x".repeat(17 * 1024 * 1024)))).await;
+async fn an_answer_larger_than_the_limit_is_lost() {
+    let server = Server::start(Behaviour::answers(answer(&"x".repeat(crate::transport::MAX_ANSWER + 1)))).await;
     let said = lost(&http_transport(HttpOptions::default()).unwrap(), &server.url()).await;
     assert!(said.contains("answer too large"), "{said}");
 }
