@@ -80,6 +80,8 @@ pub(super) struct Cause {
     pub reason: String,
     #[serde(default)]
     pub message: String,
+    #[serde(default)]
+    pub field: String,
 }
 
 /// Why a request brought no usable answer.
@@ -188,9 +190,7 @@ fn classify(code: StatusCode, retry_after: Option<Duration>, status: &Status, op
             (Class::NotFound, format!("it isn't there: {message}"))
         }
         409 => {
-            let causes = status.details.as_ref().and_then(|d| d.causes.as_deref());
-            let conflicts: Vec<&Cause> =
-                causes.unwrap_or_default().iter().filter(|c| c.reason == "FieldManagerConflict").collect();
+            let conflicts: Vec<&Cause> = causes_of(status).filter(|c| c.reason == "FieldManagerConflict").collect();
             if conflicts.is_empty() {
                 return (Class::Changed, format!("it has changed: {message}"));
             }
@@ -203,6 +203,10 @@ fn classify(code: StatusCode, retry_after: Option<Duration>, status: &Status, op
                 Class::FieldConflict { managers },
                 format!("the field belongs to {names}, who must give it up first: {message}"),
             )
+        }
+        // The uid in an apply isn't the object's: it was made anew (seen on 1.37.2; a name that is free is a 409).
+        422 if causes_of(status).any(|cause| cause.field == "metadata.uid") => {
+            (Class::Changed, format!("it is another one now: {message}"))
         }
         401 => (Class::Denied, format!("the API server doesn't accept the daemon's credentials: {message}")),
         // RBAC says `User "..." cannot patch resource ...`; admission control says why it refuses the content.
@@ -220,6 +224,10 @@ fn classify(code: StatusCode, retry_after: Option<Duration>, status: &Status, op
         500.. => (open, format!("the API server failed ({code}): {message}")),
         _ => (Class::Refused, format!("refused ({code}): {message}")),
     }
+}
+
+fn causes_of(status: &Status) -> impl Iterator<Item = &Cause> {
+    status.details.iter().filter_map(|details| details.causes.as_deref()).flatten()
 }
 
 /// Whether the write fence of this process refused to send the request.

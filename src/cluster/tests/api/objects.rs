@@ -230,10 +230,14 @@ impl Objects {
         };
         if object.value["metadata"]["uid"] != uid {
             let message = format!(
-                "Operation cannot be fulfilled on services \"{}\": uid mismatch: the provided object specified uid {uid}, and the existing object has another",
+                "Service \"{}\" is invalid: metadata.uid: Invalid value: \"{uid}\": field is immutable",
                 patch.name
             );
-            return Err(status(409, "Conflict", &message));
+            let mut answer = status(422, "Invalid", &message);
+            answer["details"] = json!({"causes": [{
+                "reason": "FieldValueInvalid", "message": "field is immutable", "field": "metadata.uid",
+            }]});
+            return Err(answer);
         }
         let before = object.clone();
         let wanted = fields(patch.body, patch.status);
