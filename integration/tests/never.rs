@@ -56,6 +56,39 @@ fn every_story_ends_well_without_faults() {
     assert!(broken.is_empty(), "{}", broken.join("\n\n"));
 }
 
+/// Everything that happens in a story, with two processes and delays that are drawn.
+fn trace(story: &Story, seed: u64) -> Result<Vec<String>> {
+    simulate(|| async {
+        let mut world = World::new(&Setting::calm(seed))?;
+        world.run(2)?;
+        (story.prepare)(&mut world).await?;
+        (story.act)(&mut world).await?;
+        world.settle().await?;
+        let events = world.stage.journal.events();
+        let logged = world.lines.lock().unwrap().clone();
+        Ok(events.iter().map(|event| format!("{event:?}")).chain(logged).collect())
+    })
+}
+
+#[test]
+fn the_same_seed_gives_the_same_history_byte_for_byte() -> Result<()> {
+    for story in STORIES {
+        let (one, other) = (trace(story, 7)?, trace(story, 7)?);
+        let differs = one.iter().zip(&other).position(|(one, other)| one != other);
+        if let Some(at) = differs {
+            panic!("{}: event {at} differs:\n{}\n{}", story.name, one[at], other[at]);
+        }
+        assert_eq!(one.len(), other.len(), "{}", story.name);
+    }
+    Ok(())
+}
+
+#[test]
+fn another_seed_gives_another_history() -> Result<()> {
+    assert_ne!(trace(&STORIES[0], 7)?, trace(&STORIES[0], 8)?);
+    Ok(())
+}
+
 /// Runs all `jobs` on all cores; gives back what was broken.
 fn all<T: Sync>(jobs: &[T], run: impl Fn(&T) -> Option<String> + Sync) -> Vec<String> {
     let next = std::sync::atomic::AtomicUsize::new(0);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use super::kinds::{self, Resource};
 use super::look::{LeaseWrite, View};
@@ -94,7 +94,8 @@ pub(super) struct Shelf {
     pub log: VecDeque<Change>,
     /// No watch may begin, and no old state be read, before this.
     pub compacted: u64,
-    pub news: watch::Sender<u64>,
+    /// Wakes the watches in the order in which they wait: tokio's own `watch` draws which comes first.
+    pub news: Arc<Notify>,
 }
 
 /// How much of the past is kept, in changes of each kind.
@@ -116,12 +117,7 @@ const FIRST_VERSION: u64 = 1000;
 
 impl Store {
     pub fn new() -> Store {
-        let shelf = || Shelf {
-            objects: BTreeMap::new(),
-            log: VecDeque::new(),
-            compacted: 0,
-            news: watch::Sender::new(FIRST_VERSION),
-        };
+        let shelf = || Shelf { objects: BTreeMap::new(), log: VecDeque::new(), compacted: 0, news: Arc::default() };
         Store {
             version: FIRST_VERSION,
             shelves: kinds::ALL.into_iter().map(|resource| (resource, shelf())).collect(),
@@ -225,8 +221,8 @@ impl Store {
     /// Tells those who wait for changes of a kind; of all kinds where a namespace has changed.
     pub fn tell(&self, resource: Resource) {
         match resource {
-            Resource::Namespaces => self.shelves.values().for_each(|shelf| _ = shelf.news.send_replace(self.version)),
-            resource => _ = self.shelf(resource).news.send_replace(self.version),
+            Resource::Namespaces => self.shelves.values().for_each(|shelf| shelf.news.notify_waiters()),
+            resource => self.shelf(resource).news.notify_waiters(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Watches: what has changed since a version, as it happens.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use futures::stream;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use serde_json::json;
-use tokio::sync::watch::Receiver;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tower::BoxError;
 
@@ -38,7 +39,7 @@ pub(super) struct Watch {
     /// All changes up to here are told.
     at: u64,
     ready: VecDeque<Bytes>,
-    news: Receiver<u64>,
+    news: Arc<Notify>,
     end: Instant,
     bookmark: Option<Instant>,
     twist: Twist,
@@ -78,7 +79,7 @@ pub(super) fn open(
         selection,
         at: version,
         ready: VecDeque::new(),
-        news: shelf.news.subscribe(),
+        news: Arc::clone(&shelf.news),
         end,
         bookmark: bookmarks.then(|| (now + BOOKMARK_EVERY).min(end - LAST_WORDS.min(end - now))),
         twist,
@@ -207,7 +208,9 @@ impl Watch {
             if self.over {
                 return None;
             }
-            self.news.mark_unchanged();
+            // From here on: what changes while it looks wakes it.
+            let mut woken = pin!(Arc::clone(&self.news).notified_owned());
+            woken.as_mut().enable();
             self.look();
             if !self.ready.is_empty() {
                 continue;
@@ -225,7 +228,7 @@ impl Watch {
             let wake = if self.twist.lag.is_some() { wake.min(now + LAG_STEP) } else { wake };
             tokio::select! {
                 biased;
-                _ = self.news.changed() => {}
+                () = woken => {}
                 () = tokio::time::sleep_until(wake) => {}
             }
         }
