@@ -122,8 +122,8 @@ async fn the_daemon_is_told_what_stands_in_its_way() {
     kube.by(Actor::Person).delete(Resource::Services, "default", "web").unwrap();
     assert_eq!(cluster.publish(&publication).await.unwrap_err().class, Class::NotFound);
     make(&kube, "web");
-    // Another uid.
-    assert_eq!(cluster.publish(&publication).await.unwrap_err().class, Class::Refused);
+    // Another uid: it isn't refused, it is another Service now.
+    assert_eq!(cluster.publish(&publication).await.unwrap_err().class, Class::Changed);
 }
 
 #[tokio::test(start_paused = true)]
