@@ -5,7 +5,6 @@
 
 mod aws;
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -36,8 +35,8 @@ pub struct World {
     pub aws: aws_api::Transport,
     /// Where probes and metrics are asked for; `None`: nowhere.
     pub listener: Option<TcpListener>,
-    /// Environment variables: AWS's own settings and credentials.
-    pub environment: BTreeMap<String, String>,
+    /// AWS's own settings and credentials: the environment, and a profile of the shared files.
+    pub aws_settings: aws_api::Settings,
     /// Both clocks.
     pub clock: SharedClock,
     /// Randomness.
@@ -64,7 +63,7 @@ const LINGER: Duration = Duration::from_secs(5);
 /// # Errors
 /// In words for the person who started it: what is wrong with the configuration, or what could not be done.
 pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()>) -> Result<(), String> {
-    let World { kube, lease: lease_client, aws, listener, environment, clock, random, log } = world;
+    let World { kube, lease: lease_client, aws, listener, aws_settings, clock, random, log } = world;
     let holder = holder_id(config.pod_name.as_deref().unwrap_or("external-ips"), random.as_ref());
     let namespace = config.lease.namespace.clone().unwrap_or_else(|| lease_client.default_namespace().to_owned());
     let mut lease = LeaseSettings::new(&namespace, &config.lease.name, &holder).with_duration(config.lease.duration);
@@ -112,7 +111,7 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
             let credentials =
                 Arc::new(CredentialsAreTold { next: metrics.clone(), log: aws_log.clone(), failing: Mutex::default() });
             let aws = Aws::connect(aws::Parts {
-                environment: &environment,
+                settings: &aws_settings,
                 region: config.region.as_deref(),
                 dns_role: config.dns_role.as_ref(),
                 write_timeout,

@@ -2,7 +2,6 @@
 //!
 //! The only place that opens anything on its own; everything else gets it handed in.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,10 +80,8 @@ async fn try_run(
         }
         None => None,
     };
-    let environment: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
-    let aws = aws_transport(&environment, log)?;
+    let aws_settings = aws_api::Settings::load(&aws_api::system::environment()).map_err(|e| e.to_string())?;
+    let aws = aws_transport(&aws_settings, log)?;
     let (kube_config, in_cluster) = kube_config(&config).await?;
     if let Some(warning) = doubt_about_lease(&config, in_cluster, &kube_config.default_namespace) {
         warn!(log, "{warning}");
@@ -95,7 +92,7 @@ async fn try_run(
         kube: kube::Client::try_from(kube_config).map_err(unusable)?,
         aws,
         listener,
-        environment,
+        aws_settings,
         clock,
         random: Arc::new(SystemRandom::new().map_err(|e| format!("no randomness: {e}"))?),
         log: log.clone(),
@@ -104,10 +101,8 @@ async fn try_run(
 }
 
 /// How AWS is reached: through which proxies, and whom to trust.
-fn aws_transport(environment: &BTreeMap<String, String>, log: &Logger) -> Result<aws_api::Transport, String> {
-    let http = aws_api::Settings::load(environment)
-        .and_then(|settings| aws_api::HttpOptions::from_settings(&settings))
-        .map_err(|e| e.to_string())?;
+fn aws_transport(settings: &aws_api::Settings, log: &Logger) -> Result<aws_api::Transport, String> {
+    let http = aws_api::HttpOptions::from_settings(settings).map_err(|e| e.to_string())?;
     if !http.proxies.is_none() {
         info!(log, "AWS is asked through proxies, the API server directly"; "proxies" => http.proxies.to_string());
     }

@@ -1,5 +1,6 @@
 //! Errors are values: what was asked of whom, what AWS said, and what class of trouble it is.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -113,12 +114,17 @@ const REQUEST_ID: &str = " (request id ";
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let message = self.0.message.split(ENCODED).next().unwrap_or_default().trim_end();
-        match message.split_once(REQUEST_ID) {
-            None => self.0.tell(f, message),
-            Some((before, rest)) => {
-                let after = rest.split_once(')').map_or("", |(_, after)| after);
-                self.0.tell(f, &format!("{before}{after}"))
-            }
+        self.0.tell(f, &without_request_id(message))
+    }
+}
+
+/// A message without the request's id that is quoted in it.
+pub(crate) fn without_request_id(message: &str) -> Cow<'_, str> {
+    match message.split_once(REQUEST_ID) {
+        None => Cow::Borrowed(message),
+        Some((before, rest)) => {
+            let after = rest.split_once(')').map_or("", |(_, after)| after);
+            Cow::Owned(format!("{before}{after}"))
         }
     }
 }

@@ -19,7 +19,7 @@ const SESSION: &str = "external-ips";
 
 /// What the clients are made of.
 pub(super) struct Parts<'a> {
-    pub environment: &'a BTreeMap<String, String>,
+    pub settings: &'a Settings,
     /// The region that was asked for.
     pub region: Option<&'a str>,
     /// The role that Route 53 is asked with.
@@ -46,8 +46,7 @@ pub(super) struct Aws {
 impl Aws {
     /// Finds out where AWS is and where keys come from. IMDS may be asked for the region, nobody else for anything.
     pub(super) async fn connect(parts: Parts<'_>) -> Result<Aws, String> {
-        let settings = Settings::load(parts.environment).map_err(|e| e.to_string())?;
-        let mut config = Config::resolve(&settings, parts.region, parts.transport.clone(), parts.time.clone())
+        let mut config = Config::resolve(parts.settings, parts.region, parts.transport.clone(), parts.time.clone())
             .await
             .map_err(|e| e.to_string())?;
         config.write_timeout = parts.write_timeout;
@@ -60,7 +59,7 @@ impl Aws {
             random: parts.random.clone(),
             observer: parts.credentials,
         };
-        let own = Credentials::from_settings(&settings, &credentials_parts).map_err(|e| e.to_string())?;
+        let own = Credentials::from_settings(parts.settings, &credentials_parts).map_err(|e| e.to_string())?;
         let own = Arc::new(own);
         let client = |credentials: &Arc<Credentials>| {
             Client::new(ClientParts {
@@ -145,7 +144,7 @@ impl Observer for CredentialsAreTold {
             }
             Ok(_) => debug!(self.log, "new AWS credentials"; "from" => source),
             Err(error) => {
-                let told = without_request_id(&error.to_string());
+                let told = error.summary();
                 if failing.get(source) != Some(&told) {
                     warn!(self.log, "{}; any that are still good stay in use", error);
                     failing.insert(source.to_owned(), told);
@@ -153,13 +152,5 @@ impl Observer for CredentialsAreTold {
             }
         }
         self.next.credentials(source, outcome);
-    }
-}
-
-/// The same words for the same failure.
-fn without_request_id(text: &str) -> String {
-    match text.split_once(" (request id ") {
-        Some((before, rest)) => format!("{before}{}", rest.split_once(')').map_or("", |(_, after)| after)),
-        None => text.to_owned(),
     }
 }

@@ -68,13 +68,15 @@ pub struct Rejection {
 /// Why a Service is rejected.
 type Refusal = (Reason, String);
 
+/// Whether a Service asks to be exposed, well or badly, and this daemon is responsible for it.
+pub fn asks(service: &Service, settings: &Settings) -> bool {
+    service.annotations.contains_key(HOSTNAME) && !service.deleting && settings.in_scope(&service.key)
+}
+
 /// What a Service asks for: `None` where it doesn't ask (no `hostname` annotation, or it is being deleted) or where
 /// this daemon isn't responsible for it.
 pub fn read(service: &Service, settings: &Settings) -> Option<Result<Exposure, Rejection>> {
-    let hostnames = service.annotations.get(HOSTNAME)?;
-    if service.deleting || !settings.in_scope(&service.key) {
-        return None;
-    }
+    let hostnames = service.annotations.get(HOSTNAME).filter(|_| asks(service, settings))?;
     Some(exposure(service, hostnames, settings).map_err(|(reason, message)| Rejection {
         service: service.key.clone(),
         uid: service.uid.clone(),

@@ -50,7 +50,7 @@ pub fn brake<'a>(
     let published = snapshot.services.values().filter(|service| service.owns_fields).map(|service| service.key.clone());
     let exposed: BTreeSet<ServiceKey> = named.chain(published).filter(|key| settings.in_scope(key)).collect();
     let stays = |key: &&ServiceKey| {
-        let asks = |service| annotations::read(service, settings).is_some();
+        let asks = |service| annotations::asks(service, settings);
         snapshot.unreadable.contains(*key) || snapshot.services.get(*key).is_some_and(asks)
     };
     let leaving: BTreeSet<ServiceKey> = exposed.iter().filter(|key| !stays(key)).cloned().collect();

@@ -44,8 +44,9 @@ fn who_may_lead_from_outside_the_cluster_is_told_which_lease_that_is() {
 #[test]
 fn a_proxy_or_a_bundle_that_cannot_be_used_ends_the_start_and_names_its_variable() {
     let log = slog::Logger::root(slog::Discard, slog::o!());
-    let start =
-        |name: &str, value: &str| aws_transport(&[(name.to_owned(), value.to_owned())].into(), &log).map(|_| ());
+    let settings =
+        |name: &str, value: &str| aws_api::Settings::load(&[(name.to_owned(), value.to_owned())].into()).unwrap();
+    let start = |name: &str, value: &str| aws_transport(&settings(name, value), &log).map(|_| ());
     let why = start("HTTPS_PROXY", "socks5://me:hunter2@proxy:1080").unwrap_err();
     assert!(why.contains("HTTPS_PROXY") && !why.contains("hunter2"), "{why}");
     let why = start("AWS_CA_BUNDLE", "/nowhere/ca.pem").unwrap_err();

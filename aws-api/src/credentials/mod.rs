@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::client::{Client, ClientParts};
 use crate::config::Config;
+use crate::error::without_request_id;
 use crate::observer::{NoObserver, Observer};
 use crate::retry::fraction;
 use crate::secret::Keys;
@@ -60,6 +61,13 @@ impl CredentialsError {
     }
     fn temporary(source: impl Into<String>, message: impl Into<String>) -> CredentialsError {
         CredentialsError { source: source.into(), message: message.into(), temporary: true }
+    }
+}
+
+impl CredentialsError {
+    /// What happened, in the same words each time it happens: without the id of a request to STS.
+    pub fn summary(&self) -> String {
+        without_request_id(&self.to_string()).into_owned()
     }
 }
 

@@ -35,7 +35,6 @@ struct Kept {
     plan: Option<Plan>,
     dooms: BTreeMap<u32, Doom>,
     dead: BTreeSet<u32>,
-    faults: u64,
 }
 
 impl Fates {
@@ -54,11 +53,6 @@ impl Fates {
         self.kept().dooms.insert(number, doom);
     }
 
-    /// How many faults there were.
-    pub fn faults(&self) -> u64 {
-        self.kept().faults
-    }
-
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -72,9 +66,6 @@ impl Chaos for Fates {
             return Some(Fault::Hang { effect: false });
         }
         let fate = kept.plan.as_mut().map_or(Fate::Well, |plan| plan(call));
-        if fate != Fate::Well {
-            kept.faults += 1;
-        }
         let effect = match fate {
             Fate::Well => return None,
             Fate::Meets(fault) => return Some(fault),

@@ -150,11 +150,6 @@ impl Checker {
         self.memory().violations.clone()
     }
 
-    /// Changes what is forgiven, from now on.
-    pub fn set_patience(&self, patience: Patience) {
-        self.memory().terms.patience = patience;
-    }
-
     /// Something happened.
     pub fn see(&self, at: Duration, event: &Event) {
         match event {

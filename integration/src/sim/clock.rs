@@ -46,6 +46,12 @@ impl Clock {
     }
 }
 
+impl aws_api::TimeSource for Clock {
+    fn now(&self) -> SystemTime {
+        self.wall()
+    }
+}
+
 /// The clocks of one process.
 #[derive(Clone, Debug)]
 pub struct ProcessClock {

@@ -154,10 +154,10 @@ impl Journal {
     /// Something happened.
     pub fn record(&self, event: Event) {
         let at = self.clock.now();
-        self.kept().events.push((at, event.clone()));
         if let Some(witness) = self.witness.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             witness(at, &event);
         }
+        self.kept().events.push((at, event));
     }
 
     pub(super) fn call(&self, actor: Actor, seam: Seam, operation: String, target: String, mutates: bool) -> Call {
@@ -173,7 +173,12 @@ impl Journal {
 
     /// All events so far.
     pub fn events(&self) -> Vec<(Duration, Event)> {
-        self.kept().events.clone()
+        self.read(<[_]>::to_vec)
+    }
+
+    /// Reads all events so far where they are: nothing may be recorded meanwhile.
+    pub fn read<R>(&self, read: impl FnOnce(&[(Duration, Event)]) -> R) -> R {
+        read(&self.kept().events)
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

@@ -53,6 +53,12 @@ impl Random {
     }
 }
 
+impl aws_api::Random for Random {
+    fn next_u64(&self) -> u64 {
+        self.next()
+    }
+}
+
 impl external_ips::clock::Random for Random {
     fn next_u64(&self) -> u64 {
         self.next()

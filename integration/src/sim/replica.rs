@@ -61,7 +61,7 @@ impl Replica {
             lease,
             aws,
             listener: None,
-            environment,
+            aws_settings: aws_api::Settings::load(&environment).context("the daemon's environment")?,
             clock: Arc::new(stage.clock.off_by(clock_off)),
             random: Arc::new(random.fork(&format!("replica {number}"))),
             // A closure that is shown lines leaves nothing half done that a panic could reveal.

@@ -5,11 +5,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::sim::aws::state::{RuleKey, Source};
 use crate::sim::event::{Actor, Event};
 use crate::sim::kube::Resource;
-use crate::sim::world::{CLUSTER, NAMESPACE, World};
+use crate::sim::world::{CLUSTER, NAMESPACE, World, said};
 
 type Step = for<'a> fn(&'a mut World) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
@@ -248,19 +248,4 @@ impl World {
     pub fn note(&self, what: String) {
         self.stage.journal.record(Event::Note(what));
     }
-
-    /// Tells the story, then lets everything come to rest and judges it.
-    ///
-    /// # Errors
-    /// What was broken.
-    pub async fn tell(&mut self, story: &Story) -> Result<()> {
-        (story.prepare)(self).await?;
-        self.note(format!("the story begins: {}", story.name));
-        (story.act)(self).await?;
-        self.settle().await
-    }
-}
-
-fn said(status: &crate::sim::kube::Status) -> Error {
-    Error::new(format!("{} {}: {}", status.code, status.reason, status.message))
 }

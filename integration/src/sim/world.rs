@@ -225,13 +225,9 @@ impl World {
     pub fn add_service(&self, name: &str, ports: &[(&str, u16)], annotations: &[(&str, &str)]) -> Result<()> {
         let annotations: BTreeMap<String, &str> =
             annotations.iter().map(|(name, value)| (format!("{}{name}", wish::PREFIX), *value)).collect();
-        let ports: Vec<Value> = ports
-            .iter()
-            .map(|(protocol, port)| json!({"name": format!("p{port}"), "protocol": protocol, "port": port}))
-            .collect();
         let service = json!({
             "metadata": {"name": name, "namespace": NAMESPACE, "annotations": annotations},
-            "spec": {"ports": ports, "selector": {"app": name}},
+            "spec": {"ports": spec_ports(ports), "selector": {"app": name}},
         });
         self.kube.by(Actor::Person).create(Resource::Services, service).map_err(|status| said(&status))?;
         Ok(())
@@ -254,11 +250,7 @@ impl World {
     /// # Errors
     /// When there is no such Service.
     pub fn set_ports(&self, service: &str, ports: &[(&str, u16)]) -> Result<()> {
-        let ports: Vec<Value> = ports
-            .iter()
-            .map(|(protocol, port)| json!({"name": format!("p{port}"), "protocol": protocol, "port": port}))
-            .collect();
-        let change = json!({"spec": {"ports": ports}});
+        let change = json!({"spec": {"ports": spec_ports(ports)}});
         let person = self.kube.by(Actor::Person);
         person.patch(Resource::Services, NAMESPACE, service, &change).map_err(|status| said(&status))?;
         Ok(())
@@ -403,8 +395,7 @@ impl World {
 
     /// Writes of the daemon so far, but for the Lease: calls that may change something.
     pub fn writes(&self) -> usize {
-        let events = self.stage.journal.events();
-        events.iter().filter(|(_, event)| is_write(event)).count()
+        self.stage.journal.read(|events| events.iter().filter(|(_, event)| is_write(event)).count())
     }
 
     /// Faults end, and enough time passes for everything to be as it should. Then L1, L2, L3 are judged.
@@ -426,19 +417,14 @@ impl World {
         let flaws = settled::flaws(&self.aws, &self.kube, CLUSTER, CLUSTER);
         broken.extend(flaws.iter().map(|(rule, what)| format!("{rule}: {what}")));
         if more > 0 {
-            let events = self.stage.journal.events();
-            let writes: Vec<String> = events
-                .iter()
-                .filter(|(_, event)| is_write(event))
-                .skip(before)
-                .filter_map(|(at, event)| match event {
-                    Event::Called(call) => {
-                        Some(format!("{:.1} s {} {}", at.as_secs_f64(), call.operation, call.target))
-                    }
-                    _ => None,
-                })
-                .take(5)
-                .collect();
+            let told = |(at, event): &(Duration, Event)| match event {
+                Event::Called(call) => Some(format!("{:.1} s {} {}", at.as_secs_f64(), call.operation, call.target)),
+                _ => None,
+            };
+            let writes: Vec<String> = self.stage.journal.read(|events| {
+                let writes = events.iter().filter(|(_, event)| is_write(event)).skip(before);
+                writes.filter_map(told).take(5).collect()
+            });
             broken.push(format!("L3: {more} writes though nothing is to be done: {}", writes.join("; ")));
         }
         if broken.is_empty() { Ok(()) } else { fail(broken.join("\n")) }
@@ -492,15 +478,6 @@ impl World {
         }
         lines.into_iter().map(|(at, line)| format!("{:9.3} {line}", at.as_secs_f64())).collect()
     }
-
-    /// What was broken so far.
-    ///
-    /// # Errors
-    /// The violations.
-    pub fn check(&self) -> Result<()> {
-        let broken: Vec<String> = self.checker.violations().iter().map(Violation::to_string).collect();
-        if broken.is_empty() { Ok(()) } else { fail(broken.join("\n")) }
-    }
 }
 
 /// Whether an event is a call of the daemon that may change something, but for the Lease and access reviews.
@@ -512,10 +489,17 @@ pub fn is_write(event: &Event) -> bool {
         && !call.operation.contains("selfsubjectaccessreviews")
 }
 
+/// `spec.ports` of a Service.
+fn spec_ports(ports: &[(&str, u16)]) -> Vec<Value> {
+    let port = |(protocol, port): &(&str, u16)| json!({"name": format!("p{port}"), "protocol": protocol, "port": port});
+    ports.iter().map(port).collect()
+}
+
 fn secret(number: u32) -> String {
     format!("hush{number:04}SecretOfTheSimulation/{number:04}")
 }
 
-fn said(status: &kube::Status) -> crate::error::Error {
+/// A refusal of the API server, in its words.
+pub(super) fn said(status: &kube::Status) -> crate::error::Error {
     crate::error::Error::new(format!("{} {}: {}", status.code, status.reason, status.message))
 }

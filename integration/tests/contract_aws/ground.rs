@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use aws_api::{
-    Client, ClientParts, Config, Credentials, HttpOptions, Keys, NoObserver, Operation, Paged, Random, TimeSource,
-    Transport, ec2, http_transport,
+    Client, ClientParts, Config, Credentials, HttpOptions, Keys, NoObserver, Operation, Paged, Transport, ec2,
+    http_transport,
 };
 use integration::aws as moto_aws;
 use integration::sim::aws::{Aws, NewInstance, Options, Policy};
-use integration::sim::{Actor, Clock, Stage};
+use integration::sim::{Actor, Clock, Random, Stage};
 use integration::{Result, shared};
 use serde_json::json;
 use tower::{Service as _, ServiceExt};
@@ -39,33 +38,18 @@ pub struct Ground {
     names: BTreeMap<String, String>,
 }
 
-#[derive(Clone)]
-struct Time(Clock);
-
-impl TimeSource for Time {
-    fn now(&self) -> SystemTime {
-        self.0.wall()
-    }
-}
-
-impl Random for Time {
-    fn next_u64(&self) -> u64 {
-        7
-    }
-}
-
 fn client(transport: Transport, environment: &[(&str, &str)], clock: &Clock, secret: &str) -> Client {
     let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let mut config = Config::from_environment(&environment, Some("eu-west-1")).unwrap();
     config.max_attempts = 1;
-    let time = Arc::new(Time(clock.clone()));
+    let (time, random) = (Arc::new(clock.clone()), Arc::new(Random::new(7)));
     let keys = Keys::new("AKIACONTRACT00000000", secret, None, None).unwrap();
     Client::new(ClientParts {
         transport,
         config,
-        credentials: Arc::new(Credentials::fixed(keys, time.clone(), time.clone())),
-        time: time.clone(),
-        random: time,
+        credentials: Arc::new(Credentials::fixed(keys, time.clone(), random.clone())),
+        time,
+        random,
         observer: Arc::new(NoObserver),
     })
 }

@@ -34,7 +34,7 @@ fn start(world: &World, more: &[&str]) -> Daemon {
         lease: world.leases.client("daemon"),
         aws: world.transport(),
         listener: None,
-        environment,
+        aws_settings: aws_api::Settings::load(&environment).unwrap(),
         clock: TestClock::new(secs(1000), 0, 1000),
         random: TestRandom::new(1),
         log: world.lines.log(),

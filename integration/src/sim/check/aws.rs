@@ -51,10 +51,8 @@ impl Memory {
             self.records_changed(at, ours, &after, old.map(AsRef::as_ref), new.map(AsRef::as_ref));
         }
         if ours {
-            let mut touched = Vec::new();
             for id in changed(&before.groups, &after.groups) {
                 let (old, new) = (before.groups.get(&id), after.groups.get(&id));
-                touched.push(id.clone());
                 self.group_changed(at, old.map(AsRef::as_ref), new.map(AsRef::as_ref));
             }
             for id in changed(&before.interfaces, &after.interfaces) {

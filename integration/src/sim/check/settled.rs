@@ -2,7 +2,7 @@
 //!
 //! Who can't be served must have a reason that the checker finds by itself; whoever can, must be served in full.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
 use crate::sim::aws::{Aws, State};
@@ -15,15 +15,6 @@ use super::wish::{self, Wish};
 
 /// What isn't as it should be: rule and words.
 pub type Flaw = (&'static str, String);
-
-/// Where a Service is served: what a comparison of two worlds looks at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// By Service: Ready's reason, how many addresses, how many names that list something.
-    pub services: BTreeMap<String, (String, usize, usize)>,
-    /// How many groups, rules, records of ours there are.
-    pub totals: (usize, usize, usize),
-}
 
 /// Ports that are refused.
 const RESERVED: [u16; 8] = [22, 179, 2379, 2380, 6443, 10250, 10255, 10256];
@@ -48,26 +39,6 @@ pub fn flaws(aws: &Aws, kube: &Kube, owner: &str, cluster: &str) -> Vec<Flaw> {
     }
     world.leaks(&mut flaws);
     flaws
-}
-
-/// What came of all wishes.
-pub fn outcome(aws: &Aws, kube: &Kube, owner: &str, cluster: &str) -> Outcome {
-    let world = World::new(aws, kube, owner, cluster);
-    let mut outcome = Outcome::default();
-    for service in &world.services {
-        let Some(wish) = wish::wish(service) else { continue };
-        let reason = condition(service).map_or_else(String::new, |(_, reason)| reason.to_owned());
-        let names = wish.hostnames.iter().filter(|name| !world.addresses(name).is_empty()).count();
-        outcome.services.insert(named(service), (reason, service.external_ips.len(), names));
-    }
-    let groups: Vec<_> = world.state.groups.values().filter(|group| group.creator == Creator::Us).collect();
-    let records = world.state.zones.values().flat_map(|zone| zone.records.values());
-    outcome.totals = (
-        groups.len(),
-        groups.iter().map(|group| group.rules.len()).sum(),
-        records.filter(|record| record.creator == Creator::Us).count(),
-    );
-    outcome
 }
 
 fn named(service: &ServiceView) -> String {

@@ -8,6 +8,7 @@ use super::super::Policy;
 use super::kit::{Kit, US};
 use crate::sim::event::{Actor, Event};
 use crate::sim::fault::Fault;
+use crate::sim::{Clock, Random};
 
 const GROUPS: fn() -> ec2::DescribeSecurityGroups = Default::default;
 const ZONES: fn() -> route53::ListHostedZones = Default::default;
@@ -57,16 +58,16 @@ async fn what_was_signed_is_what_is_read() {
             std::future::ready(Err(aws_api::TransportError::NotSent("caught".into())))
         }))
     };
-    let time = std::sync::Arc::new(super::kit::Time(kit.stage.clock.clone()));
+    let (time, random) = (std::sync::Arc::new(kit.stage.clock.clone()), std::sync::Arc::new(Random::new(7)));
     let mut config = aws_api::Config::new("eu-west-1").unwrap();
     config.max_attempts = 1;
     let keys = Keys::new("AKIDUS", "secret", None, None).unwrap();
     let client = aws_api::Client::new(aws_api::ClientParts {
         transport,
         config,
-        credentials: std::sync::Arc::new(aws_api::Credentials::fixed(keys, time.clone(), time.clone())),
-        time: time.clone(),
-        random: time,
+        credentials: std::sync::Arc::new(aws_api::Credentials::fixed(keys, time.clone(), random.clone())),
+        time,
+        random,
         observer: std::sync::Arc::new(aws_api::NoObserver),
     });
     client.send(&GROUPS()).await.unwrap_err();
@@ -150,9 +151,9 @@ async fn a_role_gives_keys_that_end() {
     assert_eq!(kit.refused(&assume).await, "AccessDenied");
 }
 
-fn parts(transport: Transport, config: Config, time: std::sync::Arc<super::kit::Time>) -> CredentialsParts {
+fn parts(transport: Transport, config: Config, time: std::sync::Arc<Clock>) -> CredentialsParts {
     let observer = std::sync::Arc::new(NoObserver);
-    CredentialsParts { transport, config, time: time.clone(), random: time, observer }
+    CredentialsParts { transport, config, time, random: std::sync::Arc::new(Random::new(7)), observer }
 }
 
 #[tokio::test(start_paused = true)]
@@ -160,7 +161,7 @@ async fn the_metadata_service_gives_region_and_keys() {
     let kit = Kit::new();
     kit.aws.add_role("node", Policy::anything(), &[]);
     kit.aws.set_instance_role(Some("node"));
-    let time = std::sync::Arc::new(super::kit::Time(kit.stage.clock.clone()));
+    let time = std::sync::Arc::new(kit.stage.clock.clone());
     let transport = kit.aws.transport(Actor::Replica(3));
     let nothing = Settings::load(&std::collections::BTreeMap::new()).unwrap();
     let config = Config::resolve(&nothing, None, transport.clone(), time.clone()).await.unwrap();
@@ -262,7 +263,7 @@ async fn a_fault_on_the_way_to_keys_is_a_fault_of_that_call() {
     kit.aws.add_role("node", Policy::anything(), &[]);
     kit.aws.set_instance_role(Some("node"));
     kit.fail("imds:PutToken", [Fault::Unreachable]);
-    let time = std::sync::Arc::new(super::kit::Time(kit.stage.clock.clone()));
+    let time = std::sync::Arc::new(kit.stage.clock.clone());
     let nothing = Settings::load(&std::collections::BTreeMap::new()).unwrap();
     let parts = parts(kit.aws.transport(US), Config::new("eu-west-1").unwrap(), time);
     let credentials = Credentials::from_settings(&nothing, &parts).unwrap();
@@ -276,27 +277,18 @@ async fn keys_that_end_in_the_middle_are_replaced() {
     let kit = Kit::new();
     kit.aws.add_role("node", Policy::anything(), &[]);
     kit.aws.set_instance_role(Some("node"));
-    let time = std::sync::Arc::new(super::kit::Time(kit.stage.clock.clone()));
+    let (time, random) = (std::sync::Arc::new(kit.stage.clock.clone()), std::sync::Arc::new(Random::new(7)));
     let nothing = aws_api::Settings::load(&std::collections::BTreeMap::new()).unwrap();
     let config = aws_api::Config::new("eu-west-1").unwrap();
     let transport = kit.aws.transport(US);
-    let credentials = aws_api::Credentials::from_settings(
-        &nothing,
-        &aws_api::CredentialsParts {
-            transport: transport.clone(),
-            config: config.clone(),
-            time: time.clone(),
-            random: time.clone(),
-            observer: std::sync::Arc::new(aws_api::NoObserver),
-        },
-    )
-    .unwrap();
+    let parts = parts(transport.clone(), config.clone(), time.clone());
+    let credentials = Credentials::from_settings(&nothing, &parts).unwrap();
     let client = aws_api::Client::new(aws_api::ClientParts {
         transport,
         config,
         credentials: std::sync::Arc::new(credentials),
-        time: time.clone(),
-        random: time,
+        time,
+        random,
         observer: std::sync::Arc::new(aws_api::NoObserver),
     });
     client.send(&GROUPS()).await.unwrap();

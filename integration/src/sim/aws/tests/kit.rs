@@ -2,17 +2,13 @@
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
 
-use aws_api::{
-    Client, ClientParts, Config, Credentials, Error, Keys, NoObserver, Operation, Random, TimeSource, Transport, ec2,
-    route53,
-};
+use aws_api::{Client, ClientParts, Config, Credentials, Error, Keys, NoObserver, Operation, Transport, ec2, route53};
 
 use super::super::{Aws, NewInstance, Options, Policy};
 use crate::sim::event::{Actor, Call};
 use crate::sim::fault::Fault;
-use crate::sim::{Clock, Stage};
+use crate::sim::{Clock, Random, Stage};
 
 pub const US: Actor = Actor::Replica(1);
 pub const TAG: (&str, &str) = ("external-ips/c1", "owned");
@@ -27,32 +23,17 @@ pub struct Kit {
     dateless: Cell<bool>,
 }
 
-#[derive(Clone)]
-pub struct Time(pub Clock);
-
-impl TimeSource for Time {
-    fn now(&self) -> SystemTime {
-        self.0.wall()
-    }
-}
-
-impl Random for Time {
-    fn next_u64(&self) -> u64 {
-        7
-    }
-}
-
 /// A client that tries once, so that tests see each answer.
 fn client(transport: Transport, stage: &Stage, keys: Keys) -> Client {
     let mut config = Config::new("eu-west-1").unwrap();
     config.max_attempts = 1;
-    let time = Arc::new(Time(stage.clock.clone()));
+    let (time, random) = (Arc::new(stage.clock.clone()), Arc::new(Random::new(7)));
     Client::new(ClientParts {
         transport,
         config,
-        credentials: Arc::new(Credentials::fixed(keys, time.clone(), time.clone())),
-        time: time.clone(),
-        random: time,
+        credentials: Arc::new(Credentials::fixed(keys, time.clone(), random.clone())),
+        time,
+        random,
         observer: Arc::new(NoObserver),
     })
 }
