@@ -15,6 +15,7 @@ pub mod kube;
 pub mod random;
 pub mod replica;
 pub mod stories;
+pub mod storm;
 pub mod world;
 
 use std::sync::{Arc, Mutex, PoisonError};

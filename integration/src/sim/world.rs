@@ -1,6 +1,7 @@
 //! A whole world for one history: an account, a cluster with nodes on its instances, processes of the daemon, and the
 //! checker over all of it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::Ipv4Addr;
@@ -48,6 +49,8 @@ pub struct Setting {
     pub leadership: bool,
     /// Whether a process that has ended is replaced.
     pub restart: bool,
+    /// How long the Lease lasts; whole seconds.
+    pub lease: Duration,
 }
 
 impl Setting {
@@ -59,7 +62,16 @@ impl Setting {
             propagation: Duration::from_secs(3),
             ..aws::Options::default()
         };
-        Setting { seed, nodes: 3, two_interfaces: 2, aws, patience: Patience::CALM, leadership: true, restart: true }
+        Setting {
+            seed,
+            nodes: 3,
+            two_interfaces: 2,
+            aws,
+            patience: Patience::CALM,
+            leadership: true,
+            restart: true,
+            lease: Duration::from_secs(15),
+        }
     }
 }
 
@@ -104,6 +116,9 @@ pub struct World {
     births: u32,
     nodes: u32,
     restart: bool,
+    lease: Duration,
+    /// How many events were looked through, and the writes among them.
+    counted: Cell<(usize, usize)>,
 }
 
 const LINES_KEPT: usize = 400;
@@ -121,8 +136,8 @@ impl World {
         let zone = aws.create_zone(Actor::Person, DOMAIN, false)?;
         let random = Random::new(setting.seed);
         let terms = Terms {
-            // 15 s, of which a leader keeps 3.
-            lease: Duration::from_secs(12),
+            // A leader keeps a fifth of it.
+            lease: setting.lease - setting.lease / 5,
             write: Duration::from_secs(5),
             propagation: PROPAGATION,
             owner: CLUSTER.to_owned(),
@@ -153,6 +168,8 @@ impl World {
             births: 0,
             nodes: 0,
             restart: setting.restart,
+            lease: setting.lease,
+            counted: Cell::default(),
         };
         for n in 1..=setting.nodes {
             let interfaces = if setting.two_interfaces > 0 && n % setting.two_interfaces == 0 { 2 } else { 1 };
@@ -223,10 +240,24 @@ impl World {
     /// # Errors
     /// When it can't be made.
     pub fn add_service(&self, name: &str, ports: &[(&str, u16)], annotations: &[(&str, &str)]) -> Result<()> {
+        self.add_service_in(NAMESPACE, name, ports, annotations)
+    }
+
+    /// A Service of any namespace: ports, and annotations without their prefix.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn add_service_in(
+        &self,
+        namespace: &str,
+        name: &str,
+        ports: &[(&str, u16)],
+        annotations: &[(&str, &str)],
+    ) -> Result<()> {
         let annotations: BTreeMap<String, &str> =
             annotations.iter().map(|(name, value)| (format!("{}{name}", wish::PREFIX), *value)).collect();
         let service = json!({
-            "metadata": {"name": name, "namespace": NAMESPACE, "annotations": annotations},
+            "metadata": {"name": name, "namespace": namespace, "annotations": annotations},
             "spec": {"ports": spec_ports(ports), "selector": {"app": name}},
         });
         self.kube.by(Actor::Person).create(Resource::Services, service).map_err(|status| said(&status))?;
@@ -277,6 +308,17 @@ impl World {
         Ok(())
     }
 
+    /// From now on so many processes run; those that are too many are told to stop, the youngest first.
+    ///
+    /// # Errors
+    /// When one can't be started.
+    pub fn run_at_most(&mut self, processes: usize) -> Result<()> {
+        let surplus = self.living().saturating_sub(processes);
+        let living = self.replicas.iter_mut().rev().filter(|replica| !replica.has_ended() && !replica.is_doomed());
+        living.take(surplus).for_each(Replica::terminate);
+        self.run(processes)
+    }
+
     /// SIGKILL for all processes; none is started before [`World::run`].
     pub fn stop_all(&mut self) {
         self.wanted = 0;
@@ -306,6 +348,7 @@ impl World {
         arguments.push(format!("--default-ttl={}s", TTL.as_secs()));
         arguments.push(format!("--dns-propagation={}s", PROPAGATION.as_secs()));
         arguments.push(format!("--full-sync-interval={}s", FULL_SYNC.as_secs()));
+        arguments.push(format!("--lease-duration={}s", self.lease.as_secs()));
         arguments.extend(self.arguments.iter().cloned());
         let environment = BTreeMap::from(
             [
@@ -395,7 +438,13 @@ impl World {
 
     /// Writes of the daemon so far, but for the Lease: calls that may change something.
     pub fn writes(&self) -> usize {
-        self.stage.journal.read(|events| events.iter().filter(|(_, event)| is_write(event)).count())
+        let (seen, before) = self.counted.get();
+        let counted = self.stage.journal.read(|events| {
+            let more = events.iter().skip(seen).filter(|(_, event)| is_write(event)).count();
+            (events.len(), before + more)
+        });
+        self.counted.set(counted);
+        counted.1
     }
 
     /// Faults end, and enough time passes for everything to be as it should. Then L1, L2, L3 are judged.
@@ -403,37 +452,78 @@ impl World {
     /// # Errors
     /// What is not as it should be, or was broken before.
     pub async fn settle(&mut self) -> Result<()> {
+        let broken: Vec<String> = self.comes_to_rest().await?.iter().map(Violation::to_string).collect();
+        if broken.is_empty() { Ok(()) } else { fail(broken.join("\n")) }
+    }
+
+    /// Faults end, and time passes until everything is as it should be and stays so, or should long have been. What
+    /// was broken until then, and what isn't as it should be (L1, L2, L3).
+    ///
+    /// # Errors
+    /// When a process can't be started.
+    pub async fn comes_to_rest(&mut self) -> Result<Vec<Violation>> {
         self.fates.calm();
+        self.aws.set_clock_off(0);
+        self.clock_off = 0;
         for replica in &self.replicas {
             replica.thaw();
         }
         self.stage.journal.record(Event::Note("faults end; everything comes to rest".to_owned()));
-        self.pass(self.rest()).await?;
-        let before = self.writes();
-        // Long enough for two full reads.
-        self.pass(FULL_SYNC * 3).await?;
-        let more = self.writes() - before;
-        let mut broken: Vec<String> = self.checker.violations().iter().map(Violation::to_string).collect();
-        let flaws = settled::flaws(&self.aws, &self.kube, CLUSTER, CLUSTER);
-        broken.extend(flaws.iter().map(|(rule, what)| format!("{rule}: {what}")));
+        let end = self.stage.clock.now() + self.rest();
+        // Whoever has written nothing for a full read, a drain and a takeover has nothing left to do.
+        let quiet = FULL_SYNC * 5 / 4 + TTL + PROPAGATION + self.lease;
+        let (mut writes, mut since) = (self.writes(), self.stage.clock.now());
+        let (aws, kube) = (self.aws.clone(), self.kube.clone());
+        let flaws = || settled::flaws(&aws, &kube, CLUSTER, CLUSTER);
+        let mut left = loop {
+            self.pass(Duration::from_secs(5)).await?;
+            let now = self.stage.clock.now();
+            if self.writes() != writes {
+                (writes, since) = (self.writes(), now);
+            }
+            if now >= end {
+                break flaws();
+            }
+            if now >= since + quiet {
+                let flaws = flaws();
+                if flaws.is_empty() {
+                    break flaws;
+                }
+            }
+        };
+        // Long enough for a full read.
+        self.pass(FULL_SYNC * 5 / 4).await?;
+        let more = self.writes() - writes;
+        if left.is_empty() {
+            left = flaws();
+        }
+        let now = self.stage.clock.now();
+        let mut broken = self.checker.violations();
+        broken.extend(left.into_iter().map(|(rule, what)| Violation { rule, at: now, what }));
         if more > 0 {
             let told = |(at, event): &(Duration, Event)| match event {
                 Event::Called(call) => Some(format!("{:.1} s {} {}", at.as_secs_f64(), call.operation, call.target)),
                 _ => None,
             };
-            let writes: Vec<String> = self.stage.journal.read(|events| {
-                let writes = events.iter().filter(|(_, event)| is_write(event)).skip(before);
+            let told: Vec<String> = self.stage.journal.read(|events| {
+                let writes = events.iter().filter(|(_, event)| is_write(event)).skip(writes);
                 writes.filter_map(told).take(5).collect()
             });
-            broken.push(format!("L3: {more} writes though nothing is to be done: {}", writes.join("; ")));
+            let what = format!("{more} writes though nothing is to be done: {}", told.join("; "));
+            broken.push(Violation { rule: "L3", at: now, what });
         }
-        if broken.is_empty() { Ok(()) } else { fail(broken.join("\n")) }
+        Ok(broken)
+    }
+
+    /// The last lines that processes logged.
+    pub fn logged(&self) -> Vec<String> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How long it takes until everything must be as it should: a takeover, the longest pause after failures, what
     /// the past is shown, two full reads, a drain.
     fn rest(&self) -> Duration {
-        Duration::from_secs(30 + 75) + FULL_SYNC * 3 + TTL + PROPAGATION
+        self.lease * 2 + Duration::from_secs(75) + FULL_SYNC * 4 + TTL + PROPAGATION
     }
 
     /// The history so far as a story for people: who did what, what went wrong, what was logged.
@@ -490,7 +580,7 @@ pub fn is_write(event: &Event) -> bool {
 }
 
 /// `spec.ports` of a Service.
-fn spec_ports(ports: &[(&str, u16)]) -> Vec<Value> {
+pub(super) fn spec_ports(ports: &[(&str, u16)]) -> Vec<Value> {
     let port = |(protocol, port): &(&str, u16)| json!({"name": format!("p{port}"), "protocol": protocol, "port": port});
     ports.iter().map(port).collect()
 }

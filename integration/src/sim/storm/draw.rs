@@ -1,0 +1,227 @@
+//! Draws a history from its seed.
+
+use std::time::Duration;
+
+use crate::sim::event::Seam;
+use crate::sim::{Random, aws};
+
+use super::catalogue::Kinds;
+use super::happening::{Happening, What, Wish};
+use super::{History, Weather};
+
+/// Ports that Services draw from: few, so that they get into each other's way.
+const PORTS: [u16; 6] = [5000, 5001, 5002, 6000, 6001, 22];
+const RANGES: [&str; 4] = ["198.51.100.0/24", "198.51.100.0/24,203.0.113.7/32", "2001:db8::/32", "0.0.0.0/0"];
+const SELECTORS: [&str; 5] = ["pool=odd", "pool=even", "", "pool=none", "pool in ("];
+
+pub(super) fn history(seed: u64) -> History {
+    let random = Random::new(seed).fork("history");
+    let (nodes, services, most) = match random.below(100) {
+        // A big cluster now and then: its histories take many times as long.
+        0 => (10 + random.below(21) as u32, 20 + random.below(41) as u8, 300),
+        1..=9 => (4 + random.below(6) as u32, 6 + random.below(10) as u8, 120),
+        _ => (1 + random.below(4) as u32, 1 + random.below(5) as u8, 40),
+    };
+    let draw = Draw { random: random.clone(), services };
+    let mut happenings = vec![draw.begins(0)];
+    happenings.extend((1..services).filter(|_| random.percent(60)).map(|service| draw.begins(service)));
+    // Most histories begin with a world at rest: what is withdrawn from it is what hurts.
+    let rest = if random.percent(70) { 20 + random.below(60) as u64 } else { 0 };
+    happenings.push(Happening { after: Duration::from_secs(rest), what: What::Calm });
+    let stormy = random.percent(75);
+    let late = random.percent(20);
+    for _ in 0..4 + random.below(most) {
+        let after = draw.pause();
+        let what = if stormy && random.percent(18) { draw.fault(late) } else { draw.change() };
+        happenings.push(Happening { after, what });
+    }
+    History {
+        seed,
+        nodes,
+        services,
+        replicas: 1 + random.below(3).min(random.below(3)),
+        lease: *random.pick(&[15, 15, 30, 60]).unwrap_or(&15),
+        aws: account(&random, seed),
+        happenings: happenings.into_iter().map(Some).collect(),
+    }
+}
+
+fn account(random: &Random, seed: u64) -> aws::Options {
+    let some = |percent, seconds: u64| match random.percent(percent) {
+        true => Duration::from_secs(1 + random.below(seconds as usize) as u64),
+        false => Duration::ZERO,
+    };
+    let mut options = aws::Options {
+        seed,
+        travel: Duration::from_millis(10 + random.below(200) as u64),
+        propagation: Duration::from_secs(1 + random.below(30) as u64),
+        ec2_lag: some(30, 60),
+        route53_lag: some(20, 20),
+        lag_percent: 10 + random.below(60) as u32,
+        patchy: random.percent(50),
+        release_time: some(30, 60),
+        zone_busy: some(15, 3),
+        listed_batch_errors: random.percent(50),
+        page: random.percent(30).then(|| 5 + random.below(5)),
+        partial_authorize: random.percent(10),
+        interface_limit_in_words: random.percent(50),
+        ..aws::Options::default()
+    };
+    if random.percent(10) {
+        options.limits.groups_per_interface = 2 + random.below(3);
+    }
+    options
+}
+
+struct Draw {
+    random: Random,
+    services: u8,
+}
+
+impl Draw {
+    fn below(&self, end: usize) -> u8 {
+        self.random.below(end) as u8
+    }
+
+    fn one<T: Clone>(&self, of: &[T], otherwise: T) -> T {
+        self.random.pick(of).cloned().unwrap_or(otherwise)
+    }
+
+    fn service(&self) -> u8 {
+        self.below(self.services.into())
+    }
+
+    fn node(&self) -> u8 {
+        self.below(256)
+    }
+
+    /// Mostly in quick succession, so that one thing happens before the daemon is done with another.
+    fn pause(&self) -> Duration {
+        match self.random.below(10) {
+            0..=2 => Duration::from_millis(self.random.below(400) as u64),
+            3..=6 => Duration::from_millis(400 + self.random.below(5000) as u64),
+            7..=8 => Duration::from_secs(5 + self.random.below(20) as u64),
+            _ => Duration::from_secs(20 + self.random.below(50) as u64),
+        }
+    }
+
+    fn ports(&self) -> Vec<(&'static str, u16)> {
+        let mut ports = Vec::new();
+        for _ in 0..=self.random.below(3).min(self.random.below(3)) {
+            let port = (self.one(&["UDP", "TCP"], "UDP"), self.one(&PORTS[..5], 5000));
+            if !ports.contains(&port) {
+                ports.push(port);
+            }
+        }
+        if self.random.percent(2) {
+            ports.push(("TCP", 22));
+        }
+        ports
+    }
+
+    fn hostname(&self, service: u8) -> String {
+        let own = format!("h{service}.example.com");
+        match self.random.below(20) {
+            0..=10 => own,
+            11..=13 => format!("h{}.example.com", self.service()),
+            14 => format!("*.h{service}.example.com"),
+            15 => format!("{own},x{}.example.com", self.below(3)),
+            16 => format!("h{service}.sub.example.com"),
+            17 => format!("{own},h{service}.sub.example.com"),
+            18 => "example.com".to_owned(),
+            _ => self.one(&["..", "h!.example.com", "nowhere.example.org", ""], "..").to_owned(),
+        }
+    }
+
+    fn annotation(&self, service: u8) -> (&'static str, String) {
+        match self.random.below(10) {
+            0..=2 => ("selector", self.one(&SELECTORS, "").to_owned()),
+            3..=5 => ("maxips", self.one(&["1", "1", "2", "2", "3", "0", "many"], "1").to_owned()),
+            6 => ("ttl", self.one(&["10", "20s", "60", "soon"], "10").to_owned()),
+            7 => ("source-ranges", self.one(&RANGES, "0.0.0.0/0").to_owned()),
+            _ => ("hostname", self.hostname(service)),
+        }
+    }
+
+    fn wish(&self, service: u8) -> Wish {
+        let mut annotations = vec![("hostname", self.hostname(service))];
+        for _ in 0..self.random.below(3) {
+            let (name, value) = self.annotation(service);
+            if !annotations.iter().any(|(there, _)| *there == name) {
+                annotations.push((name, value));
+            }
+        }
+        Wish { ports: self.ports(), annotations }
+    }
+
+    fn begins(&self, service: u8) -> Happening {
+        Happening { after: Duration::ZERO, what: What::Create(service, self.wish(service)) }
+    }
+
+    fn name(&self) -> String {
+        format!("h{}.example.com", self.service())
+    }
+
+    fn change(&self) -> What {
+        let service = self.service();
+        match self.random.below(100) {
+            0..=17 => {
+                let (name, value) = self.annotation(service);
+                let taken_off = self.random.percent(20);
+                What::Annotate(service, name, (!taken_off).then_some(value))
+            }
+            18..=25 => What::Create(service, self.wish(service)),
+            26..=31 => What::Delete(service),
+            32..=35 => What::Recreate(service, self.wish(service)),
+            36..=43 => What::Ports(service, self.ports()),
+            44..=45 => What::ExternalIps(service, self.one(&[vec![], vec!["192.0.2.9".to_owned()]], vec![])),
+            46 => What::DeleteMany,
+            47..=50 => What::NodeJoins(1 + self.random.below(2)),
+            51..=55 => What::NodeEnds(self.node(), Duration::from_secs(self.random.below(40) as u64)),
+            56 => What::NodeDeleted(self.node()),
+            57..=60 => What::Reboots(self.node(), Duration::from_secs(1 + self.random.below(40) as u64)),
+            61..=65 => What::Ready(self.node(), self.random.percent(60)),
+            66..=68 => What::Taint(self.node(), self.random.percent(60)),
+            69..=70 => What::Pool(self.node(), self.one(&["odd", "even", "none"], "odd")),
+            71 => What::Elastic(self.node()),
+            72 => What::Stranger(self.node()),
+            73 => What::ForeignGroup(self.node()),
+            74 => What::ForeignRule(self.node(), self.one(&[5000, 9999], 9999)),
+            75..=76 => What::RuleByHand(self.node(), self.below(8)),
+            77 => What::DetachByHand(self.node()),
+            78 => What::GroupByHand(self.node()),
+            79 => What::RecordByHand(self.name()),
+            80 => What::TwinByHand(self.name()),
+            81 => What::ForeignRecord(self.name()),
+            82 => What::OthersName(self.name()),
+            83 => What::ZoneBelow(self.random.percent(70)),
+            84 => self.one(&[What::ZoneAnew, What::Calm, What::Calm], What::Calm),
+            85..=86 => What::Replicas(1 + self.random.below(3)),
+            87..=89 => What::Kill,
+            90..=91 => What::Terminate,
+            92..=93 => What::Freeze(Duration::from_secs(1 + self.random.below(90) as u64)),
+            94..=97 => What::DiesAtWrite(self.random.below(6) as u32, self.random.percent(50)),
+            98 => What::ClockOff(self.random.below(7200) as i64 - 3600),
+            _ => self.one(&[What::Lease(self.below(3)), What::Calm], What::Calm),
+        }
+    }
+
+    fn fault(&self, late: bool) -> What {
+        if self.random.percent(4) {
+            return What::AwsClockOff(self.random.below(2400) as i64 - 1200);
+        }
+        let kinds = match self.random.below(5) {
+            0 => Kinds { refusals: true, losses: false, lies: false, late: false },
+            1 => Kinds { refusals: false, losses: true, lies: false, late },
+            2 => Kinds { refusals: false, losses: false, lies: true, late: false },
+            _ => Kinds { late, ..Kinds::ALL },
+        };
+        What::Weather(Weather {
+            kinds,
+            seam: self.one(&[None, Some(Seam::Aws), Some(Seam::Kube)], None),
+            lease: self.random.percent(30),
+            percent: self.one(&[2, 5, 10, 30, 60, 100], 10),
+            lasts: Duration::from_secs(1 + self.random.below(60).min(self.random.below(90)) as u64),
+        })
+    }
+}

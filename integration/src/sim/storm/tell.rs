@@ -1,0 +1,129 @@
+//! Tells a history: lets it happen in a world of its own, and judges.
+
+use std::cell::RefCell;
+use std::sync::Once;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::sim::check::{Patience, Violation};
+use crate::sim::event::Event;
+use crate::sim::{Setting, World, simulate};
+
+use super::History;
+use super::act::Acting;
+
+/// What came of a history.
+#[derive(Clone, Debug, Default)]
+pub struct Telling {
+    /// What was broken; nothing in a good one.
+    pub broken: Vec<Violation>,
+    /// What happened, line by line, when that was asked for.
+    pub story: Vec<String>,
+    /// The last lines that processes logged, when the story was asked for.
+    pub logged: Vec<String>,
+    /// Requests that processes sent.
+    pub calls: usize,
+    /// Faults that they met.
+    pub faults: usize,
+    /// Changes of the simulators' state, each judged.
+    pub changes: usize,
+    /// How long it took in the simulated world.
+    pub simulated: Duration,
+}
+
+impl Telling {
+    /// Which rules were broken, each once.
+    pub fn rules(&self) -> Vec<&'static str> {
+        let mut rules: Vec<&'static str> = self.broken.iter().map(|one| one.rule).collect();
+        rules.sort_unstable();
+        rules.dedup();
+        rules
+    }
+}
+
+thread_local! {
+    /// The first panic of the history that this thread tells.
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+    static TELLING: RefCell<bool> = const { RefCell::new(false) };
+}
+
+/// A panic in a process of the daemon is a finding, and no reason to end: it is kept for the history's verdict.
+fn catch_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !TELLING.with(|telling| *telling.borrow()) {
+                return before(info);
+            }
+            PANIC.with(|panic| {
+                panic.borrow_mut().get_or_insert_with(|| info.to_string());
+            });
+        }));
+    });
+}
+
+/// Tells a history from its beginning to its rest; with the story when that is wanted.
+pub fn tell(history: &History, with_story: bool) -> Telling {
+    catch_panics();
+    TELLING.with(|telling| *telling.borrow_mut() = true);
+    PANIC.with(|panic| *panic.borrow_mut() = None);
+    let mut telling = Telling::default();
+    let end = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        simulate(|| async {
+            let (mut world, end) = happen(history).await?;
+            // Whatever was begun is judged, also when the history couldn't be told to its end.
+            telling.broken = match end {
+                Ok(()) => world.comes_to_rest().await?,
+                Err(error) => {
+                    let mut broken = world.checker.violations();
+                    broken.push(Violation { rule: "story", at: world.stage.clock.now(), what: error.to_string() });
+                    broken
+                }
+            };
+            telling.simulated = world.stage.clock.now();
+            world.stage.journal.read(|events| {
+                for (_, event) in events {
+                    match event {
+                        Event::Called(_) => telling.calls += 1,
+                        Event::Fault { .. } => telling.faults += 1,
+                        Event::Changed { .. } => telling.changes += 1,
+                        _ => {}
+                    }
+                }
+            });
+            if with_story {
+                telling.story = world.story();
+                telling.logged = world.logged();
+            }
+            Ok(())
+        })
+    }));
+    TELLING.with(|telling| *telling.borrow_mut() = false);
+    let at = telling.simulated;
+    if let Ok(Err(error)) = end {
+        telling.broken.push(Violation { rule: "story", at, what: error.to_string() });
+    }
+    if let Some(panic) = PANIC.with(|panic| panic.borrow_mut().take()) {
+        telling.broken.push(Violation { rule: "panic", at, what: panic });
+    }
+    telling
+}
+
+async fn happen(history: &History) -> Result<(World, Result<()>)> {
+    let setting = Setting {
+        seed: history.seed,
+        nodes: history.nodes,
+        two_interfaces: 4,
+        aws: history.aws.clone(),
+        patience: Patience::STORM,
+        leadership: !history.delivers_late(),
+        restart: true,
+        lease: Duration::from_secs(history.lease),
+    };
+    let mut world = World::new(&setting)?;
+    world.run(history.replicas)?;
+    let mut acting = Acting::new(world);
+    let end = acting.all(&history.happenings).await;
+    Ok((acting.world, end))
+}

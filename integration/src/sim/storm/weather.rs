@@ -1,0 +1,112 @@
+//! Faults for a time: which calls meet them, and how often.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::sim::chaos::Fate;
+use crate::sim::event::{Actor, Call, Event, Seam};
+use crate::sim::fault::Fault;
+use crate::sim::world::is_write;
+use crate::sim::{Clock, Random};
+
+use super::catalogue::{Kinds, faults_of};
+
+/// Faults for a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weather {
+    /// What can go wrong.
+    pub kinds: Kinds,
+    /// With whom; `None`: with both.
+    pub seam: Option<Seam>,
+    /// Whether calls about the Lease meet them too.
+    pub lease: bool,
+    /// Of a hundred calls so many.
+    pub percent: u32,
+    /// For how long.
+    pub lasts: Duration,
+}
+
+/// Decides about all calls of a history. Clones are the same.
+#[derive(Clone)]
+pub(super) struct Sky(Arc<Mutex<Kept>>);
+
+struct Kept {
+    clock: Clock,
+    random: Random,
+    weathers: Vec<(Weather, Duration)>,
+    /// Processes that die at one of their writes: who, writes left, whether it takes effect.
+    dying: Vec<(u32, u32, bool)>,
+}
+
+impl Sky {
+    pub fn new(clock: Clock, random: Random) -> Sky {
+        Sky(Arc::new(Mutex::new(Kept { clock, random, weathers: Vec::new(), dying: Vec::new() })))
+    }
+
+    /// Begins to decide.
+    pub fn plan(&self) -> impl FnMut(&Call) -> Fate + Send + 'static {
+        let kept = Arc::clone(&self.0);
+        move |call| kept.lock().unwrap_or_else(PoisonError::into_inner).fate(call)
+    }
+
+    pub fn comes(&self, weather: Weather) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = kept.clock.now() + weather.lasts;
+        kept.weathers.push((weather, until));
+    }
+
+    pub fn dies_at_write(&self, replica: u32, writes: u32, after: bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).dying.push((replica, writes, after));
+    }
+}
+
+impl Kept {
+    fn fate(&mut self, call: &Call) -> Fate {
+        if let Some(fate) = self.death(call) {
+            return fate;
+        }
+        let now = self.clock.now();
+        self.weathers.retain(|(_, until)| now < *until);
+        let lease = call.operation.contains(" leases");
+        for (weather, _) in &self.weathers {
+            if weather.seam.is_some_and(|seam| seam != call.seam) || lease && !weather.lease {
+                continue;
+            }
+            if !self.random.percent(weather.percent) {
+                continue;
+            }
+            let faults = faults_of(call, weather.kinds);
+            if let Some(fault) = self.random.pick(&faults) {
+                return Fate::Meets(varied(fault, &self.random));
+            }
+        }
+        Fate::Well
+    }
+
+    fn death(&mut self, call: &Call) -> Option<Fate> {
+        let Actor::Replica(number) = call.actor else { return None };
+        if self.dying.is_empty() || !is_write(&Event::Called(call.clone())) {
+            return None;
+        }
+        let at = self.dying.iter().position(|(replica, ..)| *replica == number)?;
+        let (_, writes, after) = self.dying.get_mut(at)?;
+        if *writes > 0 {
+            *writes -= 1;
+            return None;
+        }
+        let fate = if *after { Fate::DiesAfter } else { Fate::DiesBefore };
+        self.dying.remove(at);
+        Some(fate)
+    }
+}
+
+/// The same fault with times that are drawn.
+fn varied(fault: &Fault, random: &Random) -> Fault {
+    let part = |time: Duration| time.mul_f64(0.1 + random.below(1000) as f64 / 500.0);
+    match fault {
+        Fault::Slow(time) => Fault::Slow(part(*time)),
+        Fault::Stale(time) => Fault::Stale(part(*time)),
+        Fault::Late(time) => Fault::Late(part(*time).min(Duration::from_secs(60))),
+        other => other.clone(),
+    }
+}
