@@ -86,6 +86,7 @@ pub async fn run(config: Config, world: World, shutdown: impl Future<Output = ()
         kube,
         config.settings.namespace.clone(),
         holder,
+        config.full_sync,
         clock.clone(),
         random.clone(),
         log.new(o!("part" => "cluster")),

@@ -111,15 +111,13 @@ impl Cloud {
         }
     }
 
-    /// Deletes a group; one that is gone already is as good as deleted.
+    /// Deletes a group. That EC2 doesn't find it proves nothing: a reader that is behind doesn't know it yet. What the
+    /// next listing shows counts.
     pub(super) async fn delete_group(&self, step: &Step, group: &GroupId) -> Taken {
         self.nobody_works_in(step, self.owned(step, group)?).await?;
         let request = ec2::DeleteSecurityGroup { group_id: Some(group.0.clone()), ..Default::default() };
         match self.ec2.send(&request).await {
             Ok(_) => Ok(vec![Effect::GroupDeleted(group.clone())]),
-            Err(error) if is_group_not_found(&error) && !self.journal.is_young(group, self.now()) => {
-                Ok(vec![Effect::GroupDeleted(group.clone())])
-            }
             Err(error) => Err(self.group_failure(step, group, &error)),
         }
     }

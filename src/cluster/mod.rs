@@ -62,6 +62,7 @@ pub struct Cluster {
     client: kube::Client,
     namespace: Option<String>,
     instance: String,
+    list_every: Duration,
     clock: SharedClock,
     random: SharedRandom,
     log: slog::Logger,
@@ -72,11 +73,13 @@ pub struct Cluster {
 
 impl Cluster {
     /// The cluster behind `client`; Services of one `namespace` only, if given. `instance` names this process in
-    /// Events (its holder id). Nothing is asked before [`Cluster::run`].
+    /// Events (its holder id). All is listed anew when the last lists are `list_every` old: a watch doesn't tell what
+    /// its list has left out. Nothing is asked before [`Cluster::run`].
     pub fn new(
         client: kube::Client,
         namespace: Option<String>,
         instance: impl Into<String>,
+        list_every: Duration,
         clock: SharedClock,
         random: SharedRandom,
         log: slog::Logger,
@@ -85,6 +88,7 @@ impl Cluster {
             client,
             namespace,
             instance: instance.into(),
+            list_every,
             clock,
             random,
             log,

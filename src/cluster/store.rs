@@ -11,9 +11,6 @@ use std::time::Duration;
 /// rewound (etcd restored from a backup): lists are reads of the latest state, and the view is too old to decide on.
 const REWOUND: Duration = Duration::from_secs(180);
 
-/// A list that lost more objects than this, and more than half, is asked for twice.
-const FEW: usize = 5;
-
 /// Whether version `a` is older than version `b`.
 pub(super) fn older(a: &str, b: &str) -> bool {
     match (a.parse::<u64>(), b.parse::<u64>()) {
@@ -51,14 +48,18 @@ pub(super) enum Replaced {
     Applied(bool),
     /// It is older than what was seen before: refused.
     Older,
-    /// So many objects are gone at once that it takes a second list to believe it.
+    /// So many objects are missing that were known: it takes a second list to believe it.
     Shrunken(usize),
+    /// It is the first list: whatever it lacks, nobody could tell. Another one makes the view complete.
+    First,
 }
 
 /// All objects of one kind.
 pub(super) struct Store<T> {
     items: BTreeMap<Key, Entry<T>>,
     complete: bool,
+    /// Whether a first list was taken in.
+    listed: bool,
     highest: Option<u64>,
     alive_at: Option<Duration>,
     /// Since when all lists have been refused for their age.
@@ -72,6 +73,7 @@ impl<T> Default for Store<T> {
         Store {
             items: BTreeMap::new(),
             complete: false,
+            listed: false,
             highest: None,
             alive_at: None,
             refused_since: None,
@@ -81,7 +83,7 @@ impl<T> Default for Store<T> {
 }
 
 impl<T: PartialEq> Store<T> {
-    /// Whether a complete list was ever taken in.
+    /// Whether two lists were taken in: what both lack isn't there.
     pub fn complete(&self) -> bool {
         self.complete
     }
@@ -195,8 +197,7 @@ impl<T: PartialEq> Store<T> {
             .filter(|(k, e)| !listed.contains(k) && !older(&listing.version, &e.version))
             .map(|(k, _)| k.clone())
             .collect();
-        let before = self.items.len();
-        if self.complete && gone.len() > FEW && gone.len() * 2 > before {
+        if !gone.is_empty() {
             let confirmed = self.suspicion.as_ref().is_some_and(|first| gone.is_subset(first));
             if !confirmed {
                 let count = gone.len();
@@ -216,7 +217,8 @@ impl<T: PartialEq> Store<T> {
         for (identity, object) in listing.items {
             changed |= self.put(identity, object);
         }
-        self.complete = true;
-        Replaced::Applied(changed)
+        self.complete |= self.listed;
+        self.listed = true;
+        if self.complete { Replaced::Applied(changed) } else { Replaced::First }
     }
 }

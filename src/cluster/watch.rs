@@ -81,12 +81,14 @@ impl Cluster {
         let mut silent = 0;
         let mut mute = 0;
         let mut closed_well = false;
+        let mut listed = Duration::ZERO;
         loop {
             let started = self.clock.monotonic();
             let Some(version) = at.as_mut() else {
                 match self.list::<T>().await {
                     Ok(version) => {
                         at = Some(version);
+                        listed = self.clock.monotonic();
                         closed_well = true;
                     }
                     Err(wait) => {
@@ -131,7 +133,8 @@ impl Cluster {
                     failures = failures.max(1);
                 }
             }
-            if (failures > 0 && failures.is_multiple_of(USELESS)) || mute >= MUTE {
+            let old = self.clock.monotonic().saturating_sub(listed) >= self.list_every;
+            if (failures > 0 && failures.is_multiple_of(USELESS)) || mute >= MUTE || old {
                 at = None;
                 mute = 0;
             }
@@ -163,8 +166,8 @@ impl Cluster {
         }
     }
 
-    /// Reads a complete list and takes it for the view; returns its resource version, else how long to wait at
-    /// least.
+    /// Reads a complete list and takes it for the view; returns its resource version. Else it is to be read again, not
+    /// before so long.
     async fn list<T: Watched>(&self) -> Result<String, Duration> {
         let floor = self.with(|s| T::store(s).highest());
         let listing = match self.pages::<T>().await {
@@ -179,7 +182,7 @@ impl Cluster {
         let replaced = self.with(|s| {
             let store = T::store(s);
             let replaced = store.replace(listing, floor, now);
-            if let Replaced::Applied(_) = replaced {
+            if let Replaced::Applied(_) | Replaced::First = replaced {
                 store.alive(now);
             }
             replaced
@@ -191,6 +194,7 @@ impl Cluster {
                 }
                 Ok(version)
             }
+            Replaced::First => Err(Duration::ZERO),
             Replaced::Older => {
                 self.counters.add(T::NAME, "older");
                 warn!(self.log, "list refused: it is older than what was seen before"; "resource" => T::NAME, "version" => version);
@@ -198,7 +202,7 @@ impl Cluster {
             }
             Replaced::Shrunken(gone) => {
                 self.counters.add(T::NAME, "shrunken");
-                warn!(self.log, "list not believed yet: more than half of all objects are missing"; "resource" => T::NAME, "missing" => gone);
+                info!(self.log, "list not believed yet: it lacks what was there, another one must say so too"; "resource" => T::NAME, "missing" => gone);
                 Err(Duration::ZERO)
             }
         }

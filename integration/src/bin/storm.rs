@@ -61,6 +61,10 @@ struct Cli {
     /// Print failing histories as they are
     #[arg(long)]
     no_shrink: bool,
+
+    /// Print what the processes logged last, with each story
+    #[arg(long)]
+    logs: bool,
 }
 
 #[derive(Default)]
@@ -83,7 +87,7 @@ fn main() -> ExitCode {
     if !cli.keep.is_empty() {
         let history = History::of(seed).keeping(&cli.keep);
         let telling = tell(&history, true);
-        print_story(&history, &telling);
+        print_story(&history, &telling, cli.logs);
         return end(telling.broken.is_empty());
     }
     let runs = cli.runs.unwrap_or(if cli.minutes.is_some() { u64::MAX } else { 1000 });
@@ -117,7 +121,7 @@ fn main() -> ExitCode {
                 }
             }
             if cli.tell {
-                print_story(&history, &telling);
+                print_story(&history, &telling, cli.logs);
             }
             if !telling.broken.is_empty() {
                 failed.fetch_add(1, Ordering::Relaxed);
@@ -180,13 +184,17 @@ fn found(cli: &Cli, history: &History, telling: &Telling, number: u64) {
     }
     let (short, telling) = shrink(history, rule, 300, |left| eprint!("\rmaking it shorter: {left} happenings left   "));
     eprintln!();
-    print_story(&short, &telling);
+    print_story(&short, &telling, cli.logs);
 }
 
-fn print_story(history: &History, telling: &Telling) {
+fn print_story(history: &History, telling: &Telling, logs: bool) {
     println!("==== {}", history.title());
     for line in &telling.story {
         println!("{line}");
+    }
+    if logs {
+        println!("---- logged:");
+        telling.logged.iter().for_each(|line| println!("{line}"));
     }
     if telling.broken.is_empty() {
         println!("---- no rule was broken");

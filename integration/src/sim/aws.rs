@@ -104,6 +104,11 @@ impl Aws {
         self.world().counts.clone()
     }
 
+    /// The quotas.
+    pub fn limits(&self) -> Limits {
+        self.world().options.limits.clone()
+    }
+
     /// Changes settings from now on.
     pub fn set(&self, change: impl FnOnce(&mut Options)) {
         change(&mut self.world().options);

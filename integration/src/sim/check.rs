@@ -26,7 +26,7 @@ mod lease;
 pub mod settled;
 pub mod wish;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -63,13 +63,21 @@ pub struct Patience {
     /// An address that belongs to nobody may stay listed for so long; `None`: not judged here (faults may delay it
     /// without end), only at rest.
     pub stranger: Option<Duration>,
+    /// What somebody else did to a node's firewall or addresses may be unknown for so long: reads show the past, and
+    /// what we have written is believed for some minutes against reads that don't show it.
+    pub meddling: Duration,
 }
 
 impl Patience {
     /// For histories without faults.
-    pub const CALM: Patience = Patience { wish: Duration::from_secs(3), stranger: Some(Duration::from_secs(15 * 60)) };
+    pub const CALM: Patience = Patience {
+        wish: Duration::from_secs(3),
+        stranger: Some(Duration::from_secs(15 * 60)),
+        meddling: Duration::from_secs(10),
+    };
     /// For histories with faults: a view of the cluster may be two minutes old, and a round some more.
-    pub const STORM: Patience = Patience { wish: Duration::from_secs(240), stranger: None };
+    pub const STORM: Patience =
+        Patience { wish: Duration::from_secs(240), stranger: None, meddling: Duration::from_secs(400) };
 }
 
 /// What the checker is told of the daemon's configuration.
@@ -116,6 +124,12 @@ struct Memory {
     lingering: Vec<Lingering>,
     /// Addresses of ours that belong to nobody, by name, since when.
     strangers: BTreeMap<(String, Ipv4Addr), Duration>,
+    /// Instances that are nodes of the cluster: any other can do nothing for a Service.
+    nodes: BTreeSet<String>,
+    /// When an address stopped being that of a running instance.
+    left: BTreeMap<Ipv4Addr, Duration>,
+    /// When somebody else last changed what is let in at an instance, or its public address.
+    meddled: BTreeMap<String, Duration>,
     lease: lease::Terms,
     violations: Vec<Violation>,
 }
@@ -137,6 +151,9 @@ impl Checker {
             services: BTreeMap::new(),
             lingering: Vec::new(),
             strangers: BTreeMap::new(),
+            nodes: BTreeSet::new(),
+            left: BTreeMap::new(),
+            meddled: BTreeMap::new(),
             lease: lease::Terms::default(),
             violations: Vec::new(),
         };
@@ -153,7 +170,10 @@ impl Checker {
     /// Something happened.
     pub fn see(&self, at: Duration, event: &Event) {
         match event {
-            Event::Called(call) => self.memory().called(at, call),
+            Event::Called(call) => {
+                let nodes = self.kube.look(|look| look.nodes().next().is_some());
+                self.memory().called(at, call, nodes);
+            }
             Event::Answered { call, status, .. } => self.memory().lease.answered(*call, *status),
             Event::Changed { actor, seam: Seam::Aws, .. } => {
                 let after = self.aws.look(State::clone);
@@ -174,7 +194,7 @@ impl Checker {
     }
 
     fn note_services(&self, at: Duration, actor: Option<Actor>) {
-        let (services, writes) = self.kube.look(|look| {
+        let (services, writes, nodes) = self.kube.look(|look| {
             let memory = self.memory();
             // Most of them are as they were.
             let changed: Vec<Option<ServiceView>> = look
@@ -186,9 +206,12 @@ impl Checker {
                 .collect();
             let keys: Vec<(String, String)> =
                 look.services().map(|view| (view.namespace.clone(), view.name.clone())).collect();
-            (keys.into_iter().zip(changed).collect::<Vec<_>>(), look.lease_writes()[memory.lease.seen()..].to_vec())
+            let nodes: BTreeSet<String> = look.nodes().filter_map(wish::instance_of).map(str::to_owned).collect();
+            let services: Vec<_> = keys.into_iter().zip(changed).collect();
+            (services, look.lease_writes()[memory.lease.seen()..].to_vec(), nodes)
         });
         let mut memory = self.memory();
+        memory.nodes = nodes;
         for write in &writes {
             memory.lease_written(write);
         }
@@ -203,6 +226,21 @@ impl Checker {
 impl Memory {
     fn broken(&mut self, rule: &'static str, at: Duration, what: String) {
         self.violations.push(Violation { rule, at, what });
+    }
+
+    /// Whether an instance runs and is a node.
+    fn lives(&self, state: &State, instance: &str) -> bool {
+        self.nodes.contains(instance) && wish::addresses(state, instance).is_some()
+    }
+
+    /// Whether somebody else changed what is let in at the instance so lately that it needn't be known.
+    fn is_meddled(&self, at: Duration, instance: &str) -> bool {
+        self.meddled.get(instance).is_some_and(|since| at < *since + self.terms.patience.meddling)
+    }
+
+    /// Whether the address belonged to a running instance so lately that it may still be thought so.
+    fn just_left(&self, at: Duration, address: Ipv4Addr) -> bool {
+        self.left.get(&address).is_some_and(|since| at < *since + self.terms.patience.meddling)
     }
 
     /// Services that have asked for the same long enough for everybody to know it.

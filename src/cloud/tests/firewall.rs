@@ -341,14 +341,20 @@ async fn a_reached_limit_is_told_as_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_group_in_use_is_a_reason_to_wait_and_one_that_is_gone_is_deleted() {
+async fn a_group_in_use_is_a_reason_to_wait_and_one_that_is_not_found_may_still_be_there() {
     let aws = world();
     let mut cloud = read(&aws, &["i-1"]).await;
     aws.vm("i-1", |vm| vm.groups.push("sg-1".into()));
     assert_eq!(one(&mut cloud, delete("sg-1")).await.unwrap_err().next, Next::Wait);
     assert!(cloud.observed().groups.contains_key(&sg("sg-1")) && !cloud.due());
+    aws.break_down("DeleteSecurityGroup", "", Fault::Answer(400, "InvalidGroup.NotFound", "behind"));
+    assert_eq!(one(&mut cloud, delete("sg-1")).await.unwrap_err().next, Next::Replan);
+    aws.mend();
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert!(cloud.observed().groups.contains_key(&sg("sg-1")), "the listing shows it, so it is there");
     aws.state().ec2.groups.remove("sg-1");
-    one(&mut cloud, delete("sg-1")).await.unwrap();
+    assert_eq!(one(&mut cloud, delete("sg-1")).await.unwrap_err().next, Next::Replan);
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
     assert!(cloud.observed().groups.is_empty());
 }
 

@@ -2,7 +2,7 @@
 
 use super::api::{Fault, Verb, status};
 use super::publishing::publication;
-use super::world::{World, asking, secs};
+use super::world::{LIST_EVERY, World, asking, secs};
 use crate::cluster::{Class, Error};
 
 async fn answered(fault: Fault) -> Error {
@@ -64,7 +64,7 @@ async fn a_write_behind_the_fence_says_that_nobody_leads() {
         crate::leader::Elector::new(leases, settings, clock.clone(), random.clone(), log.clone()).unwrap().fence();
     let transport = tower::Layer::layer(&crate::leader::FenceLayer::new(fence, secs(10)), api.clone());
     let client = kube::Client::new(transport, "default");
-    let fenced = crate::cluster::Cluster::new(client, None, "a", clock, random, log);
+    let fenced = crate::cluster::Cluster::new(client, None, "a", LIST_EVERY, clock, random, log);
     let error = fenced.publish(&publication(&world, "quake", 1)).await.unwrap_err();
     assert_eq!(error.class, Class::NotLeader);
     assert!(api.writes().is_empty());

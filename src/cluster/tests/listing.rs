@@ -1,7 +1,7 @@
 //! What is believed of a list, and of one object that can't be read (K6 to K9).
 
 use super::api::{Fault, Verb, status};
-use super::world::{World, asking, key, millis, secs};
+use super::world::{LIST_EVERY, World, asking, key, millis, secs};
 use serde_json::{Value, json};
 
 const SERVICES: &str = "/services";
@@ -26,7 +26,7 @@ async fn a_list_is_read_page_by_page() {
     world.api.pages_of(3);
     let world = world.settled().await;
     assert_eq!(world.snapshot().services.len(), 7);
-    assert_eq!(lists(&world), 3);
+    assert_eq!(lists(&world), 2 * 3, "the first two lists");
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,12 +158,38 @@ async fn an_empty_list_is_believed_the_second_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_few_that_are_missing_are_believed_at_once() {
+async fn a_single_one_that_is_missing_waits_for_a_second_list_too() {
     let world = World::ready(&many(5)).await;
-    world.api.edit(|objects| objects.lose("services", |_| true));
+    let mut without: Value = serde_json::from_str(&world.api.list_body("services")).unwrap();
+    without["items"].as_array_mut().unwrap().remove(2);
+    without["metadata"]["resourceVersion"] = json!("9000");
+    world.api.fault(Verb::List, SERVICES, 1, Fault::Body(without.to_string()));
     expire(&world);
-    world.until("it is shown", || world.snapshot().services.is_empty()).await;
-    assert_eq!(world.counted("services", "shrunken"), 0);
+    world.until("it is shown once", || world.counted("services", "shrunken") == 1).await;
+    world.pass(secs(5)).await;
+    assert_eq!(world.snapshot().services.len(), 5, "the second one didn't confirm it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_first_list_lacks_is_in_the_second() {
+    let world = World::new(&many(5));
+    let mut without: Value = serde_json::from_str(&world.api.list_body("services")).unwrap();
+    without["items"].as_array_mut().unwrap().remove(2);
+    world.api.fault(Verb::List, SERVICES, 1, Fault::Body(without.to_string()));
+    world.until("there is a view", || world.cluster.synced()).await;
+    assert_eq!(world.snapshot().services.len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_list_has_left_out_is_found_by_the_next_one_in_time() {
+    let world = World::new(&many(5));
+    let mut without: Value = serde_json::from_str(&world.api.list_body("services")).unwrap();
+    without["items"].as_array_mut().unwrap().remove(2);
+    world.api.fault(Verb::List, SERVICES, 2, Fault::Body(without.to_string()));
+    world.until("there is a view", || world.cluster.synced()).await;
+    assert_eq!(world.snapshot().services.len(), 4);
+    world.pass(LIST_EVERY + secs(60)).await;
+    assert_eq!(world.snapshot().services.len(), 5);
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+/// How old lists may become.
+pub const LIST_EVERY: Duration = Duration::from_secs(600);
+
 pub(crate) fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
@@ -127,7 +130,8 @@ impl World {
         let lines = Lines::default();
         let clock = TestClock::new(secs(1000), 0, 1000);
         let namespace = namespace.map(str::to_owned);
-        let cluster = Cluster::new(api.client(), namespace, "external-ips_1", clock, TestRandom::new(1), lines.log());
+        let cluster =
+            Cluster::new(api.client(), namespace, "external-ips_1", LIST_EVERY, clock, TestRandom::new(1), lines.log());
         let task = tokio::spawn(cluster.clone().run());
         World { api, cluster, lines, task }
     }

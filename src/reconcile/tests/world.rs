@@ -209,7 +209,8 @@ impl World {
         let fence = elector.fence();
         let transport = tower::Layer::layer(&FenceLayer::new(fence.clone(), write_timeout), self.api.clone());
         let client = kube::Client::new(transport, "default");
-        let cluster = Cluster::new(client, None, who, clock.clone(), random.clone(), log.clone());
+        let cluster =
+            Cluster::new(client, None, who, Duration::from_secs(600), clock.clone(), random.clone(), log.clone());
         let progress = Progress::new(clock.clone());
         let time = Arc::new(AwsTime(clock.clone()));
         let aws_random = Arc::new(AwsRandom(random.clone()));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::sim::aws::state::{Group, Interface, RecordSet, Zone};
 use crate::sim::aws::{RecordKey, State};
 use crate::sim::event::{Actor, Creator};
+use crate::sim::kube::ServiceView;
 
 use super::wish::{self, Wish};
 use super::{Lingering, Memory};
@@ -46,6 +47,7 @@ impl Memory {
         let before = std::mem::replace(&mut self.state, after.clone());
         let ours = matches!(actor, Actor::Replica(_));
         self.lingering.retain(|one| at < one.until);
+        self.remember(at, ours, &before, &after);
         for id in changed(&before.zones, &after.zones) {
             let (old, new) = (before.zones.get(&id), after.zones.get(&id));
             self.records_changed(at, ours, &after, old.map(AsRef::as_ref), new.map(AsRef::as_ref));
@@ -65,10 +67,46 @@ impl Memory {
         self.judge_strangers(at, &after);
     }
 
+    /// Whose addresses and firewalls have changed, and by whom.
+    fn remember(&mut self, at: Duration, ours: bool, before: &State, after: &State) {
+        let interfaces = changed(&before.interfaces, &after.interfaces);
+        let interfaces: Vec<&Arc<Interface>> = interfaces.iter().filter_map(|id| before.interfaces.get(id)).collect();
+        let mut instances: BTreeSet<String> = changed(&before.instances, &after.instances).into_iter().collect();
+        instances.extend(interfaces.iter().filter_map(|interface| interface.instance.clone()));
+        for id in &instances {
+            let Some((private, public)) = wish::addresses(before, id) else { continue };
+            let now = wish::addresses(after, id);
+            if now.is_none_or(|(now, _)| now != private) {
+                self.left.insert(private, at);
+            }
+            if now.is_none_or(|(_, now)| now != public) {
+                self.left.insert(public, at);
+                self.meddled.insert(id.clone(), at);
+            }
+        }
+        if ours {
+            return;
+        }
+        let groups: BTreeSet<String> = changed(&before.groups, &after.groups).into_iter().collect();
+        let touched = interfaces
+            .into_iter()
+            .filter(|old| after.interfaces.get(&old.id).is_none_or(|new| !new.groups.keys().eq(old.groups.keys())));
+        let through = before.interfaces.values().filter(|one| one.groups.keys().any(|group| groups.contains(group)));
+        for instance in touched.chain(through).filter_map(|interface| interface.instance.clone()) {
+            self.meddled.insert(instance, at);
+        }
+    }
+
     /// S3 for a group that we touched.
     fn group_changed(&mut self, at: Duration, old: Option<&Group>, new: Option<&Group>) {
         let Some(old) = old else { return };
         let name = &old.name;
+        // That it was taken off an interface is noted at the group, and changes nothing of it.
+        let same =
+            new.is_some_and(|new| new.name == *name && new.tags == old.tags && new.rules.keys().eq(old.rules.keys()));
+        if same {
+            return;
+        }
         if old.creator != Creator::Us {
             return self.broken("S3", at, format!("the group {name}, which isn't ours, was changed or deleted"));
         }
@@ -88,7 +126,9 @@ impl Memory {
             interface.groups.keys().filter(|group| !ours(state, group)).cloned().collect()
         };
         let (was, is) = (foreign(before, old), foreign(after, new));
-        if was != is {
+        // All groups of an interface are written at once: one that came after the read that we wrote from is lost.
+        let raced = new.instance.as_ref().is_some_and(|id| self.is_meddled(at, id));
+        if was != is && !raced {
             self.broken("S3", at, format!("the foreign groups of {} were {was:?} and are {is:?}", new.id));
         }
         let added = new.groups.keys().any(|group| !old.groups.contains_key(group) && ours(after, group));
@@ -102,8 +142,14 @@ impl Memory {
         let mut broken = Vec::new();
         for (known, wish) in self.known_wishes(at) {
             let name = format!("{}/{}", known.view.namespace, known.view.name);
-            for instance in before.instances.keys() {
+            for instance in before.instances.keys().filter(|id| self.nodes.contains(*id)) {
                 let Some((private, public)) = wish::addresses(after, instance) else { continue };
+                // Where somebody else has set the list, names are no longer its own but for those whose twin says so.
+                if known.view.external_ips.iter().any(|(_, creator)| *creator != Creator::Us)
+                    && !self.is_twin_of(after, wish, &known.view)
+                {
+                    continue;
+                }
                 if !wish::open(before, instance, wish) || wish::open(after, instance, wish) {
                     continue;
                 }
@@ -123,6 +169,13 @@ impl Memory {
         for (rule, what) in broken {
             self.broken(rule, at, what);
         }
+    }
+
+    /// Whether a twin of one of the wish's names says that it is this Service's.
+    fn is_twin_of(&self, state: &State, wish: &Wish, service: &ServiceView) -> bool {
+        let own = (service.namespace.clone(), service.name.clone());
+        let twins = state.zones.values().flat_map(|zone| wish.hostnames.iter().filter_map(|name| twin_of(zone, name)));
+        twins.filter_map(|twin| twin.service).any(|service| service == own)
     }
 
     /// S1a, S4, S11 for the records of one zone.
@@ -208,11 +261,16 @@ impl Memory {
         });
         for address in is.difference(&was) {
             let Some(instance) = after.instance_of(*address) else {
+                if self.just_left(at, *address) {
+                    continue;
+                }
                 self.broken("S1a", at, format!("{name} begins to list {address}, which belongs to no instance"));
                 continue;
             };
             if let Some(wish) = &wish
                 && !wish::open(after, &instance.id, wish)
+                && !self.is_meddled(at, &instance.id)
+                && !self.just_left(at, *address)
             {
                 self.broken("S1a", at, format!("{name} begins to list {address}, where {} isn't open", instance.id));
             }
@@ -220,7 +278,8 @@ impl Memory {
         if is.is_empty() && !was.is_empty() {
             let asks = self.known_wishes(at).find(|(_, wish)| wish.hostnames.contains(name));
             let elsewhere = wish::listed(after, name).iter().any(|(_, addresses)| !addresses.is_empty());
-            let alive = was.iter().find(|address| after.instance_of(**address).is_some());
+            let alive =
+                was.iter().find(|address| after.instance_of(**address).is_some_and(|one| self.lives(after, &one.id)));
             if let (Some((known, _)), Some(alive), false) = (asks, alive, elsewhere) {
                 let who = format!("{}/{}", known.view.namespace, known.view.name);
                 self.broken("S11", at, format!("{name} lists nothing any more, though {who} asks and {alive} lives"));

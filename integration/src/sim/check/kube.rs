@@ -75,26 +75,32 @@ impl Memory {
         let instances = || state.instances.keys().filter_map(|id| Some((id, wish::addresses(&state, id)?)));
         for address in is.difference(&was) {
             let Some((id, (_, public))) = instances().find(|(_, (private, _))| private == address) else {
+                if self.just_left(at, *address) {
+                    continue;
+                }
                 self.broken("S5", at, format!("{address} was published on {name}: it belongs to no running instance"));
                 continue;
             };
-            if !wish::open(&state, id, wish) {
+            if !wish::open(&state, id, wish) && !self.is_meddled(at, id) {
                 self.broken("S5", at, format!("{address} was published on {name} before {id} is open"));
             }
             let listed = |hostname: &String| {
                 wish::listed(&state, hostname).iter().any(|(_, addresses)| addresses.contains(&public))
             };
-            if !wish.hostnames.iter().any(listed) {
+            // Where its address has just changed, the names still list the one before.
+            if !wish.hostnames.iter().any(listed) && !self.is_meddled(at, id) {
                 self.broken("S5", at, format!("{address} was published on {name} before a name lists {public}"));
             }
         }
+        let nodes = self.nodes.clone();
+        let nodes = || instances().filter(|(id, _)| nodes.contains(*id));
         for address in was.difference(&is) {
-            let Some((_, (_, public))) = instances().find(|(_, (private, _))| private == address) else { continue };
+            let Some((_, (_, public))) = nodes().find(|(_, (private, _))| private == address) else { continue };
             if let Some(hostname) = self.named(at, &state, wish, public) {
                 self.broken("S1c", at, format!("{address} left {name} while {hostname} lists {public}"));
             }
         }
-        if is.is_empty() && was.iter().any(|address| instances().any(|(_, (private, _))| private == *address)) {
+        if is.is_empty() && was.iter().any(|address| nodes().any(|(_, (private, _))| private == *address)) {
             self.broken("S11", at, format!("{name} has no address any more, though it asks and a node of it lives"));
         }
     }

@@ -25,6 +25,7 @@ struct World {
     nodes: Vec<NodeView>,
     owner: String,
     cluster: String,
+    groups_per_interface: usize,
 }
 
 /// Looks at a world at rest.
@@ -53,7 +54,14 @@ fn condition(service: &ServiceView) -> Option<(&str, &str)> {
 impl World {
     fn new(aws: &Aws, kube: &Kube, owner: &str, cluster: &str) -> World {
         let (services, nodes) = kube.look(|look| (look.services().cloned().collect(), look.nodes().cloned().collect()));
-        World { state: aws.look(State::clone), services, nodes, owner: owner.to_owned(), cluster: cluster.to_owned() }
+        World {
+            state: aws.look(State::clone),
+            services,
+            nodes,
+            owner: owner.to_owned(),
+            cluster: cluster.to_owned(),
+            groups_per_interface: aws.limits().groups_per_interface,
+        }
     }
 
     /// What our records list under a name.
@@ -115,17 +123,33 @@ impl World {
                 flaw(format!("{hostname} lists {listed:?}, published are the nodes of {public:?}"));
             }
         }
-        let eligible = self.nodes.iter().filter(|node| wish::eligible(&self.state, node, wish));
+        // Those that share a name are where all of them can be, and on no more nodes than each of them asks for.
+        let family = self.family(service, wish);
+        let shared: Vec<Wish> =
+            self.services.iter().filter(|other| family.contains(&other.uid)).filter_map(wish::wish).collect();
+        let eligible = self
+            .nodes
+            .iter()
+            .filter(|node| shared.iter().all(|wish| wish::eligible(&self.state, node, wish)) && !self.is_full(node));
         let free = eligible.filter(|node| {
             wish::instance_of(node).is_some_and(|id| serving.contains(id) || !self.occupied(service, wish, id))
         });
-        let wanted = wish.max.unwrap_or(usize::MAX).min(free.count());
+        let most = shared.iter().filter_map(|wish| wish.max).min().unwrap_or(usize::MAX);
+        let wanted = most.min(free.count());
         if published.len() < wanted {
             flaw(format!("is served on {} nodes, could be on {wanted}", published.len()));
         }
         if let Some(max) = wish.max.filter(|max| published.len() > *max) {
             flaw(format!("is served on {} nodes, asks for {max}", published.len()));
         }
+    }
+
+    /// Whether no group of ours fits on a node's interface: others have taken all places.
+    fn is_full(&self, node: &NodeView) -> bool {
+        let Some(id) = wish::instance_of(node) else { return false };
+        let Some(interface) = self.state.primary(id) else { return false };
+        let ours = |id: &String| self.state.groups.get(id).is_some_and(|group| group.creator == Creator::Us);
+        interface.groups.len() >= self.groups_per_interface && !interface.groups.keys().any(ours)
     }
 
     /// Whether another Service uses one of the wish's ports on the instance, or the name's other Services can't be
@@ -187,10 +211,18 @@ impl World {
                 }
             }
         }
+        // Those that share a name share its nodes: one port can serve one of them only.
+        let family = self.family(service, wish);
+        let others = self.services.iter().filter(|other| other.uid != service.uid && family.contains(&other.uid));
+        if let Some(other) = others.into_iter().find(|other| !ports(other).is_disjoint(&wish.ports)) {
+            return Some(format!("{} shares its name and has its port", named(other)));
+        }
+        let shared: Vec<Wish> =
+            self.services.iter().filter(|other| family.contains(&other.uid)).filter_map(wish::wish).collect();
         let free = self
             .nodes
             .iter()
-            .filter(|node| wish::eligible(&self.state, node, wish))
+            .filter(|node| shared.iter().all(|wish| wish::eligible(&self.state, node, wish)) && !self.is_full(node))
             .filter_map(wish::instance_of)
             .any(|id| !self.occupied(service, wish, id));
         (!free).then(|| "no node is free".to_owned())
@@ -215,35 +247,57 @@ impl World {
     fn leaks(&self, flaws: &mut Vec<Flaw>) {
         let asked: BTreeSet<String> =
             self.services.iter().filter_map(wish::wish).flat_map(|wish| wish.hostnames).collect();
+        // A Service that asks and can't be served keeps what it has.
+        let kept = || {
+            let asking = self.services.iter().filter(|service| wish::wish(service).is_some());
+            asking.filter(|service| condition(service).is_none_or(|(status, _)| status != "True"))
+        };
+        let keeping: BTreeSet<(String, String)> =
+            kept().map(|service| (service.namespace.clone(), service.name.clone())).collect();
         for zone in self.state.zones.values() {
             for (key, record) in zone.records.iter().filter(|(_, record)| record.creator == Creator::Us) {
                 let name = key.plain_name();
                 let name = name.trim_end_matches('.');
                 let hostname = if key.kind() == "TXT" { name.strip_prefix("a-").unwrap_or(name) } else { name };
+                // Without a twin it isn't ours to touch, whoever took that away. We leave none so: S4, at each change.
+                if key.kind() == "A" && twin_of(zone, hostname).is_none_or(|twin| twin.owner != self.owner) {
+                    continue;
+                }
+                let service = twin_of(zone, hostname).and_then(|twin| twin.service);
+                if service.is_some_and(|service| keeping.contains(&service)) {
+                    continue;
+                }
                 if !asked.contains(hostname) {
                     flaws.push(("L2", format!("{name} {} is left: nobody asks for it", key.kind())));
-                }
-                if key.kind() == "A" && twin_of(zone, hostname).is_none() {
-                    flaws.push(("L2", format!("{name} has no twin")));
                 }
                 if key.kind() == "TXT" && twin(record).is_some() && wish::listed(&self.state, hostname).is_empty() {
                     flaws.push(("L2", format!("{name} is a twin alone")));
                 }
             }
         }
-        // A Service that asks and can't be served keeps what it has.
-        let keeps: BTreeSet<(String, u16)> = self
-            .services
-            .iter()
-            .filter(|service| wish::wish(service).is_some())
-            .filter(|service| condition(service).is_none_or(|(status, _)| status != "True"))
-            .flat_map(ports)
-            .collect();
+        let keeps: BTreeSet<(String, u16)> = kept().flat_map(ports).collect();
         for group in self.state.groups.values().filter(|group| group.creator == Creator::Us) {
             let instance = group.name.rsplit('/').next().filter(|_| group.name.contains(&self.cluster));
             let attached = instance
                 .and_then(|id| self.state.primary(id))
                 .is_some_and(|interface| interface.groups.contains_key(&group.id));
+            let full = || {
+                let node = self.nodes.iter().find(|node| wish::instance_of(node) == instance);
+                node.is_some_and(|node| self.is_full(node))
+            };
+            let foreign = group.rules.values().any(|rule| rule.creator != Creator::Us);
+            let ours = group.rules.values().any(|rule| rule.creator == Creator::Us);
+            let kept = || {
+                let ports =
+                    group.rules.keys().flat_map(|rule| (rule.from..=rule.to).map(|port| (&rule.protocol, port)));
+                ports
+                    .filter_map(|(protocol, port)| Some((protocol.clone(), u16::try_from(port).ok()?)))
+                    .any(|port| keeps.contains(&port))
+            };
+            if !attached && (full() || kept()) || foreign && !ours {
+                // It waits for a place, or for its Service; or somebody works in it, and it stays as long as his rules.
+                continue;
+            }
             let (Some(instance), true) = (instance, attached) else {
                 flaws.push(("L2", format!("the group {} is left", group.name)));
                 continue;

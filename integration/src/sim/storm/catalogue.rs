@@ -124,8 +124,11 @@ fn lies(call: &Call) -> Vec<Fault> {
         faults.extend(past);
         faults.push(Fault::Undecodable);
     } else if call.operation.starts_with("ec2:") || call.operation.starts_with("route53:List") {
-        // AWS documents that reads may show the past, and has been seen to leave single things out.
-        faults.extend([Fault::Omits, Fault::PageExpired, Fault::PageRepeats]);
+        // Reads may show the past; EC2 has been seen to leave single things out.
+        faults.extend([Fault::PageExpired, Fault::PageRepeats]);
+        if call.operation.starts_with("ec2:") {
+            faults.push(Fault::Omits);
+        }
         faults.extend(past);
     }
     faults

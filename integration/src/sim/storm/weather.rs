@@ -1,5 +1,6 @@
 //! Faults for a time: which calls meet them, and how often.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,13 +35,22 @@ struct Kept {
     clock: Clock,
     random: Random,
     weathers: Vec<(Weather, Duration)>,
+    /// Who was told the last thing of this kind wrongly. No two reads in a row lie: what is read twice is believed, and
+    /// nobody could do better.
+    deceived: BTreeSet<(Actor, String)>,
     /// Processes that die at one of their writes: who, writes left, whether it takes effect.
     dying: Vec<(u32, u32, bool)>,
 }
 
 impl Sky {
     pub fn new(clock: Clock, random: Random) -> Sky {
-        Sky(Arc::new(Mutex::new(Kept { clock, random, weathers: Vec::new(), dying: Vec::new() })))
+        Sky(Arc::new(Mutex::new(Kept {
+            clock,
+            random,
+            weathers: Vec::new(),
+            deceived: BTreeSet::new(),
+            dying: Vec::new(),
+        })))
     }
 
     /// Begins to decide.
@@ -68,6 +78,10 @@ impl Kept {
         let now = self.clock.now();
         self.weathers.retain(|(_, until)| now < *until);
         let lease = call.operation.contains(" leases");
+        // Lists, watches and reads of single objects are about the same.
+        let subject = call.operation.rsplit(' ').next().unwrap_or_default().to_owned();
+        let about = (call.actor, subject);
+        let deceived = !call.mutates && self.deceived.remove(&about);
         for (weather, _) in &self.weathers {
             if weather.seam.is_some_and(|seam| seam != call.seam) || lease && !weather.lease {
                 continue;
@@ -75,8 +89,12 @@ impl Kept {
             if !self.random.percent(weather.percent) {
                 continue;
             }
-            let faults = faults_of(call, weather.kinds);
+            let kinds = Kinds { lies: weather.kinds.lies && !deceived, ..weather.kinds };
+            let faults = faults_of(call, kinds);
             if let Some(fault) = self.random.pick(&faults) {
+                if is_lie(fault) {
+                    self.deceived.insert(about);
+                }
                 return Fate::Meets(varied(fault, &self.random));
             }
         }
@@ -98,6 +116,11 @@ impl Kept {
         self.dying.remove(at);
         Some(fate)
     }
+}
+
+/// Whether what is read is wrong, and nothing tells so.
+fn is_lie(fault: &Fault) -> bool {
+    matches!(fault, Fault::Stale(_) | Fault::Omits | Fault::Empty | Fault::Shrunken)
 }
 
 /// The same fault with times that are drawn.
