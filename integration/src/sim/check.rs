@@ -128,7 +128,9 @@ struct Memory {
     nodes: BTreeSet<String>,
     /// When an address stopped being that of a running instance.
     left: BTreeMap<Ipv4Addr, Duration>,
-    /// When somebody else last changed what is let in at an instance, or its public address.
+    /// When an instance last stopped, ended, or got another address.
+    moved: BTreeMap<String, Duration>,
+    /// When somebody else last changed what is let in at an instance.
     meddled: BTreeMap<String, Duration>,
     lease: lease::Terms,
     violations: Vec<Violation>,
@@ -153,6 +155,7 @@ impl Checker {
             strangers: BTreeMap::new(),
             nodes: BTreeSet::new(),
             left: BTreeMap::new(),
+            moved: BTreeMap::new(),
             meddled: BTreeMap::new(),
             lease: lease::Terms::default(),
             violations: Vec::new(),
@@ -235,7 +238,14 @@ impl Memory {
 
     /// Whether somebody else changed what is let in at the instance so lately that it needn't be known.
     fn is_meddled(&self, at: Duration, instance: &str) -> bool {
-        self.meddled.get(instance).is_some_and(|since| at < *since + self.terms.patience.meddling)
+        let lately = |since: &Duration| at < *since + self.terms.patience.meddling;
+        self.meddled.get(instance).is_some_and(lately) || self.has_moved(at, instance)
+    }
+
+    /// Whether the instance stopped or got another address so lately that a read may still show it otherwise, even
+    /// when one before showed it as it is. Whoever may be gone is withdrawn at once: a stranger may have its address.
+    fn has_moved(&self, at: Duration, instance: &str) -> bool {
+        self.moved.get(instance).is_some_and(|since| at < *since + self.terms.patience.meddling)
     }
 
     /// Whether the address belonged to a running instance so lately that it may still be thought so.
@@ -253,7 +263,8 @@ impl Memory {
     }
 
     /// Whether a name of the wish lists the address, or a resolver may still know it.
-    fn named(&self, at: Duration, state: &State, wish: &Wish, address: Ipv4Addr) -> Option<String> {
+    /// `served`: whether the Service is still served there: without that, what resolvers know is no way to it.
+    fn named(&self, at: Duration, state: &State, wish: &Wish, address: Ipv4Addr, served: bool) -> Option<String> {
         let listed = wish
             .hostnames
             .iter()
@@ -265,6 +276,6 @@ impl Memory {
                 .find(|one| one.address == address && at < one.until && wish.hostnames.contains(&one.name));
             found.map(|one| format!("{} (known to resolvers)", one.name))
         };
-        listed.cloned().or_else(lingers)
+        listed.cloned().or_else(|| if served { lingers() } else { None })
     }
 }

@@ -71,6 +71,17 @@ impl History {
         })
     }
 
+    /// Whether so many Services may stop asking at once that the daemon takes it for an accident.
+    pub fn withdraws_many(&self) -> bool {
+        let leaves = self.happenings.iter().flatten().filter(|happening| {
+            matches!(
+                happening.what,
+                What::Delete(_) | What::Recreate(..) | What::Annotate(_, "hostname", None) | What::DeleteMany
+            )
+        });
+        leaves.map(|happening| if happening.what == What::DeleteMany { 6 } else { 1 }).sum::<usize>() > 5
+    }
+
     /// How it is begun, for people.
     pub fn title(&self) -> String {
         format!(

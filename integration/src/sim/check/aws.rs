@@ -81,7 +81,9 @@ impl Memory {
             }
             if now.is_none_or(|(_, now)| now != public) {
                 self.left.insert(public, at);
-                self.meddled.insert(id.clone(), at);
+            }
+            if now != Some((private, public)) {
+                self.moved.insert(id.clone(), at);
             }
         }
         if ours {
@@ -144,24 +146,20 @@ impl Memory {
             let name = format!("{}/{}", known.view.namespace, known.view.name);
             for instance in before.instances.keys().filter(|id| self.nodes.contains(*id)) {
                 let Some((private, public)) = wish::addresses(after, instance) else { continue };
-                // Where somebody else has set the list, names are no longer its own but for those whose twin says so.
-                if known.view.external_ips.iter().any(|(_, creator)| *creator != Creator::Us)
-                    && !self.is_twin_of(after, wish, &known.view)
-                {
+                // A Service that isn't served has no name but those whose twin says so.
+                let unserved = !known.view.external_ips.iter().any(|(_, creator)| *creator == Creator::Us);
+                if unserved && !self.is_twin_of(after, wish, &known.view) || self.has_moved(at, instance) {
                     continue;
                 }
                 if !wish::open(before, instance, wish) || wish::open(after, instance, wish) {
                     continue;
                 }
-                if let Some(hostname) = self.named(at, before, wish, public) {
+                let ours = |(ip, creator): &(String, Creator)| *creator == Creator::Us && *ip == private.to_string();
+                let served = known.view.external_ips.iter().any(ours);
+                if let Some(hostname) = self.named(at, before, wish, public, served) {
                     broken.push(("S1c", format!("{instance} was closed for {name} while {hostname} lists {public}")));
                 }
-                if known
-                    .view
-                    .external_ips
-                    .iter()
-                    .any(|(ip, creator)| *creator == Creator::Us && *ip == private.to_string())
-                {
+                if served {
                     broken.push(("S7", format!("{instance} was closed for {name} while {private} is published")));
                 }
             }
@@ -199,7 +197,7 @@ impl Memory {
             if ours {
                 self.judge_ownership(at, key, &name, old, new);
                 if key.kind() == "A" {
-                    self.judge_listing(at, &name, after, new, was, is);
+                    self.judge_listing(at, &name, after, old, new, was, is);
                 }
             }
         }
@@ -247,6 +245,7 @@ impl Memory {
         at: Duration,
         name: &str,
         after: &State,
+        old: &Zone,
         zone: &Zone,
         was: Option<&Arc<RecordSet>>,
         is: Option<&Arc<RecordSet>>,
@@ -276,10 +275,21 @@ impl Memory {
             }
         }
         if is.is_empty() && !was.is_empty() {
-            let asks = self.known_wishes(at).find(|(_, wish)| wish.hostnames.contains(name));
+            // Whose it was, or who is served under it.
+            let whose = twin_of(old, name).and_then(|twin| twin.service);
+            let asks = self.known_wishes(at).find(|(known, wish)| {
+                let view = &known.view;
+                let own =
+                    whose.as_ref().is_some_and(|(namespace, name)| view.namespace == *namespace && view.name == *name);
+                let served = view.external_ips.iter().any(|(_, creator)| *creator == Creator::Us);
+                wish.hostnames.contains(name) && (own || served)
+            });
             let elsewhere = wish::listed(after, name).iter().any(|(_, addresses)| !addresses.is_empty());
-            let alive =
-                was.iter().find(|address| after.instance_of(**address).is_some_and(|one| self.lives(after, &one.id)));
+            let alive = was.iter().find(|address| {
+                after
+                    .instance_of(**address)
+                    .is_some_and(|one| self.lives(after, &one.id) && !self.has_moved(at, &one.id))
+            });
             if let (Some((known, _)), Some(alive), false) = (asks, alive, elsewhere) {
                 let who = format!("{}/{}", known.view.namespace, known.view.name);
                 self.broken("S11", at, format!("{name} lists nothing any more, though {who} asks and {alive} lives"));

