@@ -6,8 +6,8 @@ use integration::sim::{Setting, World, simulate};
 
 use integration::sim::chaos::Fate;
 use integration::sim::event::Event;
+use integration::sim::rest::is_write;
 use integration::sim::stories::{STORIES, Story};
-use integration::sim::world::is_write;
 
 /// Tells a story with a plan for the faults, and how many writes there were since it began.
 fn told(story: &Story, plan: Option<(usize, bool)>) -> (usize, Result<()>, Vec<String>) {

@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use crate::sim::aws::{Aws, State};
 use crate::sim::event::{Actor, Event, Seam};
+use crate::sim::fault::Fault;
 use crate::sim::kube::{Kube, ServiceView};
 
 use wish::Wish;
@@ -132,6 +133,8 @@ struct Memory {
     moved: BTreeMap<String, Duration>,
     /// When somebody else last changed what is let in at an instance.
     meddled: BTreeMap<String, Duration>,
+    /// Calls that are delivered when their sender has given up.
+    late: BTreeSet<u64>,
     lease: lease::Terms,
     violations: Vec<Violation>,
 }
@@ -157,12 +160,18 @@ impl Checker {
             left: BTreeMap::new(),
             moved: BTreeMap::new(),
             meddled: BTreeMap::new(),
+            late: BTreeSet::new(),
             lease: lease::Terms::default(),
             violations: Vec::new(),
         };
         let checker = Checker { aws, kube, memory: Arc::new(Mutex::new(memory)) };
         checker.note_services(Duration::ZERO, None);
         checker
+    }
+
+    /// When somebody last changed by hand what is let in at a node.
+    pub fn last_meddling(&self) -> Option<Duration> {
+        self.memory().meddled.values().max().copied()
     }
 
     /// What was broken so far.
@@ -178,11 +187,22 @@ impl Checker {
                 self.memory().called(at, call, nodes);
             }
             Event::Answered { call, status, .. } => self.memory().lease.answered(*call, *status),
-            Event::Changed { actor, seam: Seam::Aws, .. } => {
-                let after = self.aws.look(State::clone);
-                self.memory().aws_changed(at, *actor, after);
+            Event::Changed { call, actor, seam, .. } => {
+                // Nobody can judge what is delivered when its sender has long given up: it is as if somebody else
+                // had done it, and must be put right.
+                let late = call.is_some_and(|call| self.memory().late.contains(&call));
+                let actor = if late { Actor::Nature } else { *actor };
+                match seam {
+                    Seam::Aws => {
+                        let after = self.aws.look(State::clone);
+                        self.memory().aws_changed(at, actor, after);
+                    }
+                    Seam::Kube => self.note_services(at, Some(actor)),
+                }
             }
-            Event::Changed { actor, seam: Seam::Kube, .. } => self.note_services(at, Some(*actor)),
+            Event::Fault { call, fault: Fault::Late(_) } => {
+                self.memory().late.insert(*call);
+            }
             Event::Fault { .. } | Event::Process { .. } | Event::Note(_) => {}
         }
     }

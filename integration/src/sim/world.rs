@@ -13,10 +13,11 @@ use serde_json::{Value, json};
 use crate::error::{Context, Result, fail};
 use crate::sim::aws::{self, Aws, NewInstance, Policy};
 use crate::sim::chaos::Fates;
-use crate::sim::check::{Checker, Patience, Terms, Violation, settled, wish};
+use crate::sim::check::{Checker, Patience, Terms, wish};
 use crate::sim::event::{Actor, Event};
 use crate::sim::kube::{self, Kube, Resource, User};
 use crate::sim::replica::{Birth, Replica};
+use crate::sim::rest::Counted;
 use crate::sim::{Clock, Random, Stage};
 
 /// The cluster's name, which is also the owner in the twins.
@@ -116,9 +117,8 @@ pub struct World {
     births: u32,
     nodes: u32,
     restart: bool,
-    lease: Duration,
-    /// How many events were looked through, and the writes among them.
-    counted: Cell<(usize, usize)>,
+    pub(super) lease: Duration,
+    pub(super) counted: Cell<Counted>,
 }
 
 const LINES_KEPT: usize = 400;
@@ -436,107 +436,9 @@ impl World {
         })
     }
 
-    /// Writes of the daemon so far, but for the Lease: calls that may change something.
-    pub fn writes(&self) -> usize {
-        let (seen, before) = self.counted.get();
-        let counted = self.stage.journal.read(|events| {
-            let more = events.iter().skip(seen).filter(|(_, event)| is_write(event)).count();
-            (events.len(), before + more)
-        });
-        self.counted.set(counted);
-        counted.1
-    }
-
-    /// Faults end, and enough time passes for everything to be as it should. Then L1, L2, L3 are judged.
-    ///
-    /// # Errors
-    /// What is not as it should be, or was broken before.
-    pub async fn settle(&mut self) -> Result<()> {
-        let broken: Vec<String> = self.comes_to_rest().await?.iter().map(Violation::to_string).collect();
-        if broken.is_empty() { Ok(()) } else { fail(broken.join("\n")) }
-    }
-
-    /// Faults end, and time passes until everything is as it should be and stays so, or should long have been. What
-    /// was broken until then, and what isn't as it should be (L1, L2, L3).
-    ///
-    /// # Errors
-    /// When a process can't be started.
-    pub async fn comes_to_rest(&mut self) -> Result<Vec<Violation>> {
-        self.fates.calm();
-        self.aws.set_clock_off(0);
-        self.clock_off = 0;
-        for replica in &self.replicas {
-            replica.thaw();
-        }
-        self.stage.journal.record(Event::Note("faults end; everything comes to rest".to_owned()));
-        let end = self.stage.clock.now() + self.rest();
-        // Whoever has written nothing for a full read, a drain and a takeover has nothing left to do.
-        let quiet = FULL_SYNC * 5 / 4 + TTL + PROPAGATION + self.lease;
-        let (mut writes, mut since) = (self.writes() - self.full(), self.stage.clock.now());
-        let (aws, kube) = (self.aws.clone(), self.kube.clone());
-        let flaws = || settled::flaws(&aws, &kube, CLUSTER, CLUSTER);
-        let mut left = loop {
-            self.pass(Duration::from_secs(5)).await?;
-            let now = self.stage.clock.now();
-            let done = self.writes() - self.full();
-            if done != writes {
-                (writes, since) = (done, now);
-            }
-            if now >= end {
-                break flaws();
-            }
-            if now >= since + quiet {
-                let flaws = flaws();
-                if flaws.is_empty() {
-                    break flaws;
-                }
-            }
-        };
-        // Long enough for a full read.
-        self.pass(FULL_SYNC * 5 / 4).await?;
-        let more = self.writes() - self.full() - writes;
-        if left.is_empty() {
-            left = flaws();
-        }
-        let now = self.stage.clock.now();
-        let mut broken = self.checker.violations();
-        broken.extend(left.into_iter().map(|(rule, what)| Violation { rule, at: now, what }));
-        if more > 0 {
-            let told = |(at, event): &(Duration, Event)| match event {
-                Event::Called(call) => Some(format!("{:.1} s {} {}", at.as_secs_f64(), call.operation, call.target)),
-                _ => None,
-            };
-            let told: Vec<String> = self.stage.journal.read(|events| {
-                let writes = events.iter().rev().filter(|(_, event)| is_write(event)).take(more.min(5));
-                writes.filter_map(told).collect()
-            });
-            let what = format!("{more} writes though nothing is to be done: {}", told.join("; "));
-            broken.push(Violation { rule: "L3", at: now, what });
-        }
-        Ok(broken)
-    }
-
-    /// Calls that a quota refused: they may be repeated, since only a repeat shows that there is room again.
-    fn full(&self) -> usize {
-        let is_full = |event: &Event| match event {
-            Event::Answered { code: Some(code), .. } => {
-                // A full interface is told in words only: InvalidParameterValue.
-                code != "RequestLimitExceeded" && (code.ends_with("LimitExceeded") || code == "InvalidParameterValue")
-            }
-            _ => false,
-        };
-        self.stage.journal.read(|events| events.iter().filter(|(_, event)| is_full(event)).count())
-    }
-
     /// The last lines that processes logged.
     pub fn logged(&self) -> Vec<String> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// How long it takes until everything must be as it should: a takeover, the longest pause after failures, what
-    /// the past is shown, two full reads, a drain.
-    fn rest(&self) -> Duration {
-        self.lease * 2 + Duration::from_secs(75) + FULL_SYNC * 4 + TTL + PROPAGATION
     }
 
     /// The history so far as a story for people: who did what, what went wrong, what was logged.
@@ -581,15 +483,6 @@ impl World {
         }
         lines.into_iter().map(|(at, line)| format!("{:9.3} {line}", at.as_secs_f64())).collect()
     }
-}
-
-/// Whether an event is a call of the daemon that may change something, but for the Lease and access reviews.
-pub fn is_write(event: &Event) -> bool {
-    let Event::Called(call) = event else { return false };
-    matches!(call.actor, Actor::Replica(_))
-        && call.mutates
-        && !call.operation.contains(" leases")
-        && !call.operation.contains("selfsubjectaccessreviews")
 }
 
 /// `spec.ports` of a Service.

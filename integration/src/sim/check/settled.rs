@@ -46,6 +46,11 @@ fn named(service: &ServiceView) -> String {
     format!("{}/{}", service.namespace, service.name)
 }
 
+/// Whether it asks and can't be served: it keeps what it has.
+fn is_kept(service: &ServiceView) -> bool {
+    wish::wish(service).is_some() && condition(service).is_none_or(|(status, _)| status != "True")
+}
+
 fn condition(service: &ServiceView) -> Option<(&str, &str)> {
     let condition = service.conditions.iter().find(|condition| condition.kind == CONDITION)?;
     Some((&condition.status, &condition.reason))
@@ -160,8 +165,7 @@ impl World {
         let family = self.family(service, wish);
         self.services.iter().filter(|other| !family.contains(&other.uid)).any(|other| {
             // One that asks and can't be served keeps its place.
-            let waits = wish::wish(other).is_some() && condition(other).is_none_or(|(status, _)| status != "True");
-            let takes = waits || other.external_ips.iter().any(|(address, _)| *address == private);
+            let takes = is_kept(other) || other.external_ips.iter().any(|(address, _)| *address == private);
             takes && family_ports(&self.services, &family).iter().any(|port| ports(other).contains(port))
         })
     }
@@ -209,6 +213,12 @@ impl World {
                     key.plain_name().trim_end_matches('.') == *hostname && !matches!(key.kind(), "TXT" | "MX" | "CAA")
                 });
                 let twin = twin_of(zone, hostname);
+                let holder = twin.as_ref().and_then(|twin| twin.service.as_ref()).and_then(|(namespace, name)| {
+                    self.services.iter().find(|other| other.namespace == *namespace && other.name == *name)
+                });
+                if let Some(other) = holder.filter(|other| other.uid != service.uid && is_kept(other)) {
+                    return Some(format!("{hostname} is kept for {}", named(other)));
+                }
                 if twin.as_ref().is_some_and(|twin| twin.owner != self.owner) || taken && twin.is_none() {
                     return Some(format!("{hostname} is somebody else's"));
                 }
@@ -250,11 +260,7 @@ impl World {
     fn leaks(&self, flaws: &mut Vec<Flaw>) {
         let asked: BTreeSet<String> =
             self.services.iter().filter_map(wish::wish).flat_map(|wish| wish.hostnames).collect();
-        // A Service that asks and can't be served keeps what it has.
-        let kept = || {
-            let asking = self.services.iter().filter(|service| wish::wish(service).is_some());
-            asking.filter(|service| condition(service).is_none_or(|(status, _)| status != "True"))
-        };
+        let kept = || self.services.iter().filter(|service| is_kept(service));
         let keeping: BTreeSet<(String, String)> =
             kept().map(|service| (service.namespace.clone(), service.name.clone())).collect();
         for zone in self.state.zones.values() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::sim::chaos::Fate;
 use crate::sim::event::{Actor, Call, Event, Seam};
 use crate::sim::fault::Fault;
-use crate::sim::world::is_write;
+use crate::sim::rest::is_write;
 use crate::sim::{Clock, Random};
 
 use super::catalogue::{Kinds, faults_of};

@@ -1,0 +1,147 @@
+//! A world comes to rest: what must be so when faults have ended, wishes stand still and enough time has passed.
+
+use std::time::Duration;
+
+use crate::error::{Result, fail};
+use crate::sim::check::{Violation, settled};
+use crate::sim::event::{Actor, Event};
+use crate::sim::world::{CLUSTER, FULL_SYNC, PROPAGATION, TTL, World};
+
+/// A full read comes at most so much later than it is due.
+const READ: Duration = Duration::from_secs(FULL_SYNC.as_secs() * 5 / 4);
+/// What the daemon has written it believes for so long against reads that don't show it.
+const BELIEF: Duration = Duration::from_secs(300);
+/// How often is looked whether all is well.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// What was counted so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counted {
+    /// Events that were looked through.
+    events: usize,
+    /// Writes among them.
+    writes: usize,
+    /// Writes that a quota refused: they may be repeated, since only a repeat shows that there is room again.
+    full: usize,
+}
+
+impl World {
+    /// Writes of the daemon so far, but for the Lease: calls that may change something.
+    pub fn writes(&self) -> usize {
+        self.count().writes
+    }
+
+    fn count(&self) -> Counted {
+        let mut counted = self.counted.get();
+        self.stage.journal.read(|events| {
+            for (_, event) in events.iter().skip(counted.events) {
+                counted.events += 1;
+                counted.writes += usize::from(is_write(event));
+                counted.full += usize::from(is_full(event));
+            }
+        });
+        self.counted.set(counted);
+        counted
+    }
+
+    /// Faults end, and enough time passes for everything to be as it should. Then L1, L2, L3 are judged.
+    ///
+    /// # Errors
+    /// What is not as it should be, or was broken before.
+    pub async fn settle(&mut self) -> Result<()> {
+        let broken: Vec<String> = self.comes_to_rest().await?.iter().map(Violation::to_string).collect();
+        if broken.is_empty() { Ok(()) } else { fail(broken.join("\n")) }
+    }
+
+    /// Faults end, and time passes until everything is as it should be and stays so, or should long have been. What
+    /// was broken until then, and what isn't as it should be (L1, L2, L3).
+    ///
+    /// # Errors
+    /// When a process can't be started.
+    pub async fn comes_to_rest(&mut self) -> Result<Vec<Violation>> {
+        self.fates.calm();
+        self.aws.set_clock_off(0);
+        self.clock_off = 0;
+        for replica in &self.replicas {
+            replica.thaw();
+        }
+        self.stage.journal.record(Event::Note("faults end; everything comes to rest".to_owned()));
+        let end = self.stage.clock.now() + self.rest();
+        loop {
+            let done = self.until_quiet(end).await?;
+            self.pass(READ).await?;
+            let now = self.stage.clock.now();
+            let more = self.done() - done;
+            // What somebody did by hand right after the daemon had written may be unknown to it for so long.
+            let known = self.checker.last_meddling().is_none_or(|at| at + BELIEF + READ * 2 < now);
+            if more > 0 && !known && now < end {
+                continue;
+            }
+            let mut broken = self.checker.violations();
+            let flaws = settled::flaws(&self.aws, &self.kube, CLUSTER, CLUSTER);
+            broken.extend(flaws.into_iter().map(|(rule, what)| Violation { rule, at: now, what }));
+            if more > 0 {
+                let what = format!("{more} writes though nothing is to be done: {}", self.last_writes(more.min(5)));
+                broken.push(Violation { rule: "L3", at: now, what });
+            }
+            return Ok(broken);
+        }
+    }
+
+    /// Time passes until nothing has been written for long and all is as it should be, at most until `end`: what was
+    /// done until then.
+    async fn until_quiet(&mut self, end: Duration) -> Result<usize> {
+        // Whoever has written nothing for a full read, a drain and a takeover has nothing left to do.
+        let quiet = READ + TTL + PROPAGATION + self.lease;
+        let (mut done, mut since) = (self.done(), self.stage.clock.now());
+        loop {
+            self.pass(LOOK).await?;
+            let now = self.stage.clock.now();
+            if self.done() != done {
+                (done, since) = (self.done(), now);
+            }
+            let well = || settled::flaws(&self.aws, &self.kube, CLUSTER, CLUSTER).is_empty();
+            if now >= end || now >= since + quiet && well() {
+                return Ok(done);
+            }
+        }
+    }
+
+    /// Writes but for those that a quota refused.
+    fn done(&self) -> usize {
+        let counted = self.count();
+        counted.writes.saturating_sub(counted.full)
+    }
+
+    fn last_writes(&self, count: usize) -> String {
+        let told = |(at, event): &(Duration, Event)| match event {
+            Event::Called(call) => Some(format!("{:.1} s {} {}", at.as_secs_f64(), call.operation, call.target)),
+            _ => None,
+        };
+        let writes: Vec<String> = self.stage.journal.read(|events| {
+            events.iter().rev().filter(|(_, event)| is_write(event)).take(count).filter_map(told).collect()
+        });
+        writes.join("; ")
+    }
+
+    /// How long it takes until everything must be as it should: a takeover, the longest pause after failures, what
+    /// the past is shown, two full reads, a drain.
+    fn rest(&self) -> Duration {
+        self.lease * 2 + Duration::from_secs(75) + BELIEF + READ * 2 + TTL + PROPAGATION
+    }
+}
+
+/// Whether a quota refused a call. That an interface is full is told in words only: InvalidParameterValue.
+fn is_full(event: &Event) -> bool {
+    let Event::Answered { code: Some(code), .. } = event else { return false };
+    code != "RequestLimitExceeded" && (code.ends_with("LimitExceeded") || code == "InvalidParameterValue")
+}
+
+/// Whether an event is a call of the daemon that may change something, but for the Lease and access reviews.
+pub fn is_write(event: &Event) -> bool {
+    let Event::Called(call) = event else { return false };
+    matches!(call.actor, Actor::Replica(_))
+        && call.mutates
+        && !call.operation.contains(" leases")
+        && !call.operation.contains("selfsubjectaccessreviews")
+}
