@@ -187,7 +187,7 @@ impl Checker {
                 self.memory().called(at, call, nodes);
             }
             Event::Answered { call, status, .. } => self.memory().lease.answered(*call, *status),
-            Event::Changed { call, actor, seam, .. } => {
+            Event::Changed { call, actor, seam, what } => {
                 // Nobody can judge what is delivered when its sender has long given up: it is as if somebody else
                 // had done it, and must be put right.
                 let late = call.is_some_and(|call| self.memory().late.contains(&call));
@@ -197,6 +197,7 @@ impl Checker {
                         let after = self.aws.look(State::clone);
                         self.memory().aws_changed(at, actor, after);
                     }
+                    Seam::Kube if what.starts_with("changed leases") => self.note_lease(),
                     Seam::Kube => self.note_services(at, Some(actor)),
                 }
             }
@@ -216,8 +217,17 @@ impl Checker {
         }
     }
 
+    fn note_lease(&self) {
+        let mut memory = self.memory();
+        let writes = self.kube.look(|look| look.lease_writes().get(memory.lease.seen()..).unwrap_or_default().to_vec());
+        for write in &writes {
+            memory.lease_written(write);
+        }
+    }
+
     fn note_services(&self, at: Duration, actor: Option<Actor>) {
-        let (services, writes, nodes) = self.kube.look(|look| {
+        self.note_lease();
+        let (services, nodes) = self.kube.look(|look| {
             let memory = self.memory();
             // Most of them are as they were.
             let changed: Vec<Option<ServiceView>> = look
@@ -231,13 +241,10 @@ impl Checker {
                 look.services().map(|view| (view.namespace.clone(), view.name.clone())).collect();
             let nodes: BTreeSet<String> = look.nodes().filter_map(wish::instance_of).map(str::to_owned).collect();
             let services: Vec<_> = keys.into_iter().zip(changed).collect();
-            (services, look.lease_writes()[memory.lease.seen()..].to_vec(), nodes)
+            (services, nodes)
         });
         let mut memory = self.memory();
         memory.nodes = nodes;
-        for write in &writes {
-            memory.lease_written(write);
-        }
         memory.services_changed(at, actor, services);
     }
 

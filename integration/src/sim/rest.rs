@@ -91,8 +91,8 @@ impl World {
     /// Time passes until nothing has been written for long and all is as it should be, at most until `end`: what was
     /// done until then.
     async fn until_quiet(&mut self, end: Duration) -> Result<usize> {
-        // Whoever has written nothing for a full read, a drain and a takeover has nothing left to do.
-        let quiet = READ + TTL + PROPAGATION + self.lease;
+        // Whoever has written nothing for a full read and a drain has nothing left to do; and somebody must lead.
+        let quiet = READ + TTL + PROPAGATION;
         let (mut done, mut since) = (self.done(), self.stage.clock.now());
         loop {
             self.pass(LOOK).await?;
@@ -101,10 +101,21 @@ impl World {
                 (done, since) = (self.done(), now);
             }
             let well = || settled::flaws(&self.aws, &self.kube, CLUSTER, CLUSTER).is_empty();
-            if now >= end || now >= since + quiet && well() {
+            if now >= end || self.led_since().is_some_and(|led| now >= since.max(led) + quiet) && well() {
                 return Ok(done);
             }
         }
+    }
+
+    /// Since when somebody who lives leads, with time to wait for the one before.
+    fn led_since(&self) -> Option<Duration> {
+        let leader = self.leader()?;
+        let lives = self.replicas.iter().any(|replica| replica.number() == leader && !replica.has_ended());
+        let since = self.kube.look(|look| {
+            let writes = look.lease_writes().iter().rev();
+            writes.take_while(|write| write.actor == Actor::Replica(leader)).last().map(|write| write.sent)
+        })?;
+        lives.then_some(since + self.lease)
     }
 
     /// Writes but for those that a quota refused.

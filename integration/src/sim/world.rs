@@ -31,7 +31,7 @@ pub const TTL: Duration = Duration::from_secs(10);
 /// How long the daemon thinks that a record takes to reach all servers.
 pub const PROPAGATION: Duration = Duration::from_secs(5);
 /// How often the daemon reads everything anew.
-pub const FULL_SYNC: Duration = Duration::from_secs(60);
+pub const FULL_SYNC: Duration = Duration::from_secs(40);
 
 /// How a world is set up.
 #[derive(Clone, Debug)]

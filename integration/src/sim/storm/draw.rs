@@ -40,7 +40,7 @@ pub(super) fn history(seed: u64) -> History {
         nodes,
         services,
         replicas: 1 + random.below(3).min(random.below(3)),
-        lease: *random.pick(&[15, 15, 30, 60]).unwrap_or(&15),
+        lease: *random.pick(&[15, 30, 60, 60]).unwrap_or(&15),
         aws: account(&random, seed),
         happenings: happenings.into_iter().map(Some).collect(),
     }
