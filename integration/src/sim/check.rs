@@ -1,7 +1,7 @@
 //! The checker: what must never happen, looked for after every single change of either simulator.
 //!
 //! It knows the invariants and nothing of the daemon's code: S1-S12 as they are listed in the project's reliability
-//! notes are judged as things happen ([`Checker`]), L1-L3 when a world has come to rest ([`settled`]). Whose an object
+//! notes are judged as things happen ([`Checker`]), L1-L8 when a world has come to rest or a history is over. Whose an object
 //! is it knows from the simulators' private tags.
 //!
 //! | rule | what is judged, when |
@@ -13,17 +13,31 @@
 //! | S3 | we change and delete groups and rules that are ours, and keep all other groups on an interface |
 //! | S4 | we touch no record whose twin isn't ours; address and twin go together |
 //! | S5 | we publish only what is listed and open |
+//! | S6 | nothing is taken from a Service that asks, but for a reason that is true; nothing from most Services at once, but with consent |
 //! | S7 | we revoke nothing that is asked for where it is served |
 //! | S8 | the first AWS write of a term comes after full reads |
 //! | S9 | writes are sent within a term, with time left; terms don't overlap |
 //! | S10 | a Lease write without an answer counts only once a read has shown it |
 //! | S11 | a record or publication of a Service that asks isn't emptied while one of its nodes lives |
 //! | S12 | no secret is logged |
+//! | L1 | at rest: whoever asks is served in full, or has a reason ([`settled`]) |
+//! | L2 | at rest: nothing of ours is left that nobody asks for ([`settled`]) |
+//! | L3 | at rest: no write though nothing is to be done ([`World::settle`](crate::sim::World::settle)) |
+//! | L4 | without faults: a leader soon, and the same one for as long as it lives ([`succession`]) |
+//! | L5 | with one thing poisoned: all others as without it (`tests/never_isolation.rs`) |
+//! | L6 | at rest: what is so follows from the last wishes, not from the way there ([`ends`]) |
+//! | L7 | three writes more for each fault than without, and nothing made twice ([`counts`]) |
+//! | L8 | a process whose loop doesn't move gives the Lease up (`tests/never_wedged.rs`) |
 
+mod absence;
 mod aws;
+pub mod counts;
+pub mod ends;
 mod kube;
 mod lease;
+mod past;
 pub mod settled;
+pub mod succession;
 pub mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +46,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::sim::aws::state::Count;
 use crate::sim::aws::{Aws, State};
 use crate::sim::event::{Actor, Event, Seam};
 use crate::sim::kube::{Kube, ServiceView};
@@ -132,7 +147,10 @@ struct Memory {
     moved: BTreeMap<String, Duration>,
     /// When somebody else last changed what is let in at an instance.
     meddled: BTreeMap<String, Duration>,
+    past: past::Past,
     lease: lease::Terms,
+    /// By Service: how often an address came to its list by us, and left it.
+    publications: BTreeMap<String, Count>,
     violations: Vec<Violation>,
 }
 
@@ -157,10 +175,13 @@ impl Checker {
             left: BTreeMap::new(),
             moved: BTreeMap::new(),
             meddled: BTreeMap::new(),
+            past: past::Past::default(),
             lease: lease::Terms::default(),
+            publications: BTreeMap::new(),
             violations: Vec::new(),
         };
         let checker = Checker { aws, kube, memory: Arc::new(Mutex::new(memory)) };
+        checker.note_nodes(Duration::ZERO);
         checker.note_services(Duration::ZERO, None);
         checker
     }
@@ -182,7 +203,10 @@ impl Checker {
                 let after = self.aws.look(State::clone);
                 self.memory().aws_changed(at, *actor, after);
             }
-            Event::Changed { actor, seam: Seam::Kube, .. } => self.note_services(at, Some(*actor)),
+            Event::Changed { actor, seam: Seam::Kube, .. } => {
+                self.note_nodes(at);
+                self.note_services(at, Some(*actor));
+            }
             Event::Fault { .. } | Event::Process { .. } | Event::Note(_) => {}
         }
     }

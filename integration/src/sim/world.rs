@@ -116,7 +116,8 @@ pub struct World {
     births: u32,
     nodes: u32,
     restart: bool,
-    lease: Duration,
+    /// How long the Lease lasts.
+    pub(super) lease: Duration,
     /// How many events were looked through, and the writes among them.
     counted: Cell<(usize, usize)>,
 }
@@ -350,6 +351,9 @@ impl World {
         arguments.push(format!("--full-sync-interval={}s", FULL_SYNC.as_secs()));
         arguments.push(format!("--lease-duration={}s", self.lease.as_secs()));
         arguments.extend(self.arguments.iter().cloned());
+        if arguments.iter().any(|argument| argument == "--allow-mass-delete") {
+            self.checker.consents_to_mass_deletion(number);
+        }
         let environment = BTreeMap::from(
             [
                 ("AWS_REGION", "eu-west-1".to_owned()),
@@ -469,6 +473,7 @@ impl World {
             replica.thaw();
         }
         self.stage.journal.record(Event::Note("faults end; everything comes to rest".to_owned()));
+        let began = self.stage.clock.now();
         let end = self.stage.clock.now() + self.rest();
         // Whoever has written nothing for a full read, a drain and a takeover has nothing left to do.
         let quiet = FULL_SYNC * 5 / 4 + TTL + PROPAGATION + self.lease;
@@ -513,6 +518,7 @@ impl World {
             let what = format!("{more} writes though nothing is to be done: {}", told.join("; "));
             broken.push(Violation { rule: "L3", at: now, what });
         }
+        broken.extend(self.succession(began).into_iter().map(|(rule, what)| Violation { rule, at: now, what }));
         Ok(broken)
     }
 

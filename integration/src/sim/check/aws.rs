@@ -63,6 +63,9 @@ impl Memory {
                 }
             }
             self.judge_closing(at, &before, &after);
+            self.judge_absence(at, actor, &before, &after);
+        } else {
+            self.past.account_changed(at, &before, &after);
         }
         self.judge_strangers(at, &after);
     }
@@ -325,7 +328,7 @@ impl Memory {
 }
 
 /// The keys of what differs.
-fn changed<T>(
+pub(super) fn changed<T>(
     before: &std::collections::BTreeMap<String, Arc<T>>,
     after: &std::collections::BTreeMap<String, Arc<T>>,
 ) -> Vec<String> {

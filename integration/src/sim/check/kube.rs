@@ -27,6 +27,7 @@ impl Memory {
         services: Vec<(Key, Option<ServiceView>)>,
     ) {
         let ours = matches!(actor, Some(Actor::Replica(_)));
+        let mut changes = Vec::new();
         let mut before = std::mem::take(&mut self.services);
         for (key, view) in services {
             let old = before.remove(&key);
@@ -38,12 +39,28 @@ impl Memory {
             let wish = wish::wish(&view);
             if let (true, Some(old)) = (ours, &old) {
                 self.judge_change(at, old, &view);
+                self.count_publication(&old.view, &view);
             }
             let since = match &old {
                 Some(old) if old.wish == wish && old.view.uid == view.uid => old.since,
                 _ => at,
             };
-            self.services.insert(key, Known { view, wish, since });
+            let known = Known { view, wish, since };
+            match old {
+                Some(old) => changes.push((old, known.view.clone())),
+                None => self.past.service_made(&known),
+            }
+            self.services.insert(key, known);
+        }
+        for old in before.values() {
+            self.past.service_changed(at, old.clone(), None);
+        }
+        for (old, new) in changes {
+            let known = self.services.get(&(new.namespace.clone(), new.name.clone()));
+            self.past.service_changed(at, old.clone(), known);
+            if let Some(actor @ Actor::Replica(_)) = actor {
+                self.judge_unpublished(at, actor, &old, &new);
+            }
         }
         if ours && let Some((key, _)) = before.first_key_value() {
             self.broken("S2", at, format!("the Service {}/{} was deleted", key.0, key.1));
