@@ -111,7 +111,7 @@ impl EndState {
         }
     }
 
-    /// Groups and rules of ours that no Service needs where they are.
+    /// Groups and rules of ours that no Service needs where they are, or not yet.
     fn groups(&mut self, state: &State, services: &[ServiceView], nodes: &[NodeView]) {
         let mut used = 0;
         let mut attached = BTreeSet::new();
@@ -133,9 +133,16 @@ impl EndState {
                                 && wish.sources.contains(&rule.source)
                         })
                     };
-                    let idle = (rule.from..=rule.to).filter(|port| !needed(*port)).count();
-                    if idle > 0 {
-                        self.note("", format!("open for nobody: {rule:?}"), idle);
+                    for port in (rule.from..=rule.to).filter(|port| !needed(*port)) {
+                        let waits = services.iter().find(|service| {
+                            let wish = wish::wish(service);
+                            let mut ports = wish.iter().flat_map(|wish| &wish.ports);
+                            ports.any(|(protocol, own)| i32::from(*own) == port && rule.protocol == *protocol)
+                        });
+                        let whose = waits.map(|service| format!("{}/{}", service.namespace, service.name));
+                        let words =
+                            format!("{}/{port} open for {:?} where it isn't served", rule.protocol, rule.source);
+                        self.note(&whose.unwrap_or_default(), words, 1);
                     }
                 }
             }
