@@ -15,6 +15,8 @@ fn end(tell: impl AsyncFnOnce(&mut Town)) -> EndState {
     end
 }
 
+type Deed = fn(&Town);
+
 fn served() -> EndState {
     end(async |town| town.serve("quake", 6315, &["n1", "n2"]))
 }
@@ -39,7 +41,7 @@ fn other_nodes_and_another_way_there_are_the_same_end() {
 
 #[test]
 fn each_thing_that_is_missing_or_left_shows() {
-    let others: [(&str, fn(&Town)); 7] = [
+    let others: [(&str, Deed); 7] = [
         ("fewer nodes", |town| town.serve("quake", 6315, &["n1"])),
         ("nothing", |_| {}),
         ("not published", |town| {

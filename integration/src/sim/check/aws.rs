@@ -200,7 +200,7 @@ impl Memory {
             if ours {
                 self.judge_ownership(at, key, &name, old, new);
                 if key.kind() == "A" {
-                    self.judge_listing(at, &name, after, old, new, was, is);
+                    self.judge_listing(at, &name, after, (old, new), was, is);
                 }
             }
         }
@@ -248,8 +248,7 @@ impl Memory {
         at: Duration,
         name: &str,
         after: &State,
-        old: &Zone,
-        zone: &Zone,
+        (old, zone): (&Zone, &Zone),
         was: Option<&Arc<RecordSet>>,
         is: Option<&Arc<RecordSet>>,
     ) {
