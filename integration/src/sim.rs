@@ -5,6 +5,7 @@
 //! asked before each call what shall go wrong with it, and who does what ([`Actor`]). Each object carries privately
 //! who made it: checks judge ownership by that alone, never by a name or a tag that the daemon reads.
 
+pub mod anew;
 pub mod aws;
 pub mod chaos;
 pub mod check;

@@ -1,23 +1,28 @@
 //! The never-list over simulated histories.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
-use integration::Result;
+use std::time::Duration;
+
 use integration::sim::{Setting, World, simulate};
+use integration::{Result, fail};
 
 use integration::sim::chaos::Fate;
+use integration::sim::check::counts::{Counts, exceeds, storms};
 use integration::sim::event::Event;
 use integration::sim::rest::is_write;
 use integration::sim::stories::{STORIES, Story};
 
-/// Tells a story with a plan for the faults, and how many writes there were since it began.
-fn told(story: &Story, plan: Option<(usize, bool)>) -> (usize, Result<()>, Vec<String>) {
+/// Tells a story with a plan for the faults: how many writes there were until it ended, and what was done until
+/// everything was at rest.
+fn told(story: &Story, plan: Option<(usize, bool)>) -> (usize, Counts, Result<()>, Vec<String>) {
     let mut count = 0;
+    let mut counts = Counts::default();
     let mut lines = Vec::new();
     let result = simulate(|| async {
         let mut world = World::new(&Setting::calm(1))?;
         (story.prepare)(&mut world).await?;
         world.note(format!("the story begins: {}", story.name));
-        let before = world.writes();
+        let (before, counted) = (world.writes(), world.counts());
         if let Some((at, after)) = plan {
             let mut seen = 0;
             world.fates.set(move |call| {
@@ -33,10 +38,14 @@ fn told(story: &Story, plan: Option<(usize, bool)>) -> (usize, Result<()>, Vec<S
         (story.act)(&mut world).await?;
         count = world.writes() - before;
         let end = world.settle().await;
+        counts = world.counts().since(&counted);
         lines = world.story();
-        end
+        end?;
+        // No fault but the crash: the API server could be reached all the time.
+        let late: Vec<String> = world.succession(Duration::ZERO).into_iter().map(|(_, what)| what).collect();
+        if late.is_empty() { Ok(()) } else { fail(late.join("\n")) }
     });
-    (count, result, lines)
+    (count, counts, result, lines)
 }
 
 #[test]
@@ -44,7 +53,7 @@ fn every_story_ends_well_without_faults() {
     let mut broken = Vec::new();
     for story in STORIES {
         let started = std::time::Instant::now();
-        let (writes, end, lines) = told(story, None);
+        let (writes, _, end, lines) = told(story, None);
         println!("{}: {writes} writes, {:?}", story.name, started.elapsed());
         if let Err(error) = end {
             broken.push(format!("{}: {error}", story.name));
@@ -112,16 +121,23 @@ fn all<T: Sync>(jobs: &[T], run: impl Fn(&T) -> Option<String> + Sync) -> Vec<St
 fn every_story_survives_a_crash_before_and_after_each_write() {
     let mut plans = Vec::new();
     for story in STORIES {
-        let (writes, end, _) = told(story, None);
+        let (writes, usual, end, _) = told(story, None);
         end.unwrap();
+        let usual = std::sync::Arc::new(usual);
         for at in 1..=writes {
-            plans.extend([(story, at, false), (story, at, true)]);
+            plans.extend([false, true].map(|after| (story, at, after, usual.clone())));
         }
     }
     println!("{} crash points", plans.len());
-    let broken = all(&plans, |(story, at, after)| {
-        let (_, end, lines) = told(story, Some((*at, *after)));
-        let error = end.err()?;
+    let broken = all(&plans, |(story, at, after, usual)| {
+        let (_, counts, end, lines) = told(story, Some((*at, *after)));
+        let mut errors: Vec<String> = end.err().map(|error| error.to_string()).into_iter().collect();
+        errors.extend(exceeds(usual, &counts));
+        errors.extend(storms(usual, &counts, 1));
+        if errors.is_empty() {
+            return None;
+        }
+        let error = errors.join("\n");
         let when = if *after { "after" } else { "before" };
         if std::env::var_os("TELL").is_some() {
             println!("==== {} {when} {at}\n{}\n{error}", story.name, lines.join("\n"));

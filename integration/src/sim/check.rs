@@ -1,7 +1,7 @@
 //! The checker: what must never happen, looked for after every single change of either simulator.
 //!
 //! It knows the invariants and nothing of the daemon's code: S1-S12 as they are listed in the project's reliability
-//! notes are judged as things happen ([`Checker`]), L1-L3 when a world has come to rest ([`settled`]). Whose an object
+//! notes are judged as things happen ([`Checker`]), L1-L8 when a world has come to rest or a history is over. Whose an object
 //! is it knows from the simulators' private tags.
 //!
 //! | rule | what is judged, when |
@@ -13,17 +13,31 @@
 //! | S3 | we change and delete groups and rules that are ours, and keep all other groups on an interface |
 //! | S4 | we touch no record whose twin isn't ours; address and twin go together |
 //! | S5 | we publish only what is listed and open |
+//! | S6 | nothing is taken from a Service that asks, but for a reason that is true; nothing from most Services at once, but with consent |
 //! | S7 | we revoke nothing that is asked for where it is served |
 //! | S8 | the first AWS write of a term comes after full reads |
 //! | S9 | writes are sent within a term, with time left; terms don't overlap |
 //! | S10 | a Lease write without an answer counts only once a read has shown it |
 //! | S11 | a record or publication of a Service that asks isn't emptied while one of its nodes lives |
 //! | S12 | no secret is logged |
+//! | L1 | at rest: whoever asks is served in full, or has a reason ([`settled`]) |
+//! | L2 | at rest: nothing of ours is left that nobody asks for ([`settled`]) |
+//! | L3 | at rest: no write though nothing is to be done ([`World::settle`](crate::sim::World::settle)) |
+//! | L4 | without faults: a leader soon, and the same one for as long as it lives ([`succession`]) |
+//! | L5 | with one thing poisoned: all others as without it (`tests/never_isolation.rs`) |
+//! | L6 | at rest: what is so follows from the last wishes, not from the way there ([`ends`]) |
+//! | L7 | three writes more for each fault than without, and nothing made twice ([`counts`]) |
+//! | L8 | a process whose loop doesn't move gives the Lease up (`tests/never_wedged.rs`) |
 
+mod absence;
 mod aws;
+pub mod counts;
+pub mod ends;
 mod kube;
 mod lease;
+mod past;
 pub mod settled;
+pub mod succession;
 pub mod wish;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,12 +46,16 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::sim::aws::state::Count;
 use crate::sim::aws::{Aws, State};
-use crate::sim::event::{Actor, Event, Seam};
+use crate::sim::event::{Actor, Creator, Event, Seam};
 use crate::sim::fault::Fault;
 use crate::sim::kube::{Kube, ServiceView};
 
 use wish::Wish;
+
+/// A Service that is served is known to whoever serves it; so old it is at least.
+const FRESH: Duration = Duration::from_secs(20);
 
 /// A rule that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +126,8 @@ struct Known {
     view: ServiceView,
     wish: Option<Wish>,
     since: Duration,
+    /// When it was made.
+    born: Duration,
 }
 
 /// An address that a name listed, and that resolvers may know until then.
@@ -135,7 +155,10 @@ struct Memory {
     meddled: BTreeMap<String, Duration>,
     /// Calls that are delivered when their sender has given up.
     late: BTreeSet<u64>,
+    past: past::Past,
     lease: lease::Terms,
+    /// By Service: how often an address came to its list by us, and left it.
+    publications: BTreeMap<String, Count>,
     violations: Vec<Violation>,
 }
 
@@ -161,10 +184,13 @@ impl Checker {
             moved: BTreeMap::new(),
             meddled: BTreeMap::new(),
             late: BTreeSet::new(),
+            past: past::Past::default(),
             lease: lease::Terms::default(),
+            publications: BTreeMap::new(),
             violations: Vec::new(),
         };
         let checker = Checker { aws, kube, memory: Arc::new(Mutex::new(memory)) };
+        checker.note_nodes(Duration::ZERO);
         checker.note_services(Duration::ZERO, None);
         checker
     }
@@ -198,7 +224,10 @@ impl Checker {
                         self.memory().aws_changed(at, actor, after);
                     }
                     Seam::Kube if what.starts_with("changed leases") => self.note_lease(),
-                    Seam::Kube => self.note_services(at, Some(actor)),
+                    Seam::Kube => {
+                        self.note_nodes(at);
+                        self.note_services(at, Some(actor));
+                    }
                 }
             }
             Event::Fault { call, fault: Fault::Late(_) } => {
@@ -280,13 +309,51 @@ impl Memory {
         self.left.get(&address).is_some_and(|since| at < *since + self.terms.patience.meddling)
     }
 
-    /// Services that have asked for the same long enough for everybody to know it.
+    /// Services that have asked for exactly the same long enough for everybody to know it.
     fn known_wishes(&self, at: Duration) -> impl Iterator<Item = (&Known, &Wish)> {
         let patience = self.terms.patience.wish;
         self.services.values().filter_map(move |known| {
             let wish = known.wish.as_ref().filter(|wish| wish.valid && known.since + patience <= at)?;
             Some((known, wish))
         })
+    }
+
+    /// What the Service has asked for all the time that anybody may still believe in: whatever was seen of it lately, by
+    /// whoever acts now, it asked for that.
+    fn asked_throughout(&self, at: Duration, known: &Known) -> Option<Wish> {
+        let patience = self.terms.patience.wish;
+        // Where it is served, somebody has known it for a while.
+        let served = known.view.external_ips.iter().any(|(_, creator)| *creator == Creator::Us);
+        if at < known.born + if served { FRESH.min(patience) } else { patience } {
+            return None;
+        }
+        let mut wish = known.wish.clone().filter(|wish| wish.valid)?;
+        for view in self.lately(at, &known.view.namespace, &known.view.name) {
+            let former = wish::wish(view).filter(|former| former.valid && view.uid == known.view.uid)?;
+            wish.hostnames.retain(|name| former.hostnames.contains(name));
+            wish.ports.retain(|port| former.ports.contains(port));
+            wish.sources.retain(|source| former.sources.contains(source));
+        }
+        (!wish.ports.is_empty() && !wish.sources.is_empty()).then_some(wish)
+    }
+
+    /// All that the Service asks for, and has asked for so lately that somebody may still act on it.
+    fn wishes_lately(&self, at: Duration, namespace: &str, name: &str) -> Vec<Wish> {
+        let now = self.services.get(&(namespace.to_owned(), name.to_owned())).map(|known| &known.view);
+        let views = now.into_iter().chain(self.lately(at, namespace, name));
+        views.filter_map(wish::wish).filter(|wish| wish.valid).collect()
+    }
+
+    /// The Service as it was until lately.
+    fn lately<'a>(
+        &'a self,
+        at: Duration,
+        namespace: &'a str,
+        name: &'a str,
+    ) -> impl Iterator<Item = &'a ServiceView> + 'a {
+        let since = at.saturating_sub(self.terms.patience.wish);
+        let former = self.past.services.iter().filter(move |(until, _)| *until >= since).map(|(_, view)| view);
+        former.filter(move |view| view.namespace == namespace && view.name == name)
     }
 
     /// Whether a name of the wish lists the address, or a resolver may still know it.

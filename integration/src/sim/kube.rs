@@ -11,7 +11,7 @@
 //! | K6 an older state after a reconnect | [`Fault::Stale`] on lists, gets and watches |
 //! | K7 a page fails, its token expires, JSON ends early | [`Fault::PageExpired`], any fault on a call with `continue`, [`Fault::Garbled`] |
 //! | K8 empty or shrunken list | [`Fault::Empty`], [`Fault::Shrunken`], [`Fault::Omits`] |
-//! | K9 one object doesn't decode | [`Fault::Undecodable`], in lists, gets and watches |
+//! | K9 one object doesn't decode | [`Fault::Undecodable`], in lists, gets and watches; [`UNDECODABLE`] |
 //! | K10 changed or made anew between read and write | [`Kube::by`] from within [`crate::sim::Chaos::on_call`] |
 //! | K11 429, 503, 504 with and without effect | [`Fault::Refuse`]; [`Fault::Garbled`] with `Html` after the effect |
 //! | K12 403 by admission, rights lost | [`Kube::add_hook`], [`Kube::set_rights`], [`Fault::Refuse`] |
@@ -68,6 +68,7 @@ use crate::sim::fault::Fault;
 
 pub use admission::{Hook, Review, deny_external_ips, stamp_load_balancer_class};
 pub use kinds::Resource;
+pub use list::UNDECODABLE;
 pub use look::{ConditionView, LeaseView, LeaseWrite, Look, NodeView, ServiceView};
 pub use people::Hand;
 pub use rbac::{Rights, User};

@@ -66,7 +66,8 @@ impl World {
             replica.thaw();
         }
         self.stage.journal.record(Event::Note("faults end; everything comes to rest".to_owned()));
-        let end = self.stage.clock.now() + self.rest();
+        let began = self.stage.clock.now();
+        let end = began + self.rest();
         loop {
             let done = self.until_quiet(end).await?;
             self.pass(READ).await?;
@@ -80,6 +81,7 @@ impl World {
             let mut broken = self.checker.violations();
             let flaws = settled::flaws(&self.aws, &self.kube, CLUSTER, CLUSTER);
             broken.extend(flaws.into_iter().map(|(rule, what)| Violation { rule, at: now, what }));
+            broken.extend(self.succession(began).into_iter().map(|(rule, what)| Violation { rule, at: now, what }));
             if more > 0 {
                 let what = format!("{more} writes though nothing is to be done: {}", self.last_writes(more.min(5)));
                 broken.push(Violation { rule: "L3", at: now, what });

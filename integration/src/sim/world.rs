@@ -117,6 +117,7 @@ pub struct World {
     births: u32,
     nodes: u32,
     restart: bool,
+    /// How long the Lease lasts.
     pub(super) lease: Duration,
     pub(super) counted: Cell<Counted>,
 }
@@ -350,6 +351,9 @@ impl World {
         arguments.push(format!("--full-sync-interval={}s", FULL_SYNC.as_secs()));
         arguments.push(format!("--lease-duration={}s", self.lease.as_secs()));
         arguments.extend(self.arguments.iter().cloned());
+        if arguments.iter().any(|argument| argument == "--allow-mass-delete") {
+            self.checker.consents_to_mass_deletion(number);
+        }
         let environment = BTreeMap::from(
             [
                 ("AWS_REGION", "eu-west-1".to_owned()),

@@ -63,6 +63,9 @@ impl Memory {
                 }
             }
             self.judge_closing(at, &before, &after);
+            self.judge_absence(at, actor, &before, &after);
+        } else {
+            self.past.account_changed(at, &before, &after);
         }
         self.judge_strangers(at, &after);
     }
@@ -142,7 +145,8 @@ impl Memory {
     /// S1c, S5 and S7: what was open and isn't any more is nobody's way.
     fn judge_closing(&mut self, at: Duration, before: &State, after: &State) {
         let mut broken = Vec::new();
-        for (known, wish) in self.known_wishes(at) {
+        for known in self.services.values() {
+            let Some(wish) = &self.asked_throughout(at, known) else { continue };
             let name = format!("{}/{}", known.view.namespace, known.view.name);
             for instance in before.instances.keys().filter(|id| self.nodes.contains(*id)) {
                 let Some((private, public)) = wish::addresses(after, instance) else { continue };
@@ -197,7 +201,7 @@ impl Memory {
             if ours {
                 self.judge_ownership(at, key, &name, old, new);
                 if key.kind() == "A" {
-                    self.judge_listing(at, &name, after, old, new, was, is);
+                    self.judge_listing(at, &name, after, (old, new), was, is);
                 }
             }
         }
@@ -245,19 +249,13 @@ impl Memory {
         at: Duration,
         name: &str,
         after: &State,
-        old: &Zone,
-        zone: &Zone,
+        (old, zone): (&Zone, &Zone),
         was: Option<&Arc<RecordSet>>,
         is: Option<&Arc<RecordSet>>,
     ) {
         let (was, is) = (addresses(was), addresses(is));
         let service = twin_of(zone, name).and_then(|twin| twin.service);
-        let wish: Option<Wish> = service.as_ref().and_then(|service| {
-            let (_, wish) = self
-                .known_wishes(at)
-                .find(|(known, _)| known.view.namespace == service.0 && known.view.name == service.1)?;
-            Some(wish.clone())
-        });
+        let wishes = service.map(|(namespace, name)| self.wishes_lately(at, &namespace, &name)).unwrap_or_default();
         for address in is.difference(&was) {
             let Some(instance) = after.instance_of(*address) else {
                 if self.just_left(at, *address) {
@@ -266,8 +264,8 @@ impl Memory {
                 self.broken("S1a", at, format!("{name} begins to list {address}, which belongs to no instance"));
                 continue;
             };
-            if let Some(wish) = &wish
-                && !wish::open(after, &instance.id, wish)
+            if !wishes.is_empty()
+                && !wishes.iter().any(|wish| wish::open(after, &instance.id, wish))
                 && !self.is_meddled(at, &instance.id)
                 && !self.just_left(at, *address)
             {
@@ -325,7 +323,7 @@ impl Memory {
 }
 
 /// The keys of what differs.
-fn changed<T>(
+pub(super) fn changed<T>(
     before: &std::collections::BTreeMap<String, Arc<T>>,
     after: &std::collections::BTreeMap<String, Arc<T>>,
 ) -> Vec<String> {

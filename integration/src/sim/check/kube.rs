@@ -27,6 +27,7 @@ impl Memory {
         services: Vec<(Key, Option<ServiceView>)>,
     ) {
         let ours = matches!(actor, Some(Actor::Replica(_)));
+        let mut changes = Vec::new();
         let mut before = std::mem::take(&mut self.services);
         for (key, view) in services {
             let old = before.remove(&key);
@@ -38,12 +39,29 @@ impl Memory {
             let wish = wish::wish(&view);
             if let (true, Some(old)) = (ours, &old) {
                 self.judge_change(at, old, &view);
+                self.count_publication(&old.view, &view);
             }
             let since = match &old {
                 Some(old) if old.wish == wish && old.view.uid == view.uid => old.since,
                 _ => at,
             };
-            self.services.insert(key, Known { view, wish, since });
+            let born = old.as_ref().filter(|old| old.view.uid == view.uid).map_or(at, |old| old.born);
+            let known = Known { view, wish, since, born };
+            match old {
+                Some(old) => changes.push((old, known.view.clone())),
+                None => self.past.service_made(&known),
+            }
+            self.services.insert(key, known);
+        }
+        for old in before.values() {
+            self.past.service_changed(at, old.clone(), None);
+        }
+        for (old, new) in changes {
+            let known = self.services.get(&(new.namespace.clone(), new.name.clone()));
+            self.past.service_changed(at, old.clone(), known);
+            if let Some(actor @ Actor::Replica(_)) = actor {
+                self.judge_unpublished(at, actor, &old, &new);
+            }
         }
         if ours && let Some((key, _)) = before.first_key_value() {
             self.broken("S2", at, format!("the Service {}/{} was deleted", key.0, key.1));
@@ -69,8 +87,7 @@ impl Memory {
             view.external_ips.iter().filter_map(|(address, _)| address.parse().ok()).collect()
         };
         let (was, is) = (set(&old.view), set(new));
-        let settled = old.since + self.terms.patience.wish <= at;
-        let Some(wish) = old.wish.as_ref().filter(|wish| wish.valid && settled) else { return };
+        let wishes = self.wishes_lately(at, &new.namespace, &new.name);
         let state = self.state.clone();
         let instances = || state.instances.keys().filter_map(|id| Some((id, wish::addresses(&state, id)?)));
         for address in is.difference(&was) {
@@ -81,27 +98,33 @@ impl Memory {
                 self.broken("S5", at, format!("{address} was published on {name}: it belongs to no running instance"));
                 continue;
             };
-            if !wish::open(&state, id, wish) && !self.is_meddled(at, id) {
+            if wishes.is_empty() {
+                continue;
+            }
+            if !wishes.iter().any(|wish| wish::open(&state, id, wish)) && !self.is_meddled(at, id) {
                 self.broken("S5", at, format!("{address} was published on {name} before {id} is open"));
             }
             let listed = |hostname: &String| {
                 wish::listed(&state, hostname).iter().any(|(_, addresses)| addresses.contains(&public))
             };
             // Where its address has just changed, the names still list the one before.
-            if !wish.hostnames.iter().any(listed) && !self.is_meddled(at, id) {
+            if !wishes.iter().any(|wish| wish.hostnames.iter().any(listed)) && !self.is_meddled(at, id) {
                 self.broken("S5", at, format!("{address} was published on {name} before a name lists {public}"));
             }
         }
         let staying: BTreeSet<&String> =
             instances().map(|(id, _)| id).filter(|id| self.nodes.contains(*id) && !self.has_moved(at, id)).collect();
         let nodes = || instances().filter(|(id, _)| staying.contains(id));
+        let asked = self.asked_throughout(at, old);
         for address in was.difference(&is) {
             let Some((_, (_, public))) = nodes().find(|(_, (private, _))| private == address) else { continue };
+            let Some(wish) = &asked else { break };
             if let Some(hostname) = self.named(at, &state, wish, public, true) {
                 self.broken("S1c", at, format!("{address} left {name} while {hostname} lists {public}"));
             }
         }
-        if is.is_empty() && was.iter().any(|address| nodes().any(|(_, (private, _))| private == *address)) {
+        let settled = old.since + self.terms.patience.wish <= at && old.wish.as_ref().is_some_and(|wish| wish.valid);
+        if settled && is.is_empty() && was.iter().any(|address| nodes().any(|(_, (private, _))| private == *address)) {
             self.broken("S11", at, format!("{name} has no address any more, though it asks and a node of it lives"));
         }
     }

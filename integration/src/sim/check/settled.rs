@@ -28,11 +28,28 @@ struct World {
     groups_per_interface: usize,
 }
 
+/// What nobody can serve, or be served on, in whatever form: all else is as if it weren't there (L5).
+#[derive(Clone, Debug, Default)]
+pub struct Poisoned {
+    /// Services: namespace and name.
+    pub services: BTreeSet<(String, String)>,
+    /// Nodes.
+    pub nodes: BTreeSet<String>,
+}
+
 /// Looks at a world at rest.
 pub fn flaws(aws: &Aws, kube: &Kube, owner: &str, cluster: &str) -> Vec<Flaw> {
-    let world = World::new(aws, kube, owner, cluster);
+    flaws_but(aws, kube, owner, cluster, &Poisoned::default())
+}
+
+/// The same of a world in which something is poisoned: that is excepted, and nothing else.
+pub fn flaws_but(aws: &Aws, kube: &Kube, owner: &str, cluster: &str, poisoned: &Poisoned) -> Vec<Flaw> {
+    let mut world = World::new(aws, kube, owner, cluster);
+    world.nodes.retain(|node| !poisoned.nodes.contains(&node.name));
     let mut flaws = Vec::new();
-    for service in &world.services {
+    let others =
+        |service: &&ServiceView| !poisoned.services.contains(&(service.namespace.clone(), service.name.clone()));
+    for service in world.services.iter().filter(others) {
         match wish::wish(service) {
             Some(wish) => world.served(service, &wish, &mut flaws),
             None => world.released(service, &mut flaws),

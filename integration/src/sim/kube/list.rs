@@ -21,8 +21,16 @@ pub(super) struct Listed {
     pub remaining: Option<usize>,
 }
 
+/// An object with this annotation is never shown in a form that decodes.
+pub const UNDECODABLE: &str = "simulation/undecodable";
+
+fn is_undecodable(object: &Stored) -> bool {
+    object.value["metadata"]["annotations"].get(UNDECODABLE).is_some()
+}
+
 /// A JSON text of an object, with or without kind and apiVersion.
 pub(super) fn text(resource: Resource, object: &Stored, typed: bool, undecodable: bool) -> String {
+    let undecodable = undecodable || is_undecodable(object);
     if undecodable || resource == Resource::NewEvents {
         let mut value = object.whole();
         if resource == Resource::NewEvents {
@@ -224,7 +232,9 @@ pub(super) fn body(resource: Resource, listed: &Listed, twist: &Twist) -> String
             out.push(',');
         }
         match std::str::from_utf8(object.text()) {
-            Ok(bare) if resource != Resource::NewEvents && spoiled != Some(at) => out.push_str(bare),
+            Ok(bare) if resource != Resource::NewEvents && spoiled != Some(at) && !is_undecodable(object) => {
+                out.push_str(bare)
+            }
             _ => out.push_str(&text(resource, object, false, spoiled == Some(at))),
         }
     }

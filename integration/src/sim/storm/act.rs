@@ -125,7 +125,7 @@ impl Acting {
                 self.world.add_node(*interfaces)?;
             }
             What::Replicas(count) => self.world.run_at_most(*count)?,
-            What::Kill | What::Terminate | What::Freeze(_) | What::DiesAtWrite(..) => self.to_leader(what),
+            What::Kill | What::Terminate | What::Freeze(_) | What::DiesAtWrite(..) => self.happens_to_leader(what),
             What::ClockOff(seconds) => self.world.clock_off = *seconds,
             What::AwsClockOff(seconds) => self.world.aws.set_clock_off(*seconds),
             What::Lease(kind) => self.lease(*kind),
@@ -182,7 +182,7 @@ impl Acting {
         };
     }
 
-    fn to_leader(&mut self, what: &What) {
+    fn happens_to_leader(&mut self, what: &What) {
         let now = self.world.stage.clock.now();
         let Some(number) = self.world.leader() else { return };
         let Some(replica) = self.world.replica(number).filter(|replica| !replica.has_ended()) else { return };
@@ -259,11 +259,9 @@ impl Acting {
             What::NodeDeleted(_) => {
                 let _ = nature.delete(Resource::Nodes, "", &node);
             }
-            What::Reboots(_, down) => {
-                if self.world.aws.stop_instance(Actor::Nature, &instance).is_ok() {
-                    let _ = nature.set_ready(&node, false);
-                    self.later.push((now + *down, Later::Starts { node, instance }));
-                }
+            What::Reboots(_, down) if self.world.aws.stop_instance(Actor::Nature, &instance).is_ok() => {
+                let _ = nature.set_ready(&node, false);
+                self.later.push((now + *down, Later::Starts { node, instance }));
             }
             What::Ready(_, ready) => {
                 let _ = nature.set_ready(&node, *ready);

@@ -100,8 +100,8 @@ impl Draw {
         match self.random.below(10) {
             0..=2 => Duration::from_millis(self.random.below(400) as u64),
             3..=6 => Duration::from_millis(400 + self.random.below(5000) as u64),
-            7..=8 => Duration::from_secs(5 + self.random.below(20) as u64),
-            _ => Duration::from_secs(20 + self.random.below(50) as u64),
+            7..=8 => Duration::from_secs(5 + self.random.below(10) as u64),
+            _ => Duration::from_secs(15 + self.random.below(40) as u64),
         }
     }
 

@@ -22,7 +22,8 @@ fn log() -> slog::Logger {
 fn cluster(stage: &Stage, kube: &Kube) -> Arc<Cluster> {
     let clock: SharedClock = Arc::new(stage.clock.off_by(0));
     let random: SharedRandom = Arc::new(Random::new(7));
-    let cluster = Cluster::new(kube.client(User::daemon(1)), None, "one", clock, random, log());
+    let every = std::time::Duration::from_secs(600);
+    let cluster = Cluster::new(kube.client(User::daemon(1)), None, "one", every, clock, random, log());
     tokio::spawn(cluster.clone().run());
     cluster
 }

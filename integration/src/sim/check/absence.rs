@@ -1,0 +1,325 @@
+//! S6: absence needs proof. What a Service has is taken from it only for a reason that is true: a list that is empty,
+//! short, old or unreadable is none. And when most Services stop asking at once, a person must have said that this is
+//! meant.
+//!
+//! Judged by the truth: a Service that has asked for the same for a while ([`Patience::wish`](super::Patience::wish))
+//! keeps each node that is still good for it. A node is no more when its Node or its instance says so, when another
+//! Service is in its way there, or when there are more nodes than the Service asks for. What somebody else has changed
+//! at a node's instance lately excuses everything there. What is open where a Service is listed or published is judged
+//! by S1c and S7.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use crate::sim::aws::State;
+use crate::sim::aws::state::Source;
+use crate::sim::event::{Actor, Creator};
+use crate::sim::kube::{NodeView, ServiceView};
+
+use super::aws::twin_of;
+use super::past::Key;
+use super::wish::{self, Wish};
+use super::{Known, Memory};
+
+/// A plan that is being carried out may be so much older than what is known.
+const PLANNED: Duration = Duration::from_secs(30);
+
+/// So many Services may always stop asking at once.
+const HANDFUL: usize = 5;
+
+/// Services that are placed together, and what all of them ask for.
+struct Family<'a> {
+    members: Vec<(&'a ServiceView, Wish)>,
+}
+
+impl Family<'_> {
+    fn has(&self, view: &ServiceView) -> bool {
+        self.members.iter().any(|(member, _)| member.namespace == view.namespace && member.name == view.name)
+    }
+
+    fn max(&self) -> usize {
+        self.members.iter().filter_map(|(_, wish)| wish.max).min().unwrap_or(usize::MAX)
+    }
+
+    fn ports(&self) -> BTreeSet<&(String, u16)> {
+        self.members.iter().flat_map(|(_, wish)| &wish.ports).collect()
+    }
+
+    /// Whether the node is good for all of them.
+    fn likes(&self, state: &State, node: &NodeView) -> bool {
+        self.members.iter().all(|(_, wish)| wish::eligible(state, node, wish))
+    }
+}
+
+/// Whether groups of ours let in at the instance all that is asked for.
+fn open_by_us(state: &State, instance: &str, wish: &Wish) -> bool {
+    let Some(interface) = state.primary(instance) else { return false };
+    let groups = interface.groups.keys().filter_map(|id| state.groups.get(id));
+    let rules: Vec<_> =
+        groups.filter(|group| group.creator == Creator::Us).flat_map(|group| group.rules.keys()).collect();
+    let open = |protocol: &str, port: u16, source: &Source| {
+        rules.iter().any(|rule| {
+            rule.protocol == protocol && (rule.from..=rule.to).contains(&i32::from(port)) && rule.source == *source
+        })
+    };
+    wish.ports.iter().all(|(protocol, port)| wish.sources.iter().all(|source| open(protocol, *port, source)))
+}
+
+impl Memory {
+    /// All Services as they are and as they were until lately.
+    fn views(&self) -> impl Iterator<Item = &ServiceView> {
+        let former = self.past.services.iter().map(|(_, view)| view);
+        self.services.values().map(|known| &known.view).chain(former)
+    }
+
+    /// The Services that are placed together with this one; `None` where that can't be told exactly.
+    fn family<'a>(&'a self, known: &'a Known, wish: &Wish) -> Option<Family<'a>> {
+        let mut names = wish.hostnames.clone();
+        let asking: Vec<(&ServiceView, Wish)> =
+            self.views().filter_map(|view| Some((view, wish::wish(view)?))).filter(|(_, wish)| wish.valid).collect();
+        loop {
+            let before = names.len();
+            for (_, wish) in asking.iter().filter(|(view, _)| view.namespace == known.view.namespace) {
+                if !wish.hostnames.is_disjoint(&names) {
+                    names.extend(wish.hostnames.iter().cloned());
+                }
+            }
+            if names.len() == before {
+                break;
+            }
+        }
+        let members: Vec<_> = asking.into_iter().filter(|(_, wish)| !wish.hostnames.is_disjoint(&names)).collect();
+        // Who else asks for a name may have it; where endpoints are is not looked at here; and somebody else's list is
+        // not ours to place.
+        let plain = members.iter().all(|(view, _)| {
+            view.namespace == known.view.namespace
+                && !view.local
+                && view.external_ips.iter().all(|(_, creator)| *creator == Creator::Us)
+        });
+        plain.then_some(Family { members })
+    }
+
+    /// Whether nothing that is so, or was until lately, speaks against the node that has served the family.
+    fn is_good(&self, at: Duration, state: &State, family: &Family<'_>, instance: &str) -> bool {
+        let Some((private, public)) = wish::addresses(state, instance) else { return false };
+        let private = private.to_string();
+        let ports = family.ports();
+        let in_the_way = |view: &ServiceView| {
+            let takes = view.ports.iter().any(|(protocol, port)| ports.contains(&(protocol.to_lowercase(), *port)));
+            let names = || wish::wish(view).map(|wish| wish.hostnames).unwrap_or_default();
+            let there = view.external_ips.iter().any(|(address, _)| *address == private)
+                || names().iter().any(|name| listed(state, name).contains(&public));
+            takes && !family.has(view) && there
+        };
+        self.past.is_calm(at, instance)
+            && self.past.nodes_of(instance).all(|node| family.likes(state, node))
+            && family.members.iter().all(|(_, wish)| open_by_us(state, instance, wish))
+            && !self.views().any(in_the_way)
+    }
+
+    /// How many of the addresses are, or were until lately, good for the family.
+    fn good_among(&self, state: &State, family: &Family<'_>, addresses: &BTreeSet<Ipv4Addr>) -> usize {
+        let good = |address: &&Ipv4Addr| {
+            let instance = state.instance_of(**address);
+            instance.is_some_and(|one| self.past.nodes_of(&one.id).any(|node| family.likes(state, node)))
+        };
+        addresses.iter().filter(good).count()
+    }
+
+    /// We have changed records, or what is open.
+    pub(super) fn judge_absence(&mut self, at: Duration, actor: Actor, before: &State, after: &State) {
+        self.past.forget(at, self.terms.patience.wish);
+        let mut broken = BTreeSet::new();
+        if !super::aws::changed(&before.zones, &after.zones).is_empty() {
+            for known in self.services.values() {
+                let Some(wish) = &known.wish else { continue };
+                if at < known.since + self.terms.patience.wish {
+                    continue;
+                }
+                for name in &wish.hostnames {
+                    let (was, is) = (listed(before, name), listed(after, name));
+                    if was.is_subset(&is) {
+                        continue;
+                    }
+                    broken.extend(match wish.valid {
+                        true => self.unlisted(at, before, known, wish, name, (&was, &is)),
+                        false => self.thawed(at, before, known, name, &was - &is),
+                    });
+                }
+            }
+        }
+        broken.extend(self.taken_without_consent(at, actor, before, after));
+        for what in broken {
+            self.broken("S6", at, what);
+        }
+    }
+
+    /// What left a name of a Service though it is good.
+    fn unlisted(
+        &self,
+        at: Duration,
+        before: &State,
+        known: &Known,
+        wish: &Wish,
+        name: &str,
+        (was, is): (&BTreeSet<Ipv4Addr>, &BTreeSet<Ipv4Addr>),
+    ) -> Vec<String> {
+        let Some(family) = self.family(known, wish) else { return Vec::new() };
+        let max = family.max();
+        let too_many = self.good_among(before, &family, was) > max && self.good_among(before, &family, is) >= max;
+        if too_many {
+            return Vec::new();
+        }
+        let good = was.difference(is).filter_map(|address| {
+            let instance = before.instance_of(*address)?;
+            self.is_good(at, before, &family, &instance.id).then(|| {
+                format!("{name} no longer lists {address}, where {} is as good as ever for who asks", instance.id)
+            })
+        });
+        good.collect()
+    }
+
+    /// What left a name of a Service that can't be understood, and keeps what it has.
+    fn thawed(&self, at: Duration, before: &State, known: &Known, name: &str, gone: BTreeSet<Ipv4Addr>) -> Vec<String> {
+        let own = (known.view.namespace.clone(), known.view.name.clone());
+        let its =
+            before.zones.values().filter_map(|zone| twin_of(zone, name)).any(|twin| twin.service == Some(own.clone()));
+        let others = self.views().filter(|view| view.uid != known.view.uid);
+        let asked = others.filter_map(wish::wish).any(|wish| wish.hostnames.contains(name));
+        if !its || asked {
+            return Vec::new();
+        }
+        let there = gone
+            .into_iter()
+            .filter(|address| before.instance_of(*address).is_some_and(|instance| self.past.is_calm(at, &instance.id)));
+        there
+            .map(|address| format!("{name} no longer lists {address}, though {}/{} only can't be read", own.0, own.1))
+            .collect()
+    }
+
+    /// We have changed a Service.
+    pub(super) fn judge_unpublished(&mut self, at: Duration, actor: Actor, old: &Known, new: &ServiceView) {
+        self.past.forget(at, self.terms.patience.wish);
+        let set = |view: &ServiceView| -> BTreeSet<Ipv4Addr> {
+            let own = view.external_ips.iter().filter(|(_, creator)| *creator == Creator::Us);
+            own.filter_map(|(address, _)| address.parse().ok()).collect()
+        };
+        let gone = &set(&old.view) - &set(new);
+        if gone.is_empty() {
+            return;
+        }
+        let name = format!("{}/{}", new.namespace, new.name);
+        let state = &self.state;
+        let instances = state.instances.keys().filter_map(|id| Some((id, wish::addresses(state, id)?)));
+        let gone: Vec<(&String, Ipv4Addr)> = instances
+            .filter(|(_, (private, _))| gone.contains(private))
+            .map(|(id, (private, _))| (id, private))
+            .collect();
+        let settled = old.since + self.terms.patience.wish <= at;
+        let broken: Vec<String> = match &old.wish {
+            Some(wish) if settled && wish.valid => {
+                let Some(family) = self.family(old, wish) else { return };
+                // The names have others already: this one was judged when it left them.
+                let replaced = wish
+                    .hostnames
+                    .iter()
+                    .all(|name| self.good_among(state, &family, &listed(state, name)) >= family.max());
+                let good = gone.into_iter().filter(|(id, _)| !replaced && self.is_good(at, state, &family, id));
+                good.map(|(id, private)| format!("{private} left {name}, where {id} is as good as ever")).collect()
+            }
+            Some(_) if settled => {
+                let there = gone.into_iter().filter(|(id, _)| self.past.is_calm(at, id));
+                there.map(|(_, private)| format!("{private} left {name}, which only can't be understood")).collect()
+            }
+            Some(_) => Vec::new(),
+            None => {
+                let own = (new.namespace.clone(), new.name.clone());
+                let leaving = self.held(at, actor, state, Some(&own));
+                let its = leaving.contains(&own);
+                let there = gone.into_iter().filter(|(id, _)| its && self.past.is_calm(at, id));
+                there.map(|(_, private)| format!("{private} left {name}, {}", unasked(leaving.len()))).collect()
+            }
+        };
+        for what in broken {
+            self.broken("S6", at, what);
+        }
+    }
+
+    /// The Services that don't ask any more and are so many that a person must agree to their removal, when nobody did.
+    /// `released` is among them, and has lost what it had just now.
+    fn held(&self, at: Duration, actor: Actor, state: &State, released: Option<&Key>) -> BTreeSet<Key> {
+        if matches!(actor, Actor::Replica(replica) if self.past.consents.contains(&replica)) {
+            return BTreeSet::new();
+        }
+        let mut exposed: BTreeSet<Key> = BTreeSet::new();
+        for zone in state.zones.values() {
+            let twins = zone
+                .records
+                .iter()
+                .filter(|(key, _)| key.kind() == "TXT")
+                .filter_map(|(_, record)| super::aws::twin(record));
+            exposed.extend(twins.filter(|twin| twin.owner == self.terms.owner).filter_map(|twin| twin.service));
+        }
+        let ours = ["assigned", "addresses"].map(|name| format!("{}{name}", wish::PREFIX));
+        let has = |view: &ServiceView| {
+            view.external_ips.iter().any(|(_, creator)| *creator == Creator::Us)
+                || ours.iter().any(|name| view.annotations.contains_key(name))
+        };
+        exposed.extend(self.services.iter().filter(|(_, known)| has(&known.view)).map(|(key, _)| key.clone()));
+        exposed.extend(released.cloned());
+        let known = self.terms.patience.wish + PLANNED;
+        let leaves = |key: &&Key| {
+            let asks = self.services.get(*key).is_some_and(|known| known.wish.is_some());
+            !asks && self.past.stopped.get(*key).is_none_or(|(since, _)| *since + known <= at)
+        };
+        let leaving: BTreeSet<Key> = exposed.iter().filter(leaves).cloned().collect();
+        let held = leaving.len() > HANDFUL && leaving.len() * 2 > exposed.len();
+        if held { leaving } else { BTreeSet::new() }
+    }
+
+    /// What was taken from so many Services at once that a person must agree.
+    fn taken_without_consent(&self, at: Duration, actor: Actor, before: &State, after: &State) -> Vec<String> {
+        let leaving = self.held(at, actor, before, None);
+        let mut broken = Vec::new();
+        if leaving.is_empty() {
+            return broken;
+        }
+        let asked: BTreeSet<String> = self.views().filter_map(wish::wish).flat_map(|wish| wish.hostnames).collect();
+        for zone in before.zones.values() {
+            let names = zone.records.keys().filter(|key| key.kind() == "A").map(|key| key.plain_name());
+            for name in names.map(|name| name.trim_end_matches('.').to_owned()).filter(|name| !asked.contains(name)) {
+                let Some(service) = twin_of(zone, &name).and_then(|twin| twin.service) else { continue };
+                if !leaving.contains(&service) {
+                    continue;
+                }
+                let gone = &listed(before, &name) - &listed(after, &name);
+                let there = gone.into_iter().filter(|address| {
+                    before.instance_of(*address).is_some_and(|instance| self.past.is_calm(at, &instance.id))
+                });
+                broken.extend(
+                    there.map(|address| format!("{name} no longer lists {address}, {}", unasked(leaving.len()))),
+                );
+                let Some((_, Some(wish))) = self.past.stopped.get(&service) else { continue };
+                for instance in listed(before, &name).iter().filter_map(|address| before.instance_of(*address)) {
+                    let closed = open_by_us(before, &instance.id, wish) && !open_by_us(after, &instance.id, wish);
+                    if closed && self.past.is_calm(at, &instance.id) {
+                        let (namespace, service) = &service;
+                        let what = format!("{} was closed for {namespace}/{service}", instance.id);
+                        broken.push(format!("{what}, {}", unasked(leaving.len())));
+                    }
+                }
+            }
+        }
+        broken
+    }
+}
+
+fn unasked(leaving: usize) -> String {
+    format!("though {leaving} Services stopped asking at once and nobody said that this is meant")
+}
+
+/// What all zones together list under a name.
+fn listed(state: &State, name: &str) -> BTreeSet<Ipv4Addr> {
+    wish::listed(state, name).into_iter().flat_map(|(_, addresses)| addresses).collect()
+}

@@ -1,0 +1,81 @@
+//! S6: when most Services stop asking at once, nothing of theirs is taken unless a person has said that it is meant.
+
+use crate::town::{Town, history};
+
+const NAMES: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
+
+fn port(name: &str) -> u16 {
+    7000 + u16::from(name.as_bytes()[0])
+}
+
+/// Eight Services are served, and so many of them have stopped asking a good while ago.
+async fn stopped(town: &mut Town, leave: usize, deleted: bool) {
+    for name in NAMES {
+        town.asks(name, port(name), &[("maxips", "1")]);
+        town.serve(name, port(name), &["n1"]);
+    }
+    town.pass(20).await;
+    for name in &NAMES[..leave] {
+        match deleted {
+            true => town.world.delete_service(name).unwrap(),
+            false => town.world.annotate(name, &[("hostname", None)]).unwrap(),
+        }
+    }
+    town.pass(60).await;
+    assert!(!town.breaks("S6"), "{:?}", town.world.checker.violations());
+}
+
+#[test]
+fn no_name_of_most_services_may_go_without_consent() {
+    for deleted in [false, true] {
+        history(async |town| {
+            stopped(town, 6, deleted).await;
+            town.unlist("a");
+            assert!(town.breaks("S6"));
+        });
+    }
+}
+
+#[test]
+fn no_address_of_most_services_may_go_without_consent() {
+    history(async |town| {
+        stopped(town, 6, false).await;
+        town.publish("a", &[]);
+        assert!(town.breaks("S6"));
+    });
+}
+
+#[test]
+fn no_rule_of_most_services_may_go_without_consent() {
+    history(async |town| {
+        stopped(town, 6, true).await;
+        town.close("n1", port("a"));
+        assert!(town.breaks("S6"));
+    });
+}
+
+#[test]
+fn with_consent_all_may_go() {
+    history(async |town| {
+        stopped(town, 8, false).await;
+        town.world.checker.consents_to_mass_deletion(9);
+        for name in NAMES {
+            town.unlist(name);
+            town.publish(name, &[]);
+            town.close("n1", port(name));
+        }
+        assert!(!town.breaks("S6"), "{:?}", town.world.checker.violations());
+    });
+}
+
+#[test]
+fn a_handful_and_no_more_than_half_may_always_go() {
+    history(async |town| {
+        stopped(town, 5, false).await;
+        for name in &NAMES[..5] {
+            town.unlist(name);
+            town.publish(name, &[]);
+        }
+        assert!(!town.breaks("S6"), "{:?}", town.world.checker.violations());
+    });
+}
