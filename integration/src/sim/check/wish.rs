@@ -44,11 +44,11 @@ pub fn wish(service: &ServiceView) -> Option<Wish> {
     valid &= hostnames.iter().all(|name| name.contains('.') && !name.contains(|c: char| c.is_whitespace() || c == '!'));
     let mut labels = BTreeMap::new();
     for part in annotation("selector").unwrap_or_default().split(',').filter(|part| !part.is_empty()) {
-        match part.split_once('=') {
-            Some((key, value)) => {
+        match part.split_once("==").or_else(|| part.split_once('=')) {
+            Some((key, value)) if !key.trim().is_empty() && !value.contains('=') => {
                 labels.insert(key.trim().to_owned(), value.trim().to_owned());
             }
-            None => valid = false,
+            _ => valid = false,
         }
     }
     let max = annotation("maxips").map(str::parse::<usize>);
