@@ -10,6 +10,7 @@ use super::Cloud;
 use super::apply::{Effect, Failure, Taken};
 use super::doubts::Doubt;
 use super::error::{Next, StepError, lacks_permission};
+use crate::expose::dns::{address_key, normal_name};
 use crate::expose::plan::RecordChange;
 use crate::expose::{Reason, Record, RecordKey, RecordType, Step, ZoneId};
 
@@ -35,6 +36,11 @@ impl Unit<'_> {
     /// Whether a record is put back as it was: as proof that it still is.
     fn keeps_a_record(&self) -> bool {
         self.change.delete.iter().any(|(key, record)| self.change.create.get(key) == Some(record))
+    }
+
+    /// Whether an ownership record is deleted as one that no address belongs to.
+    fn deletes_a_lone_twin(&self) -> bool {
+        self.change.create.is_empty() && !self.change.delete.contains_key(&address_key(&self.change.name))
     }
 
     /// Values and characters, as Route 53 counts them.
@@ -76,6 +82,14 @@ impl Cloud {
     /// Takes all changes in one zone.
     pub(super) async fn change_zone(&self, zone: &ZoneId, units: Vec<Unit<'_>>) -> Vec<(usize, Taken)> {
         let mut results = Vec::new();
+        let (alone, mut units): (Vec<_>, Vec<_>) = units.into_iter().partition(Unit::deletes_a_lone_twin);
+        for unit in alone {
+            match self.has_address(zone, &unit).await {
+                Ok(false) => units.push(unit),
+                Ok(true) => results.push((unit.index, Err(not_alone(&unit)))),
+                Err(error) => results.push((unit.index, Err(failure(&unit, &error)))),
+            }
+        }
         let mut batches = pack(units);
         let mut stopped: Option<aws_api::Error> = None;
         let mut denials = 0;
@@ -118,6 +132,23 @@ impl Cloud {
             }
         }
         results
+    }
+
+    /// Whether the name has an address record after all. A batch can't say that a record must not be there, and without
+    /// its twin the address would be nobody's for ever: so it is looked at once more.
+    async fn has_address(&self, zone: &ZoneId, unit: &Unit<'_>) -> Result<bool, aws_api::Error> {
+        let request = route53::ListResourceRecordSets {
+            hosted_zone_id: zone.0.clone(),
+            start_record_name: Some(escaped(&unit.change.name)),
+            start_record_type: Some(route53::RRType::A),
+            max_items: Some("1".to_owned()),
+            ..Default::default()
+        };
+        let listed = self.dns.send(&request).await?.resource_record_sets;
+        let is_it = |set: &route53::ResourceRecordSet| {
+            set.r#type == route53::RRType::A && normal_name(&set.name) == unit.change.name
+        };
+        Ok(listed.iter().any(is_it))
     }
 
     async fn take_batch(&self, zone: &ZoneId, batch: &[Unit<'_>]) -> Result<route53::ChangeInfo, aws_api::Error> {
@@ -166,6 +197,12 @@ fn is_about_a_change(error: &aws_api::Error) -> bool {
 fn is_only_about_creation(error: &aws_api::Error) -> bool {
     let says = |text: &str| error.message.contains(text);
     error.is("InvalidChangeBatch") && says("already exists") && !says("delete")
+}
+
+fn not_alone(unit: &Unit<'_>) -> Failure {
+    let message = format!("could not {}: the name has an address record after all; it is read again", unit.step.action);
+    let failure = Failure::doubtful(unit.step, StepError::new(Reason::Progressing, Next::Replan, message));
+    Failure { contradicted: true, ..failure }
 }
 
 fn failure(unit: &Unit<'_>, error: &aws_api::Error) -> Failure {

@@ -2,7 +2,7 @@
 //! shows them or some minutes have passed: no decision rests on a read older than our last write to a thing
 //! (EC2 Describe calls are eventually consistent, AWS says for minutes). Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::expose::plan::RecordChange;
@@ -24,7 +24,17 @@ pub(super) struct Journal {
     /// Attached or detached.
     attachments: BTreeMap<(InstanceId, GroupId), (Moment, bool)>,
     /// Written or deleted.
-    records: BTreeMap<(ZoneId, RecordKey), (Moment, Option<Record>)>,
+    records: BTreeMap<(ZoneId, RecordKey), Written>,
+}
+
+/// A record that we have written or deleted.
+#[derive(Debug)]
+struct Written {
+    at: Moment,
+    /// As it is now.
+    record: Option<Record>,
+    /// As it was before, since a read last showed it right: a read that shows one of these is one of the past.
+    before: Vec<Option<Record>>,
 }
 
 impl Journal {
@@ -51,10 +61,12 @@ impl Journal {
     }
 
     pub fn records(&mut self, change: &RecordChange, now: Moment) {
-        let deleted = change.delete.keys().map(|key| (key, None));
-        let created = change.create.iter().map(|(key, record)| (key, Some(record.clone())));
-        for (key, record) in deleted.chain(created) {
-            self.records.insert((change.zone.clone(), key.clone()), (now, record));
+        let keys: BTreeSet<&RecordKey> = change.delete.keys().chain(change.create.keys()).collect();
+        for key in keys {
+            let place = (change.zone.clone(), key.clone());
+            let mut before = self.records.remove(&place).map(|written| written.before).unwrap_or_default();
+            before.push(change.delete.get(key).cloned());
+            self.records.insert(place, Written { at: now, record: change.create.get(key).cloned(), before });
         }
     }
 
@@ -129,14 +141,17 @@ impl Journal {
         of.map(|((_, group), (_, attached))| (group.clone(), *attached)).collect()
     }
 
-    /// Brings a complete listing of a zone's records up to date.
+    /// Brings a complete listing of a zone's records up to date. What it shows that was never so by us is somebody
+    /// else's writing, and later than ours.
     pub fn overlay_records(&mut self, zone: &ZoneId, listed: &mut BTreeMap<RecordKey, Record>, now: Moment) {
-        self.records.retain(|(of, key), (at, record)| {
+        self.records.retain(|(of, key), written| {
             if of != zone {
-                return is_recent(*at, now);
+                return is_recent(written.at, now);
             }
-            let wanted = is_recent(*at, now) && listed.get(key) != record.as_ref();
-            match record {
+            let shown = listed.get(key);
+            let past = written.before.iter().any(|before| before.as_ref() == shown);
+            let wanted = is_recent(written.at, now) && shown != written.record.as_ref() && past;
+            match &written.record {
                 Some(record) if wanted => _ = listed.insert(key.clone(), record.clone()),
                 None if wanted => _ = listed.remove(key),
                 _ => {}

@@ -178,6 +178,7 @@ impl Cluster {
             }
         };
         let version = listing.version.clone();
+        debug!(self.log, "listed"; "resource" => T::NAME, "objects" => listing.items.len(), "version" => &version);
         let now = self.clock.monotonic();
         let replaced = self.with(|s| {
             let store = T::store(s);

@@ -338,8 +338,7 @@ impl Memory {
     }
 
     /// All that the Service asks for, and has asked for so lately that somebody may still act on it.
-    fn wishes_lately(&self, at: Duration, namespace: &str, name: &str) -> Vec<Wish> {
-        let now = self.services.get(&(namespace.to_owned(), name.to_owned())).map(|known| &known.view);
+    fn wishes_lately(&self, at: Duration, now: Option<&ServiceView>, namespace: &str, name: &str) -> Vec<Wish> {
         let views = now.into_iter().chain(self.lately(at, namespace, name));
         views.filter_map(wish::wish).filter(|wish| wish.valid).collect()
     }

@@ -282,15 +282,49 @@ async fn a_change_of_one_record_of_a_name_leaves_the_other_alone() {
     let rewritten = change("Z1", name, &["203.0.113.2"], &["203.0.113.2"]);
     cloud.apply(&[without(rewritten, &address)]).await.remove(0).unwrap();
     assert_eq!(cloud.changes.next(), before);
+    // It isn't taken away while the address is there: that would be nobody's then.
     let taken = without(change("Z1", name, &["203.0.113.2"], &[]), &address);
-    cloud.apply(&[taken]).await.remove(0).unwrap();
+    assert_eq!(cloud.apply(&[taken.clone()]).await.remove(0).unwrap_err().next, Next::Replan);
     assert_eq!(cloud.unsynced().len(), 1);
-    let records = &cloud.observed().records[&zone];
-    assert!(records.contains_key(&address) && !records.contains_key(&twin));
+    aws.thaw_reads();
+    cloud.refresh(&ids(&[]), true).await.unwrap();
     // Without its address a name waits for nothing.
     let gone = without(change("Z1", name, &["203.0.113.2"], &[]), &twin);
     cloud.apply(&[gone]).await.remove(0).unwrap();
     assert!(cloud.unsynced().is_empty());
+    cloud.apply(&[taken]).await.remove(0).unwrap();
+    assert!(aws.values("Z1", "a-a.example.com.", "TXT").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_was_never_so_by_us_is_somebody_elses_and_later_than_ours() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    let name = "a.example.com";
+    cloud.apply(&[change("Z1", name, &[], &["203.0.113.1"])]).await.remove(0).unwrap();
+    cloud.apply(&[change("Z1", name, &["203.0.113.1"], &["203.0.113.2"])]).await.remove(0).unwrap();
+    // A read of the past, of whatever moment since a read was right, is no news.
+    let address = crate::expose::dns::address_key(name);
+    for past in [None, Some("203.0.113.1")] {
+        match past {
+            Some(value) => aws.record("Z1", "a.example.com.", "A", &[value]),
+            None => {
+                _ = aws
+                    .state()
+                    .route53
+                    .zones
+                    .get_mut("Z1")
+                    .unwrap()
+                    .records
+                    .remove(&("a.example.com.".into(), "A".into()))
+            }
+        }
+        cloud.refresh(&ids(&[]), true).await.unwrap();
+        assert_eq!(cloud.observed().records[&ZoneId("Z1".into())][&address].values, ["203.0.113.2".to_owned()].into());
+    }
+    aws.record("Z1", "a.example.com.", "A", &["192.0.2.9"]);
+    cloud.refresh(&ids(&[]), true).await.unwrap();
+    assert_eq!(cloud.observed().records[&ZoneId("Z1".into())][&address].values, ["192.0.2.9".to_owned()].into());
 }
 
 #[tokio::test(start_paused = true)]

@@ -255,7 +255,11 @@ impl Memory {
     ) {
         let (was, is) = (addresses(was), addresses(is));
         let service = twin_of(zone, name).and_then(|twin| twin.service);
-        let wishes = service.map(|(namespace, name)| self.wishes_lately(at, &namespace, &name)).unwrap_or_default();
+        let wishes = service.map(|key| {
+            let now = self.services.get(&key).map(|known| &known.view);
+            self.wishes_lately(at, now, &key.0, &key.1)
+        });
+        let wishes = wishes.unwrap_or_default();
         for address in is.difference(&was) {
             let Some(instance) = after.instance_of(*address) else {
                 if self.just_left(at, *address) {

@@ -87,7 +87,7 @@ impl Memory {
             view.external_ips.iter().filter_map(|(address, _)| address.parse().ok()).collect()
         };
         let (was, is) = (set(&old.view), set(new));
-        let wishes = self.wishes_lately(at, &new.namespace, &new.name);
+        let wishes = self.wishes_lately(at, Some(&old.view), &new.namespace, &new.name);
         let state = self.state.clone();
         let instances = || state.instances.keys().filter_map(|id| Some((id, wish::addresses(&state, id)?)));
         for address in is.difference(&was) {

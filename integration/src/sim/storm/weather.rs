@@ -81,7 +81,7 @@ impl Kept {
         // Lists, watches and reads of single objects are about the same.
         let subject = call.operation.rsplit(' ').next().unwrap_or_default().to_owned();
         let about = (call.actor, subject);
-        let deceived = !call.mutates && self.deceived.remove(&about);
+        let deceived = !call.mutates && self.deceived.contains(&about);
         for (weather, _) in &self.weathers {
             if weather.seam.is_some_and(|seam| seam != call.seam) || lease && !weather.lease {
                 continue;
@@ -97,6 +97,9 @@ impl Kept {
                 }
                 return Fate::Meets(varied(fault, &self.random));
             }
+        }
+        if deceived {
+            self.deceived.remove(&about);
         }
         Fate::Well
     }
