@@ -13,6 +13,7 @@ pub mod clock;
 pub mod event;
 pub mod fault;
 pub mod kube;
+pub mod points;
 pub mod random;
 pub mod replica;
 pub mod rest;

@@ -1,68 +1,27 @@
 //! The never-list over simulated histories.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
-use std::time::Duration;
-
-use integration::sim::{Setting, World, simulate};
-use integration::{Result, fail};
-
-use integration::sim::chaos::Fate;
-use integration::sim::check::counts::{Counts, exceeds, storms};
-use integration::sim::event::Event;
-use integration::sim::rest::is_write;
+use integration::Result;
+use integration::sim::points::{self, Mishap, Told};
 use integration::sim::stories::{STORIES, Story};
+use integration::sim::storm::{History, tell};
+use integration::sim::{Setting, World, simulate};
 
-/// Tells a story with a plan for the faults: how many writes there were until it ended, and what was done until
-/// everything was at rest.
-fn told(story: &Story, plan: Option<(usize, bool)>) -> (usize, Counts, Result<()>, Vec<String>) {
-    let mut count = 0;
-    let mut counts = Counts::default();
-    let mut lines = Vec::new();
-    let result = simulate(|| async {
-        let mut world = World::new(&Setting::calm(1))?;
-        (story.prepare)(&mut world).await?;
-        world.note(format!("the story begins: {}", story.name));
-        let (before, counted) = (world.writes(), world.counts());
-        if let Some((at, after)) = plan {
-            let mut seen = 0;
-            world.fates.set(move |call| {
-                if is_write(&Event::Called(call.clone())) {
-                    seen += 1;
-                    if seen == at {
-                        return if after { Fate::DiesAfter } else { Fate::DiesBefore };
-                    }
-                }
-                Fate::Well
-            });
-        }
-        (story.act)(&mut world).await?;
-        count = world.writes() - before;
-        let end = world.settle().await;
-        counts = world.counts().since(&counted);
-        lines = world.story();
-        end?;
-        // No fault but the crash: the API server could be reached all the time.
-        let late: Vec<String> = world.succession(Duration::ZERO).into_iter().map(|(_, what)| what).collect();
-        if late.is_empty() { Ok(()) } else { fail(late.join("\n")) }
-    });
-    (count, counts, result, lines)
+/// A story as it goes without a mishap, which must be well.
+fn usual(story: &Story) -> Told {
+    let told = points::tell(story, None).unwrap();
+    if !told.broken.is_empty() && std::env::var_os("TELL").is_some() {
+        println!("{}", told.story.join("\n"));
+    }
+    assert!(told.broken.is_empty(), "{}: {}", story.name, told.broken.join("\n"));
+    told
 }
 
 #[test]
 fn every_story_ends_well_without_faults() {
-    let mut broken = Vec::new();
     for story in STORIES {
-        let started = std::time::Instant::now();
-        let (writes, _, end, lines) = told(story, None);
-        println!("{}: {writes} writes, {:?}", story.name, started.elapsed());
-        if let Err(error) = end {
-            broken.push(format!("{}: {error}", story.name));
-            if std::env::var_os("TELL").is_some() {
-                println!("{}", lines.join("\n"));
-            }
-        }
+        println!("{}: {} writes", story.name, usual(story).writes);
     }
-    assert!(broken.is_empty(), "{}", broken.join("\n\n"));
 }
 
 /// Everything that happens in a story, with two processes and delays that are drawn.
@@ -117,32 +76,66 @@ fn all<T: Sync>(jobs: &[T], run: impl Fn(&T) -> Option<String> + Sync) -> Vec<St
     broken.into_inner().unwrap()
 }
 
-#[test]
-fn every_story_survives_a_crash_before_and_after_each_write() {
+/// Tells each story with each of its mishaps that are `wanted`.
+fn survive(mishaps: impl Fn(&Told) -> Vec<Mishap>) {
     let mut plans = Vec::new();
     for story in STORIES {
-        let (writes, usual, end, _) = told(story, None);
-        end.unwrap();
-        let usual = std::sync::Arc::new(usual);
-        for at in 1..=writes {
-            plans.extend([false, true].map(|after| (story, at, after, usual.clone())));
-        }
+        let usual = std::sync::Arc::new(usual(story));
+        plans.extend(mishaps(&usual).into_iter().map(|mishap| (story, usual.clone(), mishap)));
     }
-    println!("{} crash points", plans.len());
-    let broken = all(&plans, |(story, at, after, usual)| {
-        let (_, counts, end, lines) = told(story, Some((*at, *after)));
-        let mut errors: Vec<String> = end.err().map(|error| error.to_string()).into_iter().collect();
-        errors.extend(exceeds(usual, &counts));
-        errors.extend(storms(usual, &counts, 1));
-        if errors.is_empty() {
+    println!("{} points", plans.len());
+    let broken = all(&plans, |(story, usual, mishap)| {
+        let broken = points::judge(story, usual, mishap);
+        if broken.is_empty() {
             return None;
         }
-        let error = errors.join("\n");
-        let when = if *after { "after" } else { "before" };
         if std::env::var_os("TELL").is_some() {
-            println!("==== {} {when} {at}\n{}\n{error}", story.name, lines.join("\n"));
+            let told = points::tell(story, Some(mishap)).unwrap();
+            println!("==== {} {mishap:?}\n{}", story.name, told.story.join("\n"));
         }
-        Some(format!("{}, killed {when} write {at}:\n{error}", story.name))
+        Some(format!("{}, {mishap:?}:\n{}", story.name, broken.join("\n")))
     });
     assert!(broken.is_empty(), "{} of {}:\n{}", broken.len(), plans.len(), broken.join("\n\n"));
+}
+
+#[test]
+fn every_story_survives_a_crash_before_and_after_each_write() {
+    survive(points::crashes);
+}
+
+/// Each call and each fault in turn, so that all kinds of both are among them; `POINTS=all` tells every one, as
+/// `cargo storm --points` does in less time.
+#[test]
+fn stories_survive_a_fault_at_a_call() {
+    const EACH: usize = 60;
+    let all = std::env::var("POINTS").is_ok_and(|points| points == "all");
+    survive(|usual| {
+        let errors = points::errors(usual);
+        let step = if all { 1 } else { (errors.len() / EACH).max(1) };
+        errors.into_iter().step_by(step).collect()
+    });
+}
+
+/// What some random histories broke, with what tells each again.
+fn storms(seeds: impl Iterator<Item = u64>) {
+    let seeds: Vec<u64> = seeds.collect();
+    let broken = all(&seeds, |seed| {
+        let telling = tell(&History::of(*seed), false);
+        let broken: Vec<String> = telling.broken.iter().map(ToString::to_string).collect();
+        (!broken.is_empty()).then(|| format!("cargo storm --seed {seed} --runs 1\n{}", broken.join("\n")))
+    });
+    assert!(broken.is_empty(), "{} of {}:\n{}", broken.len(), seeds.len(), broken.join("\n\n"));
+}
+
+#[test]
+fn random_histories_keep_the_never_list() {
+    storms(1..=300);
+}
+
+#[test]
+fn random_histories_that_nobody_has_told_before_keep_it_too() {
+    let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    let seed = now.as_millis() as u64 % 1_000_000_000;
+    println!("from seed {seed} on");
+    storms(seed..seed + 60);
 }

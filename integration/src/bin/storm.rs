@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Parser;
+use integration::sim::points;
+use integration::sim::stories::STORIES;
 use integration::sim::storm::{History, Telling, shrink, tell};
 
 /// How often progress is told.
@@ -27,7 +28,8 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
         cargo storm --runs 10000              # that many, from a seed drawn now\n  \
         cargo storm --minutes 30 --seed 1     # as many as fit, from seed 1 on\n  \
         cargo storm --seed 4711 --runs 1 --tell   # this one, told in full\n  \
-        cargo storm --seed 4711 --keep 0,3,9      # only these of its happenings"
+        cargo storm --seed 4711 --keep 0,3,9      # only these of its happenings\n  \
+        cargo storm --points                      # each fault at each call of each story"
 )]
 struct Cli {
     /// How many histories [default: 1000, or as many as fit into --minutes]
@@ -62,6 +64,10 @@ struct Cli {
     #[arg(long)]
     no_shrink: bool,
 
+    /// Tell the stories instead, each with a fault of each kind at each of its calls, and a crash at each of its writes
+    #[arg(long, conflicts_with_all = ["seed", "minutes", "keep"])]
+    points: bool,
+
     /// Print what the processes logged last, with each story
     #[arg(long)]
     logs: bool,
@@ -79,6 +85,9 @@ struct Totals {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if cli.points {
+        return every_point(&cli);
+    }
     let seed = cli.seed.unwrap_or_else(|| {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         // Few digits are easier to say again.
@@ -92,7 +101,7 @@ fn main() -> ExitCode {
     }
     let runs = cli.runs.unwrap_or(if cli.minutes.is_some() { u64::MAX } else { 1000 });
     let until = cli.minutes.map(|minutes| Instant::now() + Duration::from_secs_f64(minutes.clamp(0.0, 1e6) * 60.0));
-    let jobs = cli.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from)).max(1);
+    let jobs = jobs(&cli);
     println!("histories from seed {seed} on, {jobs} at once");
     let (next, done, failed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicUsize::new(0));
     let totals = Mutex::new(Totals::default());
@@ -129,17 +138,7 @@ fn main() -> ExitCode {
             }
         }
     };
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(worker)).collect();
-        let mut told = Instant::now();
-        while !workers.iter().all(|worker| worker.is_finished()) {
-            std::thread::sleep(Duration::from_millis(100));
-            if told.elapsed() >= TELL_EVERY {
-                told = Instant::now();
-                progress(done.load(Ordering::Relaxed), failed.load(Ordering::Relaxed), started.elapsed());
-            }
-        }
-    });
+    at_once(jobs, worker, || progress(done.load(Ordering::Relaxed), failed.load(Ordering::Relaxed), started.elapsed()));
     let totals = totals.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (done, seconds) = (done.load(Ordering::Relaxed), started.elapsed().as_secs_f64());
     println!(
@@ -158,6 +157,63 @@ fn main() -> ExitCode {
         println!("no rule was broken");
     }
     end(totals.broken.is_empty())
+}
+
+/// Every crash point and every error point of every story.
+fn every_point(cli: &Cli) -> ExitCode {
+    let mut work = Vec::new();
+    for story in STORIES {
+        let usual = match points::tell(story, None) {
+            Ok(told) if told.broken.is_empty() => Arc::new(told),
+            Ok(told) => {
+                println!("{}: {}", story.name, told.broken.join("\n"));
+                return end(false);
+            }
+            Err(error) => {
+                println!("{}: {error}", story.name);
+                return end(false);
+            }
+        };
+        let mishaps = points::crashes(&usual).into_iter().chain(points::errors(&usual));
+        work.extend(mishaps.map(|mishap| (story, Arc::clone(&usual), mishap)));
+    }
+    let jobs = jobs(cli);
+    println!("{} points of {} stories, {jobs} at once", work.len(), STORIES.len());
+    let (next, done, failed) = (AtomicUsize::new(0), AtomicU64::new(0), AtomicUsize::new(0));
+    let started = Instant::now();
+    let worker = || {
+        while let Some((story, usual, mishap)) = work.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let broken = points::judge(story, usual, mishap);
+            done.fetch_add(1, Ordering::Relaxed);
+            if !broken.is_empty() {
+                failed.fetch_add(1, Ordering::Relaxed);
+                println!("\n{}, {mishap:?}:\n  {}", story.name, broken.join("\n  "));
+            }
+        }
+    };
+    at_once(jobs, worker, || progress(done.load(Ordering::Relaxed), failed.load(Ordering::Relaxed), started.elapsed()));
+    let failed = failed.into_inner();
+    println!("{} points in {:.0} s, {failed} broke a rule", work.len(), started.elapsed().as_secs_f64());
+    end(failed == 0)
+}
+
+fn jobs(cli: &Cli) -> usize {
+    cli.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(2, usize::from)).max(1)
+}
+
+/// Runs so many workers to their ends, and tells of progress meanwhile.
+fn at_once(jobs: usize, worker: impl Fn() + Sync, progress: impl Fn()) {
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs).map(|_| scope.spawn(&worker)).collect();
+        let mut told = Instant::now();
+        while !workers.iter().all(|worker| worker.is_finished()) {
+            std::thread::sleep(Duration::from_millis(50));
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                progress();
+            }
+        }
+    });
 }
 
 fn end(well: bool) -> ExitCode {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::sim::aws::Aws;
 use crate::sim::aws::state::Count;
-use crate::sim::event::{Creator, Journal};
+use crate::sim::event::{Creator, Event, Journal};
 use crate::sim::kube::ServiceView;
 use crate::sim::rest::is_write;
 use crate::sim::world::World;
@@ -18,14 +18,19 @@ use super::{Checker, Memory};
 
 /// So many more writes each fault may cost (L7).
 const WRITES_PER_FAULT: usize = 3;
+/// And so much more people may be told: that it went wrong and that it is well again, by a condition and up to two
+/// Events, for each of two Services.
+const TOLD_PER_FAULT: usize = 12;
 
 /// What a history did, as far as the daemon did it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// By thing: times it was made and taken away. The addresses on a Service are one thing.
     pub things: BTreeMap<String, Count>,
-    /// Calls that may change something, but for the Lease's.
+    /// Calls that may change something, but for the Lease's and those that only tell people.
     pub writes: usize,
+    /// Conditions and Events: what people are told.
+    pub told: usize,
 }
 
 impl Counts {
@@ -37,8 +42,12 @@ impl Counts {
             sum.creates += count.creates;
             sum.deletes += count.deletes;
         }
-        let writes = journal.read(|events| events.iter().filter(|(_, event)| is_write(event)).count());
-        Counts { things, writes }
+        let (told, writes) = journal.read(|events| {
+            let writes = events.iter().filter(|(_, event)| is_write(event));
+            let (told, writes): (Vec<_>, Vec<_>) = writes.partition(|(_, event)| is_telling(event));
+            (told.len(), writes.len())
+        });
+        Counts { things, writes, told }
     }
 
     /// What has been done since `before`.
@@ -48,7 +57,11 @@ impl Counts {
             let count = Count { creates: count.creates - then.creates, deletes: count.deletes - then.deletes };
             (what.clone(), count)
         };
-        Counts { things: self.things.iter().map(less).collect(), writes: self.writes - before.writes }
+        Counts {
+            things: self.things.iter().map(less).collect(),
+            writes: self.writes - before.writes,
+            told: self.told - before.told,
+        }
     }
 }
 
@@ -82,11 +95,22 @@ pub fn exceeds(reference: &Counts, run: &Counts) -> Vec<String> {
     broken
 }
 
-/// L7: whether there were more writes than in the `reference` and three for each of so many `faults`.
-pub fn storms(reference: &Counts, run: &Counts, faults: usize) -> Option<String> {
-    let most = reference.writes + WRITES_PER_FAULT * faults;
-    (run.writes > most)
-        .then(|| format!("{} writes, without faults {}, and {faults} went wrong", run.writes, reference.writes))
+/// L7: whether there were more writes than in the `reference` and three for each of so many `faults`, or people were
+/// told much more.
+pub fn storms(reference: &Counts, run: &Counts, faults: usize) -> Vec<String> {
+    let both = [
+        ("writes", run.writes, reference.writes, WRITES_PER_FAULT),
+        ("conditions and Events", run.told, reference.told, TOLD_PER_FAULT),
+    ];
+    let too_many = both.into_iter().filter(|(_, count, usual, more)| *count > usual + more * faults);
+    too_many
+        .map(|(what, count, usual, _)| format!("{count} {what}, without faults {usual}, and {faults} went wrong"))
+        .collect()
+}
+
+fn is_telling(event: &Event) -> bool {
+    let Event::Called(call) = event else { return false };
+    call.operation.ends_with(" services/status") || call.operation.ends_with(" events")
 }
 
 impl World {
