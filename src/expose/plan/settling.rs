@@ -52,16 +52,9 @@ impl Ground<'_> {
         if refusals.is_empty() {
             return self.settle(&wishes, &rejections);
         }
-        // As it would be if the API server refused nothing: who isn't served then, isn't for that reason.
-        let all = self.settle(&wishes, &rejections);
-        let otherwise: Vec<Rejection> =
-            all.rejections.into_iter().filter(|rejection| refusals.remove(&rejection.service).is_some()).collect();
-        let hindered: BTreeSet<&ServiceKey> = otherwise.iter().map(|rejection| &rejection.service).collect();
-        wishes.retain(|wish| !hindered.contains(&wish.service));
-        rejections.extend(otherwise.iter().cloned());
-
-        // Who needs no address besides those that it has is served, whatever was refused: nothing is written.
-        let mut placement = all.placement;
+        // As it would be if the API server refused nothing. Who needs no address besides those that it has isn't
+        // refused any: it stays as it is served, or is told what else stands in its way.
+        let mut placement = self.settle(&wishes, &rejections).placement;
         loop {
             let (needy, content): (BTreeMap<_, _>, BTreeMap<_, _>) =
                 refusals.into_iter().partition(|(key, _)| self.adds_addresses(key, &placement));
