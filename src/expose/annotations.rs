@@ -143,7 +143,13 @@ fn supported(service: &Service) -> Result<(), Refusal> {
             "a headless Service (clusterIP: None) isn't handled by kube-proxy: give it a cluster IP to have it exposed",
         ),
         Service { ports, .. } if ports.is_empty() => refuse("the Service has no ports: there is nothing to expose"),
-        _ => Ok(()),
+        Service { ports, .. } => match ports.iter().find(|port| port.protocol == Protocol::Sctp) {
+            Some(port) => refuse(&format!(
+                "port {port}: EC2's firewall can't tell SCTP ports apart, so opening one would open all of them on the \
+                 node: take the SCTP ports off this Service, or move its other ports to a Service of their own"
+            )),
+            None => Ok(()),
+        },
     }
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use super::annotations::port_ranges;
-use super::{Exposure, Instance, InstanceId, Observed, Protocol, ServiceKey, Settings};
+use super::{Exposure, Instance, InstanceId, Observed, Port, Protocol, ServiceKey, Settings};
 
 /// An EC2 security group id, `sg-...`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +28,20 @@ pub struct Cidr {
 impl Cidr {
     /// Every IPv4 address.
     pub const ANY_V4: Cidr = Cidr { address: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), length: 0 };
+
+    /// Whether every address of `other` is in this range, too.
+    pub fn covers(&self, other: &Cidr) -> bool {
+        let within = |one: u128, two: u128, bits: u32| {
+            let behind = bits.saturating_sub(self.length.into());
+            one.checked_shr(behind).unwrap_or(0) == two.checked_shr(behind).unwrap_or(0)
+        };
+        self.length <= other.length
+            && match (self.address, other.address) {
+                (IpAddr::V4(one), IpAddr::V4(two)) => within(one.to_bits().into(), two.to_bits().into(), 32),
+                (IpAddr::V6(one), IpAddr::V6(two)) => within(one.to_bits(), two.to_bits(), 128),
+                _ => false,
+            }
+    }
 
     /// Whether it is a range of IPv6 addresses.
     pub fn is_v6(&self) -> bool {
@@ -79,6 +93,26 @@ pub struct Rule {
     pub to: u16,
     /// Who is let in.
     pub source: Cidr,
+}
+
+impl Rule {
+    /// Whether the two let the same traffic in, all of it or some.
+    pub fn overlaps(&self, other: &Rule) -> bool {
+        self.protocol == other.protocol
+            && self.from <= other.to
+            && other.from <= self.to
+            && (self.source.covers(&other.source) || other.source.covers(&self.source))
+    }
+
+    /// Whether it lets traffic to the port in.
+    pub fn lets_in(&self, port: &Port) -> bool {
+        self.protocol == port.protocol && (self.from..=self.to).contains(&port.number)
+    }
+
+    /// Whether it can't be what it says: of protocols other than TCP, UDP and ICMP, EC2 lets all ports in.
+    pub fn is_unbounded(&self) -> bool {
+        self.protocol == Protocol::Sctp
+    }
 }
 
 impl fmt::Display for Rule {

@@ -214,8 +214,10 @@ pub struct Trial {
 pub struct Drain {
     /// TTL of the record that last held its public twin, in seconds.
     pub ttl: u32,
-    /// Since when no record holds it; `None` while one does.
+    /// Since when no record holds it; `None` while one does, or may: one of a zone that can't be read.
     pub since: Option<Moment>,
+    /// Whether a record that could be read held it since it was published: if none did, some other must have.
+    pub seen: bool,
     /// When resolvers have forgotten the answers with a higher TTL that were given before; the record's way to all
     /// of Route 53's servers not counted in.
     pub remembered_until: Moment,

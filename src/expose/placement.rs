@@ -92,8 +92,8 @@ pub fn serving(
 /// stay claimed there, as do the `externalIPs` that people set by hand.
 ///
 /// What serves goes first, so that nobody is driven off a node; for the rest, the older Service chooses first.
-pub fn place(
-    exposures: &[Exposure],
+pub fn place<'e>(
+    exposures: impl IntoIterator<Item = &'e Exposure>,
     frozen: &BTreeSet<ServiceKey>,
     serving: &Serving,
     joined: &Joined<'_>,
@@ -101,7 +101,7 @@ pub fn place(
     observed: &Observed,
     settings: &Settings,
 ) -> Placement {
-    let mut sorted: Vec<&Exposure> = exposures.iter().collect();
+    let mut sorted: Vec<&Exposure> = exposures.into_iter().collect();
     sorted.sort_by_key(|exposure| (exposure.created, &exposure.service));
     let unfit = joined
         .alive

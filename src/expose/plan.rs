@@ -12,6 +12,7 @@ mod name_claims;
 mod name_steps;
 mod publication_steps;
 mod rule_users;
+mod settling;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -32,6 +33,8 @@ pub use effect::effect;
 pub enum Target {
     /// The firewall of an instance.
     Firewall(InstanceId),
+    /// A further security group for an instance: what its other groups hold doesn't depend on that one.
+    NewGroup(InstanceId),
     /// The removal of a security group.
     Group(GroupId),
     /// A name in a zone.
@@ -193,9 +196,8 @@ impl Action {
                 Target::Service(publication.service.clone())
             }
             Action::Release { service, .. } => Target::Service(service.clone()),
-            Action::CreateGroup { instance, .. }
-            | Action::Authorize { instance, .. }
-            | Action::Attach { instance, .. } => Target::Firewall(instance.clone()),
+            Action::CreateGroup { instance, .. } => Target::NewGroup(instance.clone()),
+            Action::Authorize { instance, .. } | Action::Attach { instance, .. } => Target::Firewall(instance.clone()),
             Action::Revoke { group, .. } | Action::Detach { group, .. } | Action::DeleteGroup { group } => {
                 Target::Group(group.clone())
             }

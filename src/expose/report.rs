@@ -86,6 +86,8 @@ fn failure<'m>(
         Target::Service(key) => *key == exposure.service,
         Target::Name(_, name) => names.contains(name.as_str()),
         Target::Firewall(id) => chosen.iter().any(|node| node.instance.id == *id),
+        // Who has all that it needs doesn't need the group.
+        Target::NewGroup(id) => chosen.iter().any(|node| node.instance.id == *id) && !desired.is_open(exposure, id),
         Target::Group(_) => false,
     };
     memory.failures.iter().find(|(target, _)| concerns(target)).map(|(_, failure)| failure)

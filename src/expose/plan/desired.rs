@@ -10,8 +10,9 @@ use super::super::{
     Drain, Exposure, FieldOwner, InstanceId, Memory, Moment, Observed, Placement, PrivateIp, PublicIp, Reason,
     Rejection, Rule, Service, ServiceKey, Settings, Snapshot, ZoneId, annotations, firewall, placement,
 };
+use super::Publication;
+use super::settling::{Ground, Settled};
 use super::usage::Usage;
-use super::{Publication, name_claims};
 
 /// For how long the refusal of a dry run is believed, before it is tried again.
 pub(super) const TRIAL_BELIEVED: Duration = Duration::from_secs(300);
@@ -25,6 +26,8 @@ pub struct Desired<'a> {
     pub rejections: BTreeMap<ServiceKey, Rejection>,
     /// Services that exist but could never be read. What they have stays as it is, too.
     pub unreadable: &'a BTreeSet<ServiceKey>,
+    /// There is a zone whose records could never be read: nobody knows what it lists.
+    pub(super) zone_unread: bool,
     /// Who is served where.
     pub placement: Placement,
     /// The nodes.
@@ -57,41 +60,38 @@ pub fn desire<'a>(
     let room = |id, alive: &Alive<'_>| firewall::room_of(alive.instance, groups.get(id).unwrap_or(&none), settings);
     let rooms = joined.alive.iter().map(|(id, alive)| (id.clone(), room(id, alive))).collect();
 
-    let mut exposures = Vec::new();
+    let mut wishes = Vec::new();
     let mut rejections = Vec::new();
     for service in snapshot.services.values() {
         let Some(wish) = annotations::read(service, settings) else { continue };
         let wish = wish.and_then(|exposure| {
-            let refused = refused_list(service, &joined)
-                .or_else(|| refused_trial(service, memory, now))
-                .or_else(|| dns::refusal(&exposure, &names, observed, settings));
+            let refused =
+                refused_list(service, &joined).or_else(|| dns::refusal(&exposure, &names, observed, settings));
             refused.map_or(Ok(exposure), Err)
         });
         match wish {
-            Ok(exposure) => exposures.push(exposure),
+            Ok(exposure) => wishes.push(exposure),
             Err(rejection) => rejections.push(rejection),
         }
     }
-
-    name_claims::settle(&mut exposures, &mut rejections, &snapshot.unreadable, &names, settings);
 
     let mut published: BTreeMap<ServiceKey, BTreeSet<PublicIp>> = BTreeMap::new();
     for name in names.values() {
         published.entry(name.service.clone()).or_default().extend(name.public_ips());
     }
-    let frozen = rejections.iter().map(|rejection| rejection.service.clone()).collect();
     let serving = placement::serving(snapshot, &joined, &published);
-    let mut placed = placement::place(&exposures, &frozen, &serving, &joined, snapshot, observed, settings);
-    rejections.append(&mut placed.rejections);
-    exposures.retain(|exposure| placed.nodes.contains_key(&exposure.service));
+    let ground = Ground { snapshot, observed, settings, joined: &joined, names: &names, serving: &serving };
+    let Settled { placement, rejections } = ground.decide(&wishes, rejections, memory, now);
 
-    let exposures = exposures.into_iter().map(|e| (e.service.clone(), e)).collect();
+    let served = wishes.into_iter().filter(|wish| placement.nodes.contains_key(&wish.service));
+    let exposures = served.map(|wish| (wish.service.clone(), wish)).collect();
     Desired {
         usage: Usage::new(&exposures, &names, &observed.zones),
         exposures,
         rejections: rejections.into_iter().map(|r| (r.service.clone(), r)).collect(),
         unreadable: &snapshot.unreadable,
-        placement: placed,
+        zone_unread: observed.zones.keys().any(|zone| !observed.records.contains_key(zone)),
+        placement,
         joined,
         names,
         open,
@@ -120,17 +120,6 @@ fn refused_list(service: &Service, joined: &Joined<'_>) -> Option<Rejection> {
             "spec.externalIPs ({}) {whose}: remove the list to have this Service exposed, or the hostname annotation to keep it",
             service.external_ips.join(", ")
         ),
-    })
-}
-
-fn refused_trial(service: &Service, memory: &Memory, now: Moment) -> Option<Rejection> {
-    let trial = memory.trials.get(&service.key).filter(|trial| trial.uid == service.uid)?;
-    let why = trial.refused.as_ref().filter(|_| now < trial.at.after(TRIAL_BELIEVED))?;
-    Some(Rejection {
-        service: service.key.clone(),
-        uid: service.uid.clone(),
-        reason: Reason::ExternalIPsForbidden,
-        message: format!("the API server refuses spec.externalIPs, so nothing is opened: {why}"),
     })
 }
 
@@ -233,14 +222,9 @@ impl<'a> Desired<'a> {
         self.published_nodes(service).chain(listed).collect()
     }
 
-    /// Those of them that are in use by its own doing. The others are listed by a name that it asks for, but that was
-    /// another Service's until now.
-    pub(super) fn own_nodes(&self, service: &Service) -> BTreeSet<&InstanceId> {
-        let listed = self.usage.listed_by_own(&service.key).iter().filter_map(|ip| self.joined.by_public.get(ip));
-        self.published_nodes(service).chain(listed).collect()
-    }
-
-    fn published_nodes(&self, service: &Service) -> impl Iterator<Item = &InstanceId> {
+    /// Those of them whose addresses stand on the Service: that the API server takes these is known. What a record
+    /// lists may have been another's, one of the same name among them.
+    pub(super) fn published_nodes(&self, service: &Service) -> impl Iterator<Item = &InstanceId> {
         own_addresses(service).into_iter().filter_map(|ip| self.joined.by_private.get(&ip))
     }
 
@@ -306,7 +290,7 @@ pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings,
             let before = memory.drains.get(&(key.clone(), ip));
             let listed = desired.names_of(key).filter(|name| name.public_ips().contains(&node.public_ip));
             let drain = match (listed.map(OwnedName::ttl).max(), before) {
-                (Some(ttl), None) => Drain { ttl, since: None, remembered_until: now },
+                (Some(ttl), None) => Drain { ttl, since: None, seen: true, remembered_until: now },
                 (Some(ttl), Some(before)) => {
                     // With a lower TTL now, answers with the higher one are still about.
                     let until = match before.since {
@@ -314,12 +298,16 @@ pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings,
                         None => before.remembered_until,
                         Some(since) => since.after(Duration::from_secs(before.ttl.into())),
                     };
-                    Drain { ttl, since: None, remembered_until: before.remembered_until.max(until) }
+                    Drain { ttl, since: None, seen: true, remembered_until: before.remembered_until.max(until) }
                 }
+                // Nothing is published before a record lists it. Where none was ever seen, it is in a zone that can't
+                // be read, if there is one: nobody can tell whether it is gone from there.
+                (None, Some(before)) if !before.seen && desired.zone_unread => *before,
                 (None, Some(before)) => Drain { since: before.since.or(Some(now)), ..*before },
                 (None, None) => {
                     let ttl = desired.exposures.get(key).map_or(settings.default_ttl, |e| e.ttl);
-                    Drain { ttl, since: Some(now), remembered_until: now }
+                    let since = (!desired.zone_unread).then_some(now);
+                    Drain { ttl, since, seen: false, remembered_until: now }
                 }
             };
             drains.insert((key.clone(), ip), drain);

@@ -36,12 +36,18 @@ pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
     for id in instances {
         let groups = groups_of.get(id).unwrap_or(&no_groups);
         let needed = needed.get(id).unwrap_or(&nothing);
-        let mut hopeless = BTreeSet::new();
+        let mut unopened = Unopened::default();
         if let Some(alive) = view.desired.joined.alive.get(id) {
-            hopeless = open(view, plan, alive.instance, groups, needed);
+            unopened = open(view, plan, alive.instance, groups, needed);
         }
         if view.observed.instances.get(id).is_some_and(|lookup| *lookup != Lookup::Unknown) {
-            let closing = Closing { view, id, groups, needed, hopeless, users: &users };
+            let lookup = view.observed.instances.get(id);
+            let attached =
+                |group: &&&Group| matches!(lookup, Some(Lookup::Known(one)) if one.groups.contains(&group.id));
+            let rules = groups.values().filter(attached).flat_map(|group| &group.rules);
+            let ours = rules.filter(|(_, description)| firewall::described_service(description).is_some());
+            let held = ours.map(|(rule, _)| *rule).collect();
+            let closing = Closing { view, id, groups, needed, unopened, held: &held, users: &users };
             for group in groups.values() {
                 closing.close(plan, group);
             }
@@ -56,7 +62,7 @@ fn needed(view: &View<'_>) -> BTreeMap<InstanceId, Needed> {
         let Some(service) = view.snapshot.services.get(key) else { continue };
         let admitted = view.desired.is_admitted(exposure, service, view.memory);
         let used = view.desired.used_nodes(service);
-        let own = view.desired.own_nodes(service);
+        let published: BTreeSet<&InstanceId> = view.desired.published_nodes(service).collect();
         let placed: BTreeSet<&InstanceId> = view.desired.placed(key).map(|node| &node.instance.id).collect();
         let rules = firewall::rules(exposure);
         for id in used.union(&placed).copied() {
@@ -66,7 +72,7 @@ fn needed(view: &View<'_>) -> BTreeMap<InstanceId, Needed> {
                 if used.contains(id) {
                     of_node.in_use.insert(*rule);
                 }
-                if !admitted && !own.contains(id) {
+                if !admitted && !published.contains(id) {
                     of_node.withheld.insert(*rule);
                 }
             }
@@ -75,14 +81,23 @@ fn needed(view: &View<'_>) -> BTreeMap<InstanceId, Needed> {
     needed
 }
 
-/// Opens what is missing. Gives back what can't be opened, since there is no room for it.
+/// What is missing and isn't opened by the same plan.
+#[derive(Default)]
+struct Unopened {
+    /// There is no room for it: nothing waits for it, since only closing makes room.
+    hopeless: BTreeSet<Rule>,
+    /// It waits for a group that is still to be made.
+    homeless: BTreeSet<Rule>,
+}
+
+/// Opens what is missing. Gives back what can't be opened yet.
 fn open(
     view: &View<'_>,
     plan: &mut Plan,
     instance: &Instance,
     groups: &BTreeMap<usize, &Group>,
     needed: &Needed,
-) -> BTreeSet<Rule> {
+) -> Unopened {
     let present: BTreeSet<Rule> = groups.values().flat_map(|group| group.rules.keys().copied()).collect();
     let missing = needed.grantable().filter(|(rule, _)| !present.contains(rule));
     let mut missing: BTreeMap<Rule, ServiceKey> = missing.map(|(rule, key)| (*rule, key.clone())).collect();
@@ -121,7 +136,7 @@ fn open(
         }
     }
     if missing.is_empty() {
-        return BTreeSet::new();
+        return Unopened::default();
     }
     if let Some(shard) = firewall::free_shard(instance, groups, view.settings) {
         plan.steps.push(Step {
@@ -133,9 +148,9 @@ fn open(
                 name: firewall::group_name(&view.settings.cluster, &instance.id, shard),
             },
         });
-        return BTreeSet::new();
+        return Unopened { homeless: missing.into_keys().collect(), ..Unopened::default() };
     }
-    missing.into_keys().collect()
+    Unopened { hopeless: missing.into_keys().collect(), ..Unopened::default() }
 }
 
 /// What closing the groups of one instance goes by.
@@ -144,8 +159,9 @@ struct Closing<'a> {
     id: &'a InstanceId,
     groups: &'a BTreeMap<usize, &'a Group>,
     needed: &'a Needed,
-    /// What is needed but has no room: nothing waits for it, since only closing makes room.
-    hopeless: BTreeSet<Rule>,
+    unopened: Unopened,
+    /// The rules of ours that are open on the instance.
+    held: &'a BTreeSet<Rule>,
     users: &'a Users<'a>,
 }
 
@@ -156,7 +172,7 @@ impl Closing<'_> {
             .rules
             .iter()
             .filter(|(rule, _)| !self.needed.rules.contains_key(rule))
-            .filter(|(rule, description)| !self.users.hold(self.view, self.id, rule, description))
+            .filter(|(rule, description)| !self.users.hold(self.view, self.id, rule, description, self.held))
             .filter(|(rule, description)| !self.waits(rule, description))
             .map(|(rule, description)| (*rule, description.clone()))
             .collect();
@@ -178,18 +194,19 @@ impl Closing<'_> {
     }
 
     /// Grant before revoke: what replaces a rule is open first. That is what its Service needs here, and what those
-    /// need who may be reached through this rule until theirs is open. What others lack is no reason to wait.
+    /// need who may be reached through this rule until theirs is open. What others lack is no reason to wait, nor is
+    /// what has no group yet, unless somebody is reached this way: a group that can't be made keeps no other one open.
     fn waits(&self, rule: &Rule, description: &str) -> bool {
         let Some(open) = self.view.desired.open_on(self.id) else { return false };
         let made_for = firewall::described_service(description);
         let replaces = |new: &Rule, key: &ServiceKey| {
-            Some(key) == made_for.as_ref()
-                || (self.needed.in_use.contains(new)
-                    && (new.protocol == rule.protocol && new.from <= rule.to && rule.from <= new.to))
+            let may_come_soon = !self.unopened.homeless.contains(new);
+            (Some(key) == made_for.as_ref() && may_come_soon)
+                || (self.needed.in_use.contains(new) && new.overlaps(rule))
         };
         self.needed
             .grantable()
-            .any(|(new, key)| !open.contains(new) && !self.hopeless.contains(new) && replaces(new, key))
+            .any(|(new, key)| !open.contains(new) && !self.unopened.hopeless.contains(new) && replaces(new, key))
     }
 
     /// Whether the other groups hold everything that is needed.

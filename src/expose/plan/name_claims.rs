@@ -6,19 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::dns::{NameKey, OwnedName};
 use super::super::{Exposure, Policy, Reason, Rejection, ServiceKey, Settings};
 
-/// Takes out of `exposures` those that ask for a name which is a Service's of another namespace, and adds them to
-/// `rejections`.
-pub(super) fn settle(
-    exposures: &mut Vec<Exposure>,
-    rejections: &mut Vec<Rejection>,
+/// Those of `wishes` that ask for a name which is a Service's of another namespace. A Service that is `rejected` keeps
+/// the names that it has, whether it still asks for them or not.
+pub(super) fn taken(
+    wishes: &[&Exposure],
+    rejected: &BTreeSet<ServiceKey>,
     unreadable: &BTreeSet<ServiceKey>,
     names: &BTreeMap<NameKey, OwnedName>,
     settings: &Settings,
-) {
-    let mut holders: BTreeMap<String, ServiceKey> = BTreeMap::new();
-    let rejected: BTreeSet<&ServiceKey> = rejections.iter().map(|rejection| &rejection.service).collect();
+) -> Vec<Rejection> {
+    let mut holders: BTreeMap<&str, &ServiceKey> = BTreeMap::new();
     let asked: BTreeSet<(&ServiceKey, &str)> =
-        exposures.iter().flat_map(|e| e.hostnames.iter().map(|h| (&e.service, h.as_str()))).collect();
+        wishes.iter().flat_map(|e| e.hostnames.iter().map(|h| (&e.service, h.as_str()))).collect();
     for owned in names.values() {
         let (key, name) = (&owned.service, owned.name.as_str());
         // Whether a Service out of scope still asks can't be seen: it may. So may one that can't be read.
@@ -28,30 +27,32 @@ pub(super) fn settle(
             || rejected.contains(key)
             || asked.contains(&(key, name));
         if holds {
-            holders.insert(name.to_owned(), key.clone());
+            holders.insert(name, key);
         }
     }
-    exposures.sort_by(|one, other| (one.created, &one.service).cmp(&(other.created, &other.service)));
-    exposures.retain(|exposure| {
-        let taken = exposure.hostnames.iter().find_map(|hostname| {
-            let holder = holders.get(hostname.as_str())?;
-            (holder.namespace != exposure.service.namespace).then(|| (hostname, holder.clone()))
+    let mut sorted = wishes.to_vec();
+    sorted.sort_by_key(|wish| (wish.created, &wish.service));
+    let mut rejections = Vec::new();
+    for wish in sorted {
+        let taken = wish.hostnames.iter().find_map(|hostname| {
+            let holder = *holders.get(hostname.as_str())?;
+            (holder.namespace != wish.service.namespace).then_some((hostname, holder))
         });
         let Some((hostname, holder)) = taken else {
-            for hostname in &exposure.hostnames {
-                holders.entry(hostname.as_str().to_owned()).or_insert_with(|| exposure.service.clone());
+            for hostname in &wish.hostnames {
+                holders.entry(hostname.as_str()).or_insert(&wish.service);
             }
-            return true;
+            continue;
         };
         rejections.push(Rejection {
-            service: exposure.service.clone(),
-            uid: exposure.uid.clone(),
+            service: wish.service.clone(),
+            uid: wish.uid.clone(),
             reason: Reason::HostnameTaken,
             message: format!(
                 "`{hostname}` belongs to the Service {holder}, which is in another namespace: use another name, or \
                  give it up there"
             ),
         });
-        false
-    });
+    }
+    rejections
 }

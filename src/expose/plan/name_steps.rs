@@ -36,7 +36,11 @@ pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
 fn busy(view: &View<'_>, plan: &Plan) -> BTreeSet<InstanceId> {
     let targets = plan.steps.iter().map(|step| step.action.target());
     let due = targets.filter(|target| !view.memory.failures.contains_key(target));
-    due.filter_map(|target| if let Target::Firewall(id) = target { Some(id) } else { None }).collect()
+    let instance = |target| match target {
+        Target::Firewall(id) | Target::NewGroup(id) => Some(id),
+        Target::Group(_) | Target::Name(..) | Target::Service(_) => None,
+    };
+    due.filter_map(instance).collect()
 }
 
 /// A name that `exposures` (the eldest first, at least one) ask for.
@@ -97,7 +101,10 @@ fn addresses(
 ) -> BTreeSet<PublicIp> {
     let desired = view.desired;
     let open_for_all = |id: &InstanceId| exposures.iter().all(|exposure| desired.is_open(exposure, id));
-    let failing = |id: &InstanceId| view.memory.failures.contains_key(&Target::Firewall(id.clone()));
+    let failing = |id: &InstanceId| {
+        let targets = [Target::Firewall(id.clone()), Target::NewGroup(id.clone())];
+        targets.iter().any(|target| view.memory.failures.contains_key(target))
+    };
 
     let wait = desired.placed(&eldest.service).any(|node| busy.contains(&node.instance.id));
 
@@ -200,7 +207,7 @@ fn published(view: &View<'_>, key: &ServiceKey) -> BTreeSet<PublicIp> {
     let Some((exposure, service)) = view.desired.exposures.get(key).zip(view.snapshot.services.get(key)) else {
         return BTreeSet::new();
     };
-    let open = view.desired.own_nodes(service).into_iter().filter(|id| view.desired.is_open(exposure, id));
+    let open = view.desired.published_nodes(service).filter(|id| view.desired.is_open(exposure, id));
     open.filter_map(|id| view.desired.joined.alive.get(id)).map(|node| node.public_ip).collect()
 }
 

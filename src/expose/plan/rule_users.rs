@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::firewall::described_service;
-use super::super::{Instance, InstanceId, Lookup, Policy, Port, PrivateIp, PublicIp, Rule, ServiceKey};
+use super::super::{Instance, InstanceId, Lookup, Policy, PrivateIp, PublicIp, Rule, ServiceKey};
 use super::View;
 use super::desired::own_addresses;
 
@@ -30,7 +30,7 @@ impl<'a> Users<'a> {
         let by_public: BTreeMap<PublicIp, &InstanceId> = public.collect();
 
         let mut users = Users { by_instance: BTreeMap::new(), unseen: BTreeSet::new() };
-        if view.observed.zones.keys().any(|zone| !view.observed.records.contains_key(zone)) {
+        if view.desired.zone_unread {
             users.unseen.extend(view.desired.rejections.keys());
         }
         users.unseen.extend(view.desired.unreadable);
@@ -68,8 +68,16 @@ impl<'a> Users<'a> {
         self.unseen.iter().filter(move |_| alive)
     }
 
-    /// Whether a rule that no exposure needs must stay all the same.
-    pub(super) fn hold(&self, view: &View<'_>, id: &InstanceId, rule: &Rule, description: &str) -> bool {
+    /// Whether a rule that no exposure needs must stay all the same; `open` are the rules of ours through which traffic
+    /// reaches the instance.
+    pub(super) fn hold(
+        &self,
+        view: &View<'_>,
+        id: &InstanceId,
+        rule: &Rule,
+        description: &str,
+        open: &BTreeSet<Rule>,
+    ) -> bool {
         // A rule without our description is a person's, in whatever group it stands.
         let Some(made_for) = described_service(description) else { return true };
         if !view.settings.in_scope(&made_for) {
@@ -78,7 +86,8 @@ impl<'a> Users<'a> {
         if view.settings.policy == Policy::UpsertOnly && !view.desired.exposures.contains_key(&made_for) {
             return true;
         }
-        if view.observed.instances.get(id) == Some(&Lookup::Gone) {
+        // What lets in more than anybody asked for stays for nobody.
+        if view.observed.instances.get(id) == Some(&Lookup::Gone) || rule.is_unbounded() {
             return false;
         }
         let exists = view.snapshot.services.contains_key(&made_for) || view.desired.unreadable.contains(&made_for);
@@ -86,17 +95,28 @@ impl<'a> Users<'a> {
         // The ports of a Service that can't be seen are unknown: it has the rules that were made for it, and may have
         // inherited any whose first user is no more.
         let needs = |user: &ServiceKey| match is_seen(user) {
-            true => has_port_in(view, user, rule),
+            true => relies_on(view, user, rule, open),
             false => *user == made_for || !exists,
         };
-        let may_need = |user: &ServiceKey| has_port_in(view, user, rule) || (*user == made_for && !is_seen(user));
+        // Nobody comes through a rule that isn't open.
+        let may_need = |user: &ServiceKey| match is_seen(user) {
+            true => open.contains(rule) && relies_on(view, user, rule, open),
+            false => *user == made_for,
+        };
         self.on(id).any(|user| needs(user)) || self.unseen_on(view, id).any(|user| may_need(user))
     }
 }
 
+/// Whether the Service is known to have a port that the rule lets in, and that no narrower one of `open` does.
+fn relies_on(view: &View<'_>, service: &ServiceKey, rule: &Rule, open: &BTreeSet<Rule>) -> bool {
+    let width = |rule: &Rule| rule.to.saturating_sub(rule.from);
+    let narrower = |other: &&Rule| width(other) < width(rule) && other.source.covers(&rule.source);
+    let others: Vec<&Rule> = open.iter().filter(narrower).collect();
+    let ports = view.snapshot.services.get(service).into_iter().flat_map(|service| &service.ports);
+    ports.filter(|port| rule.lets_in(port)).any(|port| !others.iter().any(|other| other.lets_in(port)))
+}
+
 /// Whether the Service is known to have a port that the rule lets in.
 fn has_port_in(view: &View<'_>, service: &ServiceKey, rule: &Rule) -> bool {
-    let within = |number| (rule.from..=rule.to).contains(&number);
-    let lets_in = |port: &Port| port.protocol == rule.protocol && within(port.number);
-    view.snapshot.services.get(service).is_some_and(|service| service.ports.iter().any(lets_in))
+    view.snapshot.services.get(service).is_some_and(|service| service.ports.iter().any(|port| rule.lets_in(port)))
 }

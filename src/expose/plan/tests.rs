@@ -6,5 +6,7 @@ mod brake;
 mod firewall;
 mod histories;
 mod names;
+mod refusals;
 mod rules;
+mod unseen;
 mod world;

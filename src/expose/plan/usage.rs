@@ -15,8 +15,6 @@ pub(super) struct Usage {
     names: BTreeMap<ServiceKey, BTreeSet<NameKey>>,
     /// The addresses that they list.
     listed: BTreeMap<ServiceKey, BTreeSet<PublicIp>>,
-    /// Those that are listed by names whose twins tell of the Service itself.
-    own: BTreeMap<ServiceKey, BTreeSet<PublicIp>>,
     /// Where the names that somebody asks for belong.
     homes: BTreeMap<Hostname, NameKey>,
     /// Where else they are, though they don't belong there any more.
@@ -33,7 +31,6 @@ impl Usage {
         let mut by_hostname: BTreeMap<&str, Vec<(&NameKey, &OwnedName)>> = BTreeMap::new();
         for (key, name) in names {
             usage.add(&name.service, key, name);
-            usage.own.entry(name.service.clone()).or_default().extend(name.public_ips());
             by_hostname.entry(&name.name).or_default().push((key, name));
         }
         for exposure in exposures.values() {
@@ -67,11 +64,6 @@ impl Usage {
     /// The addresses that those list.
     pub(super) fn listed(&self, service: &ServiceKey) -> &BTreeSet<PublicIp> {
         self.listed.get(service).unwrap_or(NONE)
-    }
-
-    /// Of these, the ones that names list whose twins tell of the Service itself, not of one that had the name before.
-    pub(super) fn listed_by_own(&self, service: &ServiceKey) -> &BTreeSet<PublicIp> {
-        self.own.get(service).unwrap_or(NONE)
     }
 
     /// [`Usage::listed`] of all Services.

@@ -288,3 +288,79 @@ fn who_waits_for_a_full_group_to_be_attached_does_not_read_that_there_is_no_room
     assert_eq!(world.instance(1).groups.len(), 1, "not attached yet");
     assert_eq!(world.condition(&key).unwrap().reason, "Progressing");
 }
+
+#[test]
+fn narrowing_does_not_wait_for_a_group_that_can_not_be_made() {
+    let mut world = World::new(1);
+    world.settings.rules_per_group = 2;
+    let a = world.add_service("a", 5000, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.service(&a).ports.push(Port { protocol: Protocol::Udp, number: 7000 });
+    world.annotate(&a, "source-ranges", Some("198.51.100.0/24"));
+    world.memory.failures.insert(Target::NewGroup(id(1)), failure());
+    assert_eq!(world.round(), ["authorize i-00000001", "revoke external-ips/test/i-00000001", "authorize i-00000001"]);
+    let rules: Vec<Rule> = world.observed.groups.values().flat_map(|group| group.rules.keys().copied()).collect();
+    let narrow =
+        |port| Rule { protocol: Protocol::Udp, from: port, to: port, source: "198.51.100.0/24".parse().unwrap() };
+    assert_eq!(rules, [narrow(5000), narrow(7000)]);
+    assert_eq!(world.condition(&a).unwrap().reason, "Synced");
+}
+
+#[test]
+fn who_is_reached_through_a_rule_keeps_it_while_the_group_of_what_replaces_it_can_not_be_made() {
+    let mut world = World::new(1);
+    world.settings.rules_per_group = 1;
+    let a = world.add_service("a", 5000, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.annotate(&a, "source-ranges", Some("198.51.100.0/24"));
+    world.memory.failures.insert(Target::NewGroup(id(1)), failure());
+    assert_eq!(world.round(), [""; 0]);
+    assert_eq!(world.condition(&a).unwrap().reason, "Failed");
+    world.memory.failures.clear();
+    world.settle();
+    assert_eq!(world.condition(&a).unwrap().reason, "Synced");
+    assert_eq!(world.observed.groups.len(), 1);
+}
+
+#[test]
+fn a_group_that_can_not_be_made_keeps_nothing_out_of_the_one_that_is_there() {
+    let mut world = World::new(1);
+    world.settings.rules_per_group = 2;
+    let a = world.add_service("a", 5000, &[("hostname", "a.example.com")]);
+    world.memory.failures.insert(Target::NewGroup(id(1)), failure());
+    world.round();
+    assert_eq!(world.condition(&a).unwrap().reason, "Failed");
+    world.memory.failures.clear();
+    world.settle();
+    let b = world.add_service("b", 6000, &[("hostname", "b.example.com")]);
+    world.service(&b).ports.push(Port { protocol: Protocol::Udp, number: 6002 });
+    world.memory.failures.insert(Target::NewGroup(id(1)), failure());
+    world.round();
+    assert_eq!(open_ports(&world), [5000, 6000]);
+    assert_eq!(world.condition(&a).unwrap().reason, "Synced", "it has all that it needs");
+    assert_eq!(world.condition(&b).unwrap().reason, "Failed");
+}
+
+#[test]
+fn a_service_with_an_sctp_port_is_refused_and_no_rule_for_it_stays() {
+    let mut world = World::new(1);
+    let sctp = |number| Port { protocol: Protocol::Sctp, number };
+    let a = world.add_service("a", 5060, &[("hostname", "a.example.com")]);
+    world.service(&a).ports = vec![sctp(5060)];
+    assert_eq!(world.settle(), [""; 0]);
+    let condition = world.condition(&a).unwrap();
+    assert_eq!(condition.reason, "UnsupportedService");
+    assert!(condition.message.contains("5060/SCTP") && condition.message.contains("take the SCTP ports off"));
+
+    // As an earlier version left it: served, with a rule that lets in all SCTP ports.
+    world.service(&a).ports = vec![Port { protocol: Protocol::Udp, number: 5060 }];
+    world.settle();
+    let group = world.observed.groups.values_mut().next().unwrap();
+    let rule = Rule { protocol: Protocol::Sctp, from: 5060, to: 5060, source: Cidr::ANY_V4 };
+    group.rules.insert(rule, firewall::description(&a));
+    world.service(&a).ports.push(sctp(5060));
+    world.restart();
+    assert_eq!(world.settle(), ["revoke external-ips/test/i-00000001"]);
+    let rules: Vec<&Rule> = world.observed.groups.values().flat_map(|group| group.rules.keys()).collect();
+    assert_eq!(rules.iter().map(|rule| rule.protocol).collect::<Vec<_>>(), [Protocol::Udp]);
+}

@@ -32,6 +32,8 @@ enum Happening {
     Legacy(u8, u8),
     /// Something fails for a while.
     Fails(u8, u8),
+    /// The API server refuses the addresses of a Service.
+    Refuses(u8),
     /// A zone below the first one.
     Zone,
     /// Something can't be seen.
@@ -63,7 +65,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => (0..4u8, 0..3u8).prop_map(|(s, t)| Ttl(s, t)),
         1 => (0..4u8, 0..4u8).prop_map(|(from, to)| HandOver(from, to)),
         1 => (0..4u8, 1..5u8).prop_map(|(s, n)| Legacy(s, n)),
-        2 => (0..4u8, 0..5u8).prop_map(|(kind, n)| Fails(kind, n)),
+        2 => (0..5u8, 0..5u8).prop_map(|(kind, n)| Fails(kind, n)),
+        1 => (0..4u8).prop_map(Refuses),
         1 => Just(Zone),
         1 => (0..4u8).prop_map(HideService),
         1 => (1..5u8).prop_map(HideNode),
@@ -207,11 +210,18 @@ fn happen(world: &mut World, what: &Happening) {
                 0 => Target::Firewall(id(n)),
                 1 => Target::Group(GroupId(format!("external-ips/test/{}", id(n)))),
                 2 => Target::Name(ZoneId(zone.into()), name.into()),
+                3 => Target::NewGroup(id(n)),
                 _ => Target::Service(key(n.min(3))),
             };
             let retry_at = world.now.after(std::time::Duration::from_secs(1000));
             let message = "refused".to_owned();
             world.memory.failures.insert(target, Failure { reason: Reason::Failed, message, attempts: 1, retry_at });
+        }
+        Happening::Refuses(s) => {
+            if let Some(service) = world.snapshot.services.get(&key(s)) {
+                let (uid, at, refused) = (service.uid.clone(), world.now, Some("no".to_owned()));
+                world.memory.trials.insert(key(s), Trial { uid, addresses: Vec::new(), at, refused });
+            }
         }
         Happening::Zone => {
             if !world.observed.zones.contains_key(&ZoneId("ZSUB".into())) {
@@ -240,6 +250,8 @@ fn happen(world: &mut World, what: &Happening) {
             let zone = ZoneId(if below { "ZSUB" } else { ZONE }.into());
             if let Some(records) = world.observed.records.remove(&zone) {
                 world.hidden.records.insert(zone, records);
+                // What was read once is known from then on: it takes a new process not to know it.
+                world.restart();
             }
         }
         Happening::ClearUp => world.clear_up(),

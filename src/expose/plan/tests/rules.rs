@@ -434,7 +434,7 @@ fn a_step_that_failed_is_not_planned_before_it_is_due() {
         attempts: 1,
         retry_at: Moment(std::time::Duration::from_secs(5)),
     };
-    world.memory.failures.insert(Target::Firewall(InstanceId("i-00000001".into())), failure);
+    world.memory.failures.insert(Target::NewGroup(InstanceId("i-00000001".into())), failure);
     world.round();
     assert_eq!(world.taken, ["try a"]);
     let condition = world.condition(&key).unwrap();

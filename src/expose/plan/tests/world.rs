@@ -22,6 +22,8 @@ pub struct World {
     pub taken: Vec<String>,
     /// What exists but can't be seen at the moment.
     pub hidden: Hidden,
+    /// What a record that could be read was seen to list for a Service, since the process began.
+    seen: BTreeSet<(ServiceKey, PublicIp)>,
 }
 
 /// What can't be seen at the moment.
@@ -52,6 +54,7 @@ impl World {
             now: Moment::default(),
             taken: Vec::new(),
             hidden: Hidden::default(),
+            seen: BTreeSet::new(),
         };
         for n in 1..=nodes {
             world.add_node(n);
@@ -132,10 +135,14 @@ impl World {
 
     /// The plan as of now.
     pub fn plan(&mut self) -> Plan {
-        let World { snapshot, observed, settings, memory, now, .. } = self;
+        let World { snapshot, observed, settings, memory, now, seen, .. } = self;
         let (settings, _) = brake(snapshot, observed, settings);
         let desired = desire(snapshot, observed, &settings, memory, *now);
         remember(&desired, snapshot, &settings, memory, *now);
+        for key in snapshot.services.keys() {
+            let listed = desired.names_of(key).flat_map(|name| name.public_ips());
+            seen.extend(listed.map(|ip| (key.clone(), *ip)));
+        }
         plan(&desired, snapshot, observed, &settings, memory, *now)
     }
 
@@ -211,23 +218,32 @@ impl World {
         self.snapshot.unreadable.clear();
         self.snapshot.unreadable_nodes = false;
         self.memory.failures.clear();
+        self.memory.trials.retain(|_, trial| trial.refused.is_none());
     }
 
-    /// The Services that ask or may ask, with the nodes that can be reached on which they are listed or published.
+    /// The Services that ask or may ask, with the nodes that can be reached on which they are listed or published. What
+    /// is listed where nobody can read it counts for those that are kept as they are. One that is served under all the
+    /// names that it asks for goes on without that zone, as far as its own addresses don't tell of more.
     fn in_use(&self, desired: &super::super::Desired<'_>) -> Vec<(Service, BTreeSet<InstanceId>)> {
-        let mut observed = self.observed.clone();
-        observed.records.extend(self.hidden.records.clone());
-        let names = dns::owned_names(&observed, &self.settings);
+        let hidden = self.hidden_names();
+        let names = dns::owned_names(&self.observed, &self.settings);
         let services = self.snapshot.services.values().chain(self.hidden.services.values());
         let asking = services.filter(|s| desired.exposures.contains_key(&s.key) || desired.is_frozen(&s.key));
         let nodes = |service: &Service| {
-            let own = names.values().filter(|name| name.service == service.key);
+            let hidden = hidden.values().filter(|name| desired.is_frozen(&name.service));
+            let own = names.values().chain(hidden).filter(|name| name.service == service.key);
             let listed = own.flat_map(|name| name.public_ips()).filter_map(|ip| desired.node_of_public(*ip));
             let ips = super::super::desired::own_addresses(service).into_iter();
             let published = ips.filter_map(|ip| desired.node_of_private(ip));
             listed.chain(published).map(|node| node.instance.id.clone()).collect()
         };
         asking.map(|service| (service.clone(), nodes(service))).collect()
+    }
+
+    /// The names that are ours in zones that can't be read.
+    fn hidden_names(&self) -> BTreeMap<dns::NameKey, dns::OwnedName> {
+        let observed = Observed { records: self.hidden.records.clone(), ..Observed::default() };
+        dns::owned_names(&observed, &self.settings)
     }
 
     /// Groups of ours, and rules in them, that nobody needs who is in use there.
@@ -267,6 +283,7 @@ impl World {
     /// Forgets what a restarted process doesn't know.
     pub fn restart(&mut self) {
         self.memory = Memory::default();
+        self.seen.clear();
     }
 
     pub fn wait(&mut self, seconds: u64) {
@@ -317,13 +334,31 @@ fn check(before: &World, after: &World, step: &Step) {
     }
     if matches!(step.action, Action::Revoke { .. } | Action::Detach { .. } | Action::DeleteGroup { .. }) {
         for (service, ids) in after.in_use(&desired) {
-            for (id, port) in ids.iter().flat_map(|id| service.ports.iter().map(move |port| (id, *port))) {
+            // No SCTP port is served: a rule for one lets in all of them.
+            let ports = service.ports.iter().filter(|port| port.protocol != Protocol::Sctp);
+            for (id, port) in ids.iter().flat_map(|id| ports.clone().map(move |port| (id, *port))) {
                 assert!(
                     !before.lets_in(&service, port, id) || after.lets_in(&service, port, id),
                     "S1c: {port} of {} is closed on {id} while it is in use, by {step:?}",
                     service.key
                 );
             }
+        }
+    }
+    let published = |world: &World, key: &ServiceKey, node: &nodes::Alive<'_>| {
+        let service = world.snapshot.services.get(key);
+        service.is_some_and(|service| service.external_ips.contains(&node.private_ip.to_string()))
+    };
+    for name in before.hidden_names().values().filter(|name| desired.exposures.contains_key(&name.service)) {
+        for node in name.public_ips().iter().filter_map(|ip| desired.node_of_public(*ip)) {
+            let key = &name.service;
+            let told = before.seen.contains(&(key.clone(), node.public_ip));
+            assert!(
+                told || !published(before, key, node) || published(after, key, node),
+                "S5: {} leaves {key} though {} may list it, which can't be read, by {step:?}",
+                node.private_ip,
+                name.name
+            );
         }
     }
     for (key, exposure) in &desired.exposures {

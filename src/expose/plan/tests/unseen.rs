@@ -1,0 +1,136 @@
+//! What can't be seen: what is kept for its sake, and what isn't.
+
+use super::super::super::*;
+use super::world::{World, ZONE};
+
+fn id(n: u8) -> InstanceId {
+    InstanceId(format!("i-{n:08x}"))
+}
+
+/// The process begins anew and can't read the records of a zone.
+fn hide(world: &mut World, zone: &str) -> BTreeMap<RecordKey, Record> {
+    world.restart();
+    world.observed.records.remove(&ZoneId(zone.into())).unwrap()
+}
+
+fn rule(from: u16, to: u16) -> Rule {
+    Rule { protocol: Protocol::Udp, from, to, source: Cidr::ANY_V4 }
+}
+
+/// Every rule in groups of ours.
+fn rules(world: &World) -> Vec<Rule> {
+    world.observed.groups.values().flat_map(|group| group.rules.keys().copied()).collect()
+}
+
+/// The group of a node, with these rules of a Service.
+fn add_group(world: &mut World, n: u8, service: &ServiceKey, rules: &[Rule]) -> GroupId {
+    let name = firewall::group_name("test", &id(n), 1);
+    let rules = rules.iter().map(|rule| (*rule, firewall::description(service))).collect();
+    let group = Group { id: GroupId(name.clone()), name, vpc: "vpc-1".into(), rules, foreign_rules: false };
+    world.observed.groups.insert(group.id.clone(), group.clone());
+    group.id
+}
+
+#[test]
+fn an_address_stays_published_and_open_while_a_zone_that_may_list_it_can_not_be_read() {
+    let mut world = World::new(2);
+    let a = world.add_service("a", 5000, &[("hostname", "a.example.com")]);
+    world.settle();
+    let records = hide(&mut world, ZONE);
+    world.annotate(&a, "hostname", Some("z.sub.example.com"));
+    world.node(1).ready = false;
+    world.add_zone("ZSUB", "sub.example.com");
+    assert_eq!(world.settle(), ["change-name z.sub.example.com"]);
+    assert_eq!(world.listed("z.sub.example.com"), ["203.0.113.2".to_owned()].into());
+    assert_eq!(world.service(&a).external_ips, ["10.0.0.1", "10.0.0.2"]);
+    assert_eq!(rules(&world), [rule(5000, 5000); 2]);
+
+    world.observed.records.insert(ZoneId(ZONE.into()), records);
+    let steps = world.settle();
+    let position = |what: &str| steps.iter().position(|step| step.starts_with(what)).unwrap();
+    assert!(position("delete-name a.example.com") < position("publish a"), "{steps:?}");
+    assert!(position("publish a") < position("revoke"), "{steps:?}");
+    assert_eq!(world.service(&a).external_ips, ["10.0.0.2"]);
+    assert_eq!(rules(&world), [rule(5000, 5000)]);
+}
+
+#[test]
+fn a_zone_that_can_not_be_read_keeps_no_node_on_a_service_whose_names_tell_where_it_is_served() {
+    let mut world = World::new(2);
+    world.add_zone("ZOTHER", "example.org");
+    let a = world.add_service("a", 5000, &[("hostname", "a.example.com")]);
+    world.settle();
+    hide(&mut world, "ZOTHER");
+    world.plan();
+    world.node(1).ready = false;
+    world.settle();
+    assert_eq!(world.service(&a).external_ips, ["10.0.0.2"]);
+    assert_eq!(rules(&world), [rule(5000, 5000)]);
+}
+
+#[test]
+fn a_drain_that_has_begun_goes_on_though_a_zone_comes_that_can_not_be_read() {
+    let mut world = World::new(2);
+    let a = world.add_service("a", 5000, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.node(1).ready = false;
+    world.round();
+    world.restart();
+    world.round();
+    assert_eq!(world.service(&a).external_ips, ["10.0.0.1", "10.0.0.2"], "draining");
+    world.add_zone("ZOTHER", "example.org");
+    world.observed.records.remove(&ZoneId("ZOTHER".into()));
+    world.settle();
+    assert_eq!(world.service(&a).external_ips, ["10.0.0.2"]);
+}
+
+#[test]
+fn a_rule_that_is_not_open_is_kept_for_nobody_who_may_be_listed() {
+    let mut world = World::new(3);
+    let a = world.add_service("a", 5000, &[("hostname", "a.example.com"), ("maxips", "1")]);
+    world.settle();
+    let served: u8 = world.service(&a).external_ips[0].rsplit('.').next().unwrap().parse().unwrap();
+    let mut others = (1..=3).filter(|n| *n != served);
+    let (open, left) = (others.next().unwrap(), others.next().unwrap());
+    let attached = add_group(&mut world, open, &a, &[rule(5000, 5000)]);
+    world.instance(open).groups.push(attached.clone());
+    let detached = add_group(&mut world, left, &a, &[rule(5000, 5000)]);
+    hide(&mut world, ZONE);
+    world.annotate(&a, "ttl", Some("soon"));
+    world.settle();
+    assert!(world.observed.groups.contains_key(&attached), "a record that can't be read may list it");
+    assert!(!world.observed.groups.contains_key(&detached));
+}
+
+#[test]
+fn a_range_is_closed_when_a_narrower_rule_lets_in_all_that_a_frozen_service_has_of_it() {
+    for unreadable in [false, true] {
+        let mut world = World::new(1);
+        let a = world.add_service("a", 6000, &[("hostname", "a.example.com")]);
+        world.settle();
+        let group = world.observed.groups.values_mut().next().unwrap();
+        group.rules.insert(rule(6000, 6001), firewall::description(&a));
+        if unreadable {
+            hide(&mut world, ZONE);
+        }
+        world.annotate(&a, "ttl", Some("soon"));
+        world.settle();
+        assert_eq!(rules(&world), [rule(6000, 6000)]);
+    }
+}
+
+#[test]
+fn a_range_stays_when_a_narrower_rule_lets_in_only_a_part_of_what_a_frozen_service_has_of_it() {
+    let mut world = World::new(1);
+    let a = world.add_service("a", 6000, &[("hostname", "a.example.com")]);
+    world.service(&a).ports.push(Port { protocol: Protocol::Udp, number: 6001 });
+    world.settle();
+    assert_eq!(rules(&world), [rule(6000, 6001)]);
+    let group = world.observed.groups.values_mut().next().unwrap();
+    let narrow = Rule { source: "198.51.100.0/24".parse().unwrap(), ..rule(6001, 6001) };
+    group.rules.insert(rule(6000, 6000), firewall::description(&a));
+    group.rules.insert(narrow, firewall::description(&a));
+    world.annotate(&a, "ttl", Some("soon"));
+    world.settle();
+    assert!(rules(&world).contains(&rule(6000, 6001)), "6001 is let in from everywhere by it alone");
+}
