@@ -12,7 +12,7 @@
 //! | S2 | of a Service we change our addresses, annotations and condition, and nothing else |
 //! | S3 | we change and delete groups and rules that are ours, and keep all other groups on an interface |
 //! | S4 | we touch no record whose twin isn't ours; address and twin go together |
-//! | S5 | we publish only what is listed and open |
+//! | S5 | we publish only what is listed and open, and open only what the API server would take |
 //! | S6 | nothing is taken from a Service that asks, but for a reason that is true; nothing from most Services at once, but with consent |
 //! | S7 | we revoke nothing that is asked for where it is served |
 //! | S8 | the first AWS write of a term comes after full reads |
@@ -153,6 +153,10 @@ struct Memory {
     moved: BTreeMap<String, Duration>,
     /// When somebody else last changed what is let in at an instance.
     meddled: BTreeMap<String, Duration>,
+    /// Dry runs of publications that are under way, by call.
+    trials: BTreeMap<u64, (String, String)>,
+    /// When the API server last took a Service's addresses in a dry run.
+    tried: BTreeMap<(String, String), Duration>,
     /// Calls that are delivered when their sender has given up.
     late: BTreeSet<u64>,
     past: past::Past,
@@ -183,6 +187,8 @@ impl Checker {
             left: BTreeMap::new(),
             moved: BTreeMap::new(),
             meddled: BTreeMap::new(),
+            trials: BTreeMap::new(),
+            tried: BTreeMap::new(),
             late: BTreeSet::new(),
             past: past::Past::default(),
             lease: lease::Terms::default(),
@@ -210,9 +216,23 @@ impl Checker {
         match event {
             Event::Called(call) => {
                 let nodes = self.kube.look(|look| look.nodes().next().is_some());
-                self.memory().called(at, call, nodes);
+                let mut memory = self.memory();
+                memory.called(at, call, nodes);
+                if call.operation == "kube:apply services dry-run"
+                    && let Some((namespace, name)) = call.target.split_once('/')
+                {
+                    memory.trials.insert(call.number, (namespace.to_owned(), name.to_owned()));
+                }
             }
-            Event::Answered { call, status, .. } => self.memory().lease.answered(*call, *status),
+            Event::Answered { call, status, .. } => {
+                let mut memory = self.memory();
+                memory.lease.answered(*call, *status);
+                if let Some(service) = memory.trials.remove(call)
+                    && status.is_some_and(|status| status < 300)
+                {
+                    memory.tried.insert(service, at);
+                }
+            }
             Event::Changed { call, actor, seam, what } => {
                 // Nobody can judge what is delivered when its sender has long given up: it is as if somebody else
                 // had done it, and must be put right.

@@ -56,6 +56,7 @@ impl Memory {
             for id in changed(&before.groups, &after.groups) {
                 let (old, new) = (before.groups.get(&id), after.groups.get(&id));
                 self.group_changed(at, old.map(AsRef::as_ref), new.map(AsRef::as_ref));
+                self.judge_opening(at, old.map(AsRef::as_ref), new.map(AsRef::as_ref));
             }
             for id in changed(&before.interfaces, &after.interfaces) {
                 if let (Some(old), Some(new)) = (before.interfaces.get(&id), after.interfaces.get(&id)) {
@@ -119,6 +120,25 @@ impl Memory {
         for (key, rule) in gone.collect::<Vec<_>>() {
             if rule.creator != Creator::Us {
                 self.broken("S3", at, format!("the rule {key:?} of {name}, which isn't ours, was revoked"));
+            }
+        }
+    }
+
+    /// S5 for rules that we have added: nothing is opened for a Service before the API server has said, in a dry run, that
+    /// it would take its addresses.
+    fn judge_opening(&mut self, at: Duration, old: Option<&Group>, new: Option<&Group>) {
+        let Some(new) = new else { return };
+        let added = new.rules.iter().filter(|(key, _)| old.is_none_or(|old| !old.rules.contains_key(key)));
+        let services: BTreeSet<(String, String)> = added
+            .filter_map(|(_, rule)| rule.description.rsplit(' ').next()?.split_once('/'))
+            .map(|(namespace, name)| (namespace.to_owned(), name.to_owned()))
+            .collect();
+        for key in services {
+            let Some(known) = self.services.get(&key) else { continue };
+            let served = known.view.external_ips.iter().any(|(_, creator)| *creator == Creator::Us);
+            if !served && self.tried.get(&key).is_none_or(|tried| *tried < known.born) {
+                let what = format!("{} was opened for {}/{} without a dry run before", new.name, key.0, key.1);
+                self.broken("S5", at, what);
             }
         }
     }
