@@ -146,3 +146,19 @@ fn who_asks_in_vain_for_another_name_keeps_the_one_that_it_has() {
         assert_eq!(reason(&world, &c), "Synced");
     }
 }
+
+#[test]
+fn a_move_between_zones_waits_where_it_is_while_its_service_is_rejected() {
+    let mut world = World::new(1);
+    let a = world.add_service("a", 5000, &[("hostname", "z.sub.example.com")]);
+    world.settle();
+    world.add_zone("ZSUB", "sub.example.com");
+    let steps = world.plan().steps;
+    steps.iter().for_each(|step| world.take(step));
+    assert_eq!(dns::owned_names(&world.observed, &world.settings).len(), 2);
+    world.annotate(&a, "maxips", Some("0"));
+    assert_eq!(world.settle(), [""; 0]);
+    world.annotate(&a, "maxips", None);
+    assert_eq!(world.settle(), ["delete-name z.sub.example.com"]);
+    assert_eq!(world.listed("z.sub.example.com").len(), 1);
+}

@@ -151,6 +151,11 @@ impl World {
         report::condition(self.snapshot.services.get(key)?, &desired, &self.memory)
     }
 
+    pub fn rejected(&self) -> BTreeSet<ServiceKey> {
+        let desired = desire(&self.snapshot, &self.observed, &self.settings, &self.memory, self.now);
+        desired.rejections.into_keys().collect()
+    }
+
     /// Takes one step and checks what must always hold.
     pub fn take(&mut self, step: &Step) {
         let before = self.clone();
