@@ -151,6 +151,11 @@ impl Journal {
         *self.witness.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(witness));
     }
 
+    /// Nobody is shown events any more.
+    pub fn dismiss_witness(&self) {
+        *self.witness.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// Something happened.
     pub fn record(&self, event: Event) {
         let at = self.clock.now();

@@ -15,6 +15,7 @@ use crate::sim::aws::{self, Aws, NewInstance, Policy};
 use crate::sim::chaos::Fates;
 use crate::sim::check::{Checker, Patience, Terms, wish};
 use crate::sim::event::{Actor, Event};
+use crate::sim::fault::Calm;
 use crate::sim::kube::{self, Kube, Resource, User};
 use crate::sim::replica::{Birth, Replica};
 use crate::sim::rest::Counted;
@@ -486,6 +487,14 @@ impl World {
             lines.push((at, line));
         }
         lines.into_iter().map(|(at, line)| format!("{:9.3} {line}", at.as_secs_f64())).collect()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // Both hold the world that holds them: it would never be freed.
+        self.stage.journal.dismiss_witness();
+        self.stage.set_chaos(Calm);
     }
 }
 
