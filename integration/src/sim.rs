@@ -14,6 +14,7 @@ pub mod fault;
 pub mod kube;
 pub mod random;
 pub mod replica;
+pub mod served;
 pub mod stories;
 pub mod storm;
 pub mod world;
