@@ -215,7 +215,7 @@ impl Play {
         while self.now() < end {
             if self.now() >= next {
                 self.something_happens()?;
-                next = self.now() + Duration::from_millis(300 + self.random.below(2200) as u64);
+                next = self.now() + Duration::from_millis(200 + self.random.below(1500) as u64);
             }
             self.tick().await?;
         }
@@ -267,7 +267,8 @@ impl Play {
         }
         let every = (self.chaos.time / 4).clamp(Duration::from_secs(3), Duration::from_secs(15));
         let now = self.now();
-        if self.shown.is_none_or(|shown| now >= shown + every) {
+        // How it comes to rest is told at the end.
+        if !self.over && self.shown.is_none_or(|shown| now >= shown + every) {
             self.shown = Some(now);
             say("");
             self.board().iter().for_each(|line| say(line));

@@ -31,14 +31,20 @@ pub(super) fn lines(play: &Play, table: &[String]) -> Vec<String> {
         let more: usize = all.iter().skip(KINDS).map(|met| met.count).sum();
         shown.extend((more > 0).then(|| format!("others {more}")));
         let shown = if shown.is_empty() { "-".to_owned() } else { shown.join(", ") };
-        lines.push(format!("  {name:<11}{shown}"));
+        lines.push(format!("  {name:<12}{shown}"));
     }
     lines.push("happened".to_owned());
     lines.extend(play.told.iter().map(|(at, what)| format!("{:>6.1} s  {what}", since(*at))));
     lines.extend((play.told.len()..TOLD).map(|_| String::new()));
     lines.push("holds".to_owned());
     lines.extend_from_slice(table);
-    let leader = play.troupe.leader(&play.world).unwrap_or("nobody");
+    let leader = match play.troupe.leader(&play.world) {
+        Some(name) => name.to_owned(),
+        None => match play.world.holder().split('_').next() {
+            Some(gone) if !gone.is_empty() => format!("nobody, until the Lease of {gone} has run out"),
+            _ => "nobody".to_owned(),
+        },
+    };
     let names = play.troupe.names().join(" ");
     lines.push(format!("leader: {leader}; {} of {REPLICAS} replicas run: {names}", play.troupe.living()));
     lines.push(verdict(&play.world).0);

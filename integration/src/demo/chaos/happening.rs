@@ -118,10 +118,10 @@ impl Play {
     /// One thing happens.
     pub(super) fn something_happens(&mut self) -> Result<()> {
         match self.random.below(100) {
-            0..=34 => self.weather(),
-            35..=46 => self.replica_ends(true),
-            47..=50 => self.replica_ends(false),
-            51..=78 => self.node()?,
+            0..=35 => self.weather(),
+            36..=43 => self.replica_ends(true),
+            44..=48 => self.replica_ends(false),
+            49..=70 => self.node()?,
             _ => self.people(),
         }
         Ok(())
@@ -139,7 +139,7 @@ impl Play {
             1 => ("Kubernetes", Some(Seam::Kube)),
             _ => ("both", None),
         };
-        let percent = self.random.pick(&[10, 20, 40, 60]).copied().unwrap_or(20);
+        let percent = self.random.pick(&[20, 40, 60, 80]).copied().unwrap_or(20);
         let lasts = self.seconds(2, 8);
         self.sky.comes(Weather { kinds, seam, lease: self.random.percent(30), percent, lasts });
         self.tell(format!("{name} at {whose}: {percent} % of the calls, for {:.0} s", lasts.as_secs_f64()));
