@@ -9,9 +9,14 @@ use crate::error::{Context, Result};
 /// Builds a program of `package` (`what` as cargo takes it: `--bin NAME` or `--example NAME`) of this workspace with
 /// this program's profile into its target directory, and returns where it lies there. Blocks.
 pub fn build(package: &str, what: &[&str; 2]) -> Result<PathBuf> {
+    build_with(package, what, &[])
+}
+
+/// The same with more arguments of cargo's.
+pub fn build_with(package: &str, what: &[&str; 2], more: &[&str]) -> Result<PathBuf> {
     let directory = profile_directory()?;
     let mut command = command();
-    command.current_dir(crate::repository()).args(["build", "--quiet", "--package", package]).args(what);
+    command.current_dir(crate::repository()).args(["build", "--quiet", "--package", package]).args(what).args(more);
     if directory.file_name().is_some_and(|name| name == "release") {
         command.arg("--release");
     }

@@ -128,6 +128,18 @@ impl Daemon {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// What it wrote from the byte `from` on, up to the end of the last whole line.
+    pub fn output_from(&self, from: u64) -> Result<Vec<u8>> {
+        use std::io::{Read, Seek, SeekFrom};
+        let mut file = std::fs::File::open(&self.log).context(format!("open {}", self.log.display()))?;
+        file.seek(SeekFrom::Start(from))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        bytes.truncate(whole);
+        Ok(bytes)
+    }
+
     /// The lines of its log that are JSON.
     pub fn logs(&self) -> Result<Vec<LogLine>> {
         let output = self.output()?;
@@ -263,22 +275,28 @@ impl Daemon {
     }
 }
 
+/// The daemon's binary for the demo. It shares this package's build of the libraries, where [`binary`] has its own, as it
+/// is deployed, which takes as long again. Blocks.
+pub fn binary_like_us() -> Result<PathBuf> {
+    build(&["--package", "integration"])
+}
+
 /// The daemon's binary: `EXTERNAL_IPS_BIN`, else what cargo builds for this profile. It is built once in each process
 /// that asks, so that a test never runs an old one. Blocks.
 pub fn binary() -> Result<PathBuf> {
-    static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| build().map_err(|error| error.to_string()));
+    static BUILT: LazyLock<Result<PathBuf, String>> = LazyLock::new(|| build(&[]).map_err(|error| error.to_string()));
     match &*BUILT {
         Ok(path) => Ok(path.clone()),
         Err(message) => fail(message),
     }
 }
 
-fn build() -> Result<PathBuf> {
+fn build(more: &[&str]) -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("EXTERNAL_IPS_BIN") {
         let path = PathBuf::from(path);
         return if path.is_file() { Ok(path) } else { fail(format!("EXTERNAL_IPS_BIN: no file {}", path.display())) };
     }
-    let built = crate::cargo::build("external-ips", &["--bin", "external-ips"])?;
+    let built = crate::cargo::build_with("external-ips", &["--bin", "external-ips"], more)?;
     // A link of our own to what was built just now: a build that goes on beside the tests doesn't change it.
     let ours = RunDirectory::create(&Cache::open()?, "binary")?.file("external-ips");
     if std::fs::hard_link(&built, &ours).is_err() {

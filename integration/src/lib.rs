@@ -1,4 +1,5 @@
-//! The harness: the real control plane, moto, recording proxies in front of both, and the daemon itself.
+//! The harness: the simulators ([`sim`]), the real control plane, moto, recording proxies in front of both, and the
+//! daemon itself.
 //!
 //! It serves the tests and the demo. Everything runs on free ports of the loopback address, and nothing outlives the
 //! process that started it. What is slow to build lives in a cache ([`cache`]).

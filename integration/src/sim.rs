@@ -17,6 +17,7 @@ pub mod points;
 pub mod random;
 pub mod replica;
 pub mod rest;
+pub mod served;
 pub mod stories;
 pub mod storm;
 pub mod world;

@@ -302,7 +302,8 @@ impl Cloud {
                 }
             }
             Effect::Interface { instance, group, attached, shown } => {
-                if !shown {
+                // A read that has shown it may be followed by one of the past: what is taken for attached is listed.
+                if !shown || !attached {
                     self.journal.attachment(&instance.id, &group, attached, now);
                 }
                 self.observed.instances.insert(instance.id.clone(), Lookup::Known(instance));

@@ -112,7 +112,12 @@ impl Journal {
                     Some(_) => false,
                     None => group.rules.insert(*rule, description.clone()).is_none(),
                 },
-                None => group.rules.remove(rule).is_some(),
+                // Kept also when a read has shown it: the next one may show the past again, and what is taken for open
+                // is listed and published.
+                None => {
+                    group.rules.remove(rule);
+                    true
+                }
             }
         });
     }
@@ -124,7 +129,8 @@ impl Journal {
                 return is_recent(*at, now);
             }
             let shown = instance.groups.contains(group) == *attached;
-            let wanted = is_recent(*at, now) && !shown;
+            // What we took off is kept as with rules.
+            let wanted = is_recent(*at, now) && (!shown || !*attached);
             if wanted && *attached {
                 instance.groups.push(group.clone());
             } else if wanted {

@@ -5,31 +5,54 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use k8s_openapi::jiff::Timestamp;
+use serde_json::Value;
 
-use super::say;
+use super::screen::say;
 use crate::daemon::{Daemon, LogLine};
 use crate::error::Result;
 
 /// How often the logs are looked at.
 const TICK: Duration = Duration::from_millis(50);
 
+/// Reads what a replica writes, bit by bit.
+pub(super) struct Reader {
+    replica: Arc<Daemon>,
+    read: u64,
+}
+
+impl Reader {
+    pub(super) fn new(replica: Arc<Daemon>) -> Self {
+        Self { replica, read: 0 }
+    }
+
+    /// The whole lines that it has written since it was last asked.
+    pub(super) fn lines(&mut self) -> Result<Vec<String>> {
+        let bytes = self.replica.output_from(self.read)?;
+        self.read += bytes.len() as u64;
+        Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
+    }
+}
+
+/// Is shown each line that a replica writes.
+type Listener = Box<dyn Fn(&str)>;
+
 /// The replicas that are followed.
 pub(super) struct Live {
-    replicas: Vec<(Arc<Daemon>, usize)>,
+    replicas: Vec<Reader>,
+    listener: Listener,
     chapter: u32,
     began: SystemTime,
 }
 
-impl Default for Live {
-    fn default() -> Self {
-        Self { replicas: Vec::new(), chapter: 0, began: SystemTime::now() }
-    }
-}
-
 impl Live {
+    /// `listener` is shown each line that a replica writes, as it is.
+    pub(super) fn new(listener: impl Fn(&str) + 'static) -> Self {
+        Self { replicas: Vec::new(), listener: Box::new(listener), chapter: 0, began: SystemTime::now() }
+    }
+
     /// Shows what this replica does, too.
     pub(super) fn follow(&mut self, replica: Arc<Daemon>) {
-        self.replicas.push((replica, 0));
+        self.replicas.push(Reader::new(replica));
     }
 
     /// A new part of the story.
@@ -61,15 +84,15 @@ impl Live {
 
     fn show(&mut self) -> Result<()> {
         let mut lines = Vec::new();
-        for (replica, shown) in &mut self.replicas {
-            let logs = replica.logs()?;
-            for line in logs.iter().skip(*shown) {
-                if let Some(text) = story_line(line) {
+        for reader in &mut self.replicas {
+            for text in reader.lines()? {
+                (self.listener)(&text);
+                let line = serde_json::from_str::<Value>(&text).ok().map(LogLine);
+                if let Some((line, text)) = line.and_then(|line| story_line(&line).map(|text| (line, text))) {
                     let at: Option<Timestamp> = line.text("ts").parse().ok();
-                    lines.push((at.map(SystemTime::from), replica.name().to_owned(), text));
+                    lines.push((at.map(SystemTime::from), reader.replica.name().to_owned(), text));
                 }
             }
-            *shown = logs.len();
         }
         lines.sort();
         for (at, name, text) in lines {

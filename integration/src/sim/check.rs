@@ -153,6 +153,8 @@ struct Memory {
     moved: BTreeMap<String, Duration>,
     /// When somebody else last changed what is let in at an instance.
     meddled: BTreeMap<String, Duration>,
+    /// When somebody else last wrote a record of a name.
+    rewritten: BTreeMap<String, Duration>,
     /// Dry runs of publications that are under way, by call.
     trials: BTreeMap<u64, (String, String)>,
     /// When the API server last took a Service's addresses in a dry run.
@@ -187,6 +189,7 @@ impl Checker {
             left: BTreeMap::new(),
             moved: BTreeMap::new(),
             meddled: BTreeMap::new(),
+            rewritten: BTreeMap::new(),
             trials: BTreeMap::new(),
             tried: BTreeMap::new(),
             late: BTreeSet::new(),
@@ -319,6 +322,11 @@ impl Memory {
         self.meddled.get(instance).is_some_and(lately) || self.has_moved(at, instance)
     }
 
+    /// Whether somebody else wrote a record of the name so lately that it needn't be known.
+    fn is_rewritten(&self, at: Duration, name: &str) -> bool {
+        self.rewritten.get(name).is_some_and(|since| at < *since + self.terms.patience.meddling)
+    }
+
     /// Whether the instance stopped or got another address so lately that a read may still show it otherwise, even
     /// when one before showed it as it is. Whoever may be gone is withdrawn at once: a stranger may have its address.
     fn has_moved(&self, at: Duration, instance: &str) -> bool {
@@ -377,8 +385,7 @@ impl Memory {
     }
 
     /// Whether a name of the wish lists the address, or a resolver may still know it.
-    /// `served`: whether the Service is still served there: without that, what resolvers know is no way to it.
-    fn named(&self, at: Duration, state: &State, wish: &Wish, address: Ipv4Addr, served: bool) -> Option<String> {
+    fn named(&self, at: Duration, state: &State, wish: &Wish, address: Ipv4Addr) -> Option<String> {
         let listed = wish
             .hostnames
             .iter()
@@ -390,6 +397,6 @@ impl Memory {
                 .find(|one| one.address == address && at < one.until && wish.hostnames.contains(&one.name));
             found.map(|one| format!("{} (known to resolvers)", one.name))
         };
-        listed.cloned().or_else(|| if served { lingers() } else { None })
+        listed.cloned().or_else(lingers)
     }
 }

@@ -133,10 +133,16 @@ pub struct Journal {
     witness: Arc<Mutex<Option<Witness>>>,
 }
 
-#[derive(Default)]
 struct Kept {
     calls: u64,
     events: Vec<(Duration, Event)>,
+    most: usize,
+}
+
+impl Default for Kept {
+    fn default() -> Kept {
+        Kept { calls: 0, events: Vec::new(), most: usize::MAX }
+    }
 }
 
 impl Journal {
@@ -162,7 +168,17 @@ impl Journal {
         if let Some(witness) = self.witness.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
             witness(at, &event);
         }
-        self.kept().events.push((at, event));
+        let mut kept = self.kept();
+        if kept.events.len() >= kept.most {
+            let half = kept.most / 2;
+            kept.events.drain(..half);
+        }
+        kept.events.push((at, event));
+    }
+
+    /// Keeps the last events only, at least half of so many: for a world that goes on without an end.
+    pub fn keep(&self, most: usize) {
+        self.kept().most = most.max(2);
     }
 
     pub(super) fn call(&self, actor: Actor, seam: Seam, operation: String, target: String, mutates: bool) -> Call {

@@ -18,7 +18,7 @@ pub use catalogue::{Kinds, faults_of};
 pub use happening::{Happening, What, Wish};
 pub use shrink::shrink;
 pub use tell::{Telling, tell};
-pub use weather::Weather;
+pub use weather::{Sky, Weather};
 
 /// A history, as data.
 #[derive(Clone, Debug)]

@@ -8,9 +8,8 @@ use std::time::Duration;
 use crate::sim::aws::state::{Group, Interface, RecordSet, Zone};
 use crate::sim::aws::{RecordKey, State};
 use crate::sim::event::{Actor, Creator};
-use crate::sim::kube::ServiceView;
 
-use super::wish::{self, Wish};
+use super::wish;
 use super::{Lingering, Memory};
 
 /// The owner and the Service that a twin names.
@@ -170,34 +169,23 @@ impl Memory {
             let name = format!("{}/{}", known.view.namespace, known.view.name);
             for instance in before.instances.keys().filter(|id| self.nodes.contains(*id)) {
                 let Some((private, public)) = wish::addresses(after, instance) else { continue };
-                // A Service that isn't served has no name but those whose twin says so.
-                let unserved = !known.view.external_ips.iter().any(|(_, creator)| *creator == Creator::Us);
-                if unserved && !self.is_twin_of(after, wish, &known.view) || self.has_moved(at, instance) {
+                // Nobody can reach a Service where it isn't published.
+                let ours = |(ip, creator): &(String, Creator)| *creator == Creator::Us && *ip == private.to_string();
+                if !known.view.external_ips.iter().any(ours) || self.has_moved(at, instance) {
                     continue;
                 }
                 if !wish::open(before, instance, wish) || wish::open(after, instance, wish) {
                     continue;
                 }
-                let ours = |(ip, creator): &(String, Creator)| *creator == Creator::Us && *ip == private.to_string();
-                let served = known.view.external_ips.iter().any(ours);
-                if let Some(hostname) = self.named(at, before, wish, public, served) {
+                if let Some(hostname) = self.named(at, before, wish, public) {
                     broken.push(("S1c", format!("{instance} was closed for {name} while {hostname} lists {public}")));
                 }
-                if served {
-                    broken.push(("S7", format!("{instance} was closed for {name} while {private} is published")));
-                }
+                broken.push(("S7", format!("{instance} was closed for {name} while {private} is published")));
             }
         }
         for (rule, what) in broken {
             self.broken(rule, at, what);
         }
-    }
-
-    /// Whether a twin of one of the wish's names says that it is this Service's.
-    fn is_twin_of(&self, state: &State, wish: &Wish, service: &ServiceView) -> bool {
-        let own = (service.namespace.clone(), service.name.clone());
-        let twins = state.zones.values().flat_map(|zone| wish.hostnames.iter().filter_map(|name| twin_of(zone, name)));
-        twins.filter_map(|twin| twin.service).any(|service| service == own)
     }
 
     /// S1a, S4, S11 for the records of one zone.
@@ -217,6 +205,9 @@ impl Memory {
             let name = key.plain_name().trim_end_matches('.').to_owned();
             if key.kind() == "A" {
                 self.remember_gone(at, &name, was, is);
+            }
+            if !ours {
+                self.rewritten.insert(name.strip_prefix("a-").unwrap_or(&name).to_owned(), at);
             }
             if ours {
                 self.judge_ownership(at, key, &name, old, new);

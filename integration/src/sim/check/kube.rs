@@ -108,7 +108,9 @@ impl Memory {
                 wish::listed(&state, hostname).iter().any(|(_, addresses)| addresses.contains(&public))
             };
             // Where its address has just changed, the names still list the one before.
-            if !wishes.iter().any(|wish| wish.hostnames.iter().any(listed)) && !self.is_meddled(at, id) {
+            let mut names = wishes.iter().flat_map(|wish| &wish.hostnames);
+            let rewritten = names.clone().any(|name| self.is_rewritten(at, name));
+            if !names.any(listed) && !self.is_meddled(at, id) && !rewritten {
                 self.broken("S5", at, format!("{address} was published on {name} before a name lists {public}"));
             }
         }
@@ -119,7 +121,7 @@ impl Memory {
         for address in was.difference(&is) {
             let Some((_, (_, public))) = nodes().find(|(_, (private, _))| private == address) else { continue };
             let Some(wish) = &asked else { break };
-            if let Some(hostname) = self.named(at, &state, wish, public, true) {
+            if let Some(hostname) = self.named(at, &state, wish, public) {
                 self.broken("S1c", at, format!("{address} left {name} while {hostname} lists {public}"));
             }
         }

@@ -29,7 +29,7 @@ pub struct Weather {
 
 /// Decides about all calls of a history. Clones are the same.
 #[derive(Clone)]
-pub(super) struct Sky(Arc<Mutex<Kept>>);
+pub struct Sky(Arc<Mutex<Kept>>);
 
 struct Kept {
     clock: Clock,
@@ -43,6 +43,7 @@ struct Kept {
 }
 
 impl Sky {
+    /// Fair weather.
     pub fn new(clock: Clock, random: Random) -> Sky {
         Sky(Arc::new(Mutex::new(Kept {
             clock,
@@ -59,12 +60,14 @@ impl Sky {
         move |call| kept.lock().unwrap_or_else(PoisonError::into_inner).fate(call)
     }
 
+    /// These faults are about from now on, for as long as they last.
     pub fn comes(&self, weather: Weather) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let until = kept.clock.now() + weather.lasts;
         kept.weathers.push((weather, until));
     }
 
+    /// A process dies when it has sent so many more writes, before or after the next takes effect.
     pub fn dies_at_write(&self, replica: u32, writes: u32, after: bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).dying.push((replica, writes, after));
     }
