@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::sim::event::{Actor, Call, Event, Seam};
 use crate::sim::fault::{Fault, Garble};
-use crate::sim::world::is_write;
+use crate::sim::rest::is_write;
 
 /// Faults of the last minutes that are kept.
 const KEPT: usize = 5000;
