@@ -9,6 +9,13 @@ use crate::expose::{Action, GroupId, InstanceId, Moment, ZoneId};
 /// What could not be read, or wasn't shown, is looked at again after this long.
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// An instance that a node names is gone only when two answers so far apart leave it out: EC2's reads have been seen to
+/// be two minutes behind, and one that has ended is still shown for an hour.
+const ABSENCE: Duration = Duration::from_secs(120);
+
+/// How often one that was left out is asked for meanwhile.
+const AGAIN: Duration = Duration::from_secs(15);
+
 /// One thing that is in doubt.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Doubt {
@@ -30,7 +37,7 @@ pub(super) struct Doubts {
     /// What could not be read lately, and when that was.
     failed: BTreeMap<Kind, Moment>,
     /// Instances that the last read of them didn't mention, and when the first such answer was there.
-    missed: BTreeMap<InstanceId, Moment>,
+    missed: BTreeMap<InstanceId, (Moment, Moment)>,
 }
 
 impl Doubts {
@@ -86,12 +93,12 @@ impl Doubts {
     }
 
     /// A complete read that was begun at `asked` and answered at `answered` didn't mention the instance. True when
-    /// an answer long enough before didn't, either: two that follow each other closely may come from the same
-    /// server that is behind.
+    /// an answer [`ABSENCE`] before didn't, either.
     pub fn missed(&mut self, id: &InstanceId, asked: Moment, answered: Moment) -> bool {
         self.all.remove(&Doubt::Instance(id.clone()));
-        let first = *self.missed.entry(id.clone()).or_insert(answered);
-        let confirmed = asked >= first.after(PAUSE);
+        let (first, last) = self.missed.entry(id.clone()).or_insert((answered, answered));
+        *last = answered;
+        let confirmed = asked >= first.after(ABSENCE);
         if confirmed {
             self.missed.remove(id);
         }
@@ -129,7 +136,7 @@ impl Doubts {
                 Doubt::Records(zone) => Kind::Records(zone.clone()),
             })
         });
-        let missed = self.missed.values().map(|at| at.after(PAUSE).max(after_failure(&Kind::Instances)));
+        let missed = self.missed.values().map(|(_, last)| last.after(AGAIN).max(after_failure(&Kind::Instances)));
         doubted.chain(missed).min()
     }
 

@@ -10,7 +10,7 @@ use crate::sim::aws::{RecordKey, State};
 use crate::sim::event::{Actor, Creator};
 
 use super::wish;
-use super::{Lingering, Memory};
+use super::{FRESH, Lingering, Memory};
 
 /// The owner and the Service that a twin names.
 pub(super) struct Twin {
@@ -135,7 +135,9 @@ impl Memory {
         for key in services {
             let Some(known) = self.services.get(&key) else { continue };
             let served = known.view.external_ips.iter().any(|(_, creator)| *creator == Creator::Us);
-            if !served && self.tried.get(&key).is_none_or(|tried| *tried < known.born) {
+            // What was planned for the Service of that name before may still be on its way.
+            let anew = |tried: &Duration| *tried < known.born && known.born + FRESH < at;
+            if !served && self.tried.get(&key).is_none_or(anew) {
                 let what = format!("{} was opened for {}/{} without a dry run before", new.name, key.0, key.1);
                 self.broken("S5", at, what);
             }
@@ -190,7 +192,12 @@ impl Memory {
 
     /// S1a, S4, S11 for the records of one zone.
     fn records_changed(&mut self, at: Duration, ours: bool, after: &State, old: Option<&Zone>, new: Option<&Zone>) {
-        let (Some(old), Some(new)) = (old, new) else { return };
+        let (Some(old), Some(new)) = (old, new) else {
+            // Somebody deleted the zone, with all in it.
+            let names = old.into_iter().flat_map(|zone| zone.records.keys()).map(RecordKey::plain_name);
+            self.rewritten.extend(names.map(|name| (name.trim_end_matches('.').to_owned(), at)));
+            return;
+        };
         let keys: BTreeSet<&RecordKey> = old.records.keys().chain(new.records.keys()).collect();
         for key in keys {
             let (was, is) = (old.records.get(key), new.records.get(key));
