@@ -210,7 +210,7 @@ pub struct RunArgs {
     #[arg(long, env = "EXTERNAL_IPS_ONCE", value_parser = BoolishValueParser::new(), help_heading = "Exposure")]
     once: bool,
 
-    /// Everything is read anew from AWS this often (varied by a fifth); at least 10s
+    /// Everything is read anew from AWS, and listed anew from the API server, this often (varied by a fifth); at least 10s
     #[arg(
         long, env = "EXTERNAL_IPS_FULL_SYNC_INTERVAL", value_name = "DURATION",
         value_parser = values::full_sync, default_value = "10m", help_heading = "Exposure"
