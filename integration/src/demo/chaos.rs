@@ -80,7 +80,9 @@ pub async fn run(chaos: Chaos) -> Result<()> {
         result = play.all() => Some(result),
     };
     screen::footer(Vec::new());
-    play.board().iter().for_each(|line| say(line));
+    // What the checker says is the last line of all.
+    let board = play.board();
+    board.iter().take(board.len().saturating_sub(1)).for_each(|line| say(line));
     let (line, mut broken) = verdict(&play.world);
     broken.extend(play.troupe.panics.iter().cloned());
     match ended {
