@@ -266,7 +266,8 @@ impl Daemon {
         Ok(Duration::from_millis(ticks * 10))
     }
 
-    fn last_lines(&self) -> String {
+    /// The last lines that it wrote.
+    pub fn last_lines(&self) -> String {
         self.process().last_lines()
     }
 

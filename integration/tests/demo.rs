@@ -10,7 +10,11 @@ use integration::{Context, Result};
 
 /// Runs the demo with no Go, no Python, no cargo and nothing built before in reach.
 fn demo(name: &str, arguments: &[&str]) -> Result<Output> {
-    let daemon = integration::daemon::binary_like_us()?;
+    demo_of(integration::daemon::binary_like_us()?, name, arguments)
+}
+
+/// The same with another program in the daemon's place.
+fn demo_of(daemon: PathBuf, name: &str, arguments: &[&str]) -> Result<Output> {
     let place = Place::new(name)?;
     let programs = place.0.join("bin");
     std::fs::create_dir_all(&programs)?;
@@ -149,6 +153,19 @@ fn under_random_faults_no_rule_is_broken_and_everything_comes_to_rest() -> Resul
     }
     let (changes, requests, violations) = verdict(&shown)?;
     assert!(changes > 50 && requests > 50 && violations == 0, "{shown}");
+    Ok(())
+}
+
+#[test]
+fn a_replica_that_ends_by_itself_is_told_at_once_with_what_it_wrote() -> Result<()> {
+    let program = Place::new("program")?;
+    let daemon = program.0.join("daemon");
+    std::fs::write(&daemon, "#!/bin/sh\necho no way\nexit 3\n")?;
+    std::fs::set_permissions(&daemon, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let output = demo_of(daemon, "ends", &["--once"])?;
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("the replica a ended by itself (exit status: 3)"), "{}", text(&output));
+    assert!(text(&output).contains("no way"), "{}", text(&output));
     Ok(())
 }
 

@@ -17,18 +17,17 @@ use integration::demo::{Chaos, Ending, chaos, real, simulated};
 #[command(
     name = "cargo demo",
     version,
+    bin_name = "cargo demo",
     after_help = "Examples:\n  \
-        cargo demo                           # the story; then it stays up: kubectl works, and a table shows what comes\n  \
-                                             # of what you do, until Ctrl-C\n  \
+        cargo demo                           # the story; then look around, with kubectl too\n  \
         cargo demo --once                    # the story only\n  \
-        cargo demo --chaos                   # random faults: what breaks, what holds; until Ctrl-C\n  \
-        cargo demo --chaos --once --seed 7   # for a minute, then everything must come to rest\n  \
-        cargo demo --real                    # the story with a real kube-apiserver and etcd, and moto as AWS\n\n\
+        cargo demo --chaos                   # what breaks, what holds; until Ctrl-C\n  \
+        cargo demo --chaos --once --seed 7   # for a minute; then all must come to rest\n  \
+        cargo demo --real                    # on a real kube-apiserver, with moto as AWS\n\n\
         Exits with 0 when all was as it should be, else with 1 and what wasn't.\n\n\
-        The first run builds it, and the daemon: some minutes. --real builds etcd, kube-apiserver and kubectl too, from\n\
-        their Go modules, and a Python environment with moto (ten minutes; it needs Go and Python 3). What is built for\n\
-        that is kept in integration/.cache, or where EXTERNAL_IPS_CACHE says. EXTERNAL_IPS_BIN names another daemon to\n\
-        show than the one that is built here."
+        The first run builds for some minutes. --real needs Go and Python 3 as well, and builds etcd, kube-apiserver \
+        and kubectl from their Go modules and an environment with moto: ten minutes, kept in integration/.cache, or \
+        where EXTERNAL_IPS_CACHE says. EXTERNAL_IPS_BIN names another daemon to show than the one that is built here."
 )]
 struct Arguments {
     /// End by itself: with the story, or when chaos has lasted long enough and everything has come to rest

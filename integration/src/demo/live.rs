@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::screen::say;
 use crate::daemon::{Daemon, LogLine};
-use crate::error::Result;
+use crate::error::{Result, fail};
 
 /// How often the logs are looked at.
 const TICK: Duration = Duration::from_millis(50);
@@ -98,6 +98,17 @@ impl Live {
         for (at, name, text) in lines {
             let since = at.and_then(|at| at.duration_since(self.began).ok()).unwrap_or_default();
             say(&format!("  {:>7.3} s  {name}  {text}", since.as_secs_f64()));
+        }
+        self.no_one_left()
+    }
+
+    /// Fails when a replica has ended by itself: whoever is killed has no exit code.
+    fn no_one_left(&self) -> Result<()> {
+        for Reader { replica, .. } in &self.replicas {
+            if let Some(status) = replica.ended()?.filter(|status| status.code().is_some()) {
+                let (name, lines) = (replica.name(), replica.last_lines());
+                return fail(format!("the replica {name} ended by itself ({status}). It wrote last:\n{lines}"));
+            }
         }
         Ok(())
     }

@@ -21,9 +21,10 @@ use crate::sim::kube::{ServiceView, User};
 use crate::sim::served::{REGION, ServedWorld, Setup};
 use crate::world::{ANNOTATION_PREFIX, DOMAIN, READY_CONDITION, ServiceBuilder};
 
-/// Changes take a moment to be seen and acted on where several processes share a machine that may be busy.
+/// Changes take a moment to be seen and acted on where several processes share a machine that may be busy. Whoever plays
+/// in the account by hand is given the time in which the daemon believes its own writes.
 const PATIENCE: Patience =
-    Patience { wish: Duration::from_secs(10), meddling: Duration::from_secs(30), ..Patience::CALM };
+    Patience { wish: Duration::from_secs(10), meddling: Patience::STORM.meddling, ..Patience::CALM };
 
 /// A simulated cluster and account.
 pub(super) struct Simulated {

@@ -206,3 +206,26 @@ impl Journal {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_world_without_an_end_keeps_its_last_events_only_and_goes_on_counting_calls() {
+        let journal = Journal::new(Clock::real());
+        journal.keep(10);
+        for number in 1..=95 {
+            let call = journal.call(Actor::Person, Seam::Kube, "kube:get services".to_owned(), String::new(), false);
+            assert_eq!(call.number, number);
+        }
+        let kept: Vec<u64> = journal.read(|events| {
+            let number = |(_, event): &(Duration, Event)| match event {
+                Event::Called(call) => Some(call.number),
+                _ => None,
+            };
+            events.iter().filter_map(number).collect()
+        });
+        assert!(kept.len() <= 10 && kept.iter().copied().eq(96 - kept.len() as u64..=95), "{kept:?}");
+    }
+}

@@ -19,7 +19,10 @@ pub(super) fn lines(play: &Play, table: &[String]) -> Vec<String> {
     let began = play.began.unwrap_or(now);
     let since = |at: Duration| at.saturating_sub(began).as_secs_f64();
     let (seed, met) = (play.chaos.seed, play.world.tally.faults());
-    let state = if play.over { "coming to rest" } else { "under random faults" };
+    let state = match play.over {
+        true => format!("coming to rest, {} things to be done", play.world.flaws().len()),
+        false => "under random faults".to_owned(),
+    };
     let mut lines =
         vec![format!("{:>6.1} s  {state}, seed {seed}, {met} faults met so far", since(now)), String::new()];
 

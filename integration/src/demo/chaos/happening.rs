@@ -12,9 +12,11 @@ use crate::sim::kube::Resource;
 use crate::sim::storm::{Kinds, Weather};
 use crate::world::{ANNOTATION_PREFIX, DOMAIN};
 
-/// The Services that there are when nobody has deleted one: name, ports, nodes at most. Two of them want the same port,
-/// and so never share a node.
-const SERVICES: [(&str, &[(&str, u16)], u32); 5] = [
+/// A Service: name, ports, nodes at most.
+type Planned = (&'static str, &'static [(&'static str, u16)], u32);
+
+/// The Services that there are when nobody has deleted one. Two of them want the same port, and so never share a node.
+const SERVICES: [Planned; 5] = [
     ("dns", &[("UDP", 5353), ("TCP", 5353)], 2),
     ("game", &[("UDP", 6315)], 2),
     ("lobby", &[("UDP", 6315)], 2),
