@@ -107,7 +107,7 @@ fn every_story_survives_a_crash_before_and_after_each_write() {
 /// `cargo storm --points` does in less time.
 #[test]
 fn stories_survive_a_fault_at_a_call() {
-    const EACH: usize = 20;
+    const EACH: usize = 10;
     let all = std::env::var("POINTS").is_ok_and(|points| points == "all");
     survive(|usual| {
         let errors = points::errors(usual);
@@ -129,7 +129,7 @@ fn storms(seeds: impl Iterator<Item = u64>) {
 
 #[test]
 fn random_histories_keep_the_never_list() {
-    storms(1..=150);
+    storms(1..=100);
 }
 
 #[test]
@@ -137,5 +137,5 @@ fn random_histories_that_nobody_has_told_before_keep_it_too() {
     let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
     let seed = now.as_millis() as u64 % 1_000_000_000;
     println!("from seed {seed} on");
-    storms(seed..seed + 20);
+    storms(seed..seed + 12);
 }

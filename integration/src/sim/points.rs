@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::sim::chaos::Fate;
 use crate::sim::check::Patience;
-use crate::sim::check::counts::{Counts, exceeds, storms};
+use crate::sim::check::counts::{Counts, exceeds, outlasts_a_crash, storms};
 use crate::sim::event::{Actor, Call, Event};
 use crate::sim::fault::Fault;
 use crate::sim::rest::is_write;
@@ -122,9 +122,12 @@ pub fn judge(story: &Story, usual: &Told, mishap: &Mishap) -> Vec<String> {
         Err(error) => return vec![error.to_string()],
     };
     let mut broken = told.broken;
-    if let Mishap::Crash { .. } = mishap {
-        broken.extend(exceeds(&usual.counts, &told.counts));
+    match mishap {
+        Mishap::Crash { .. } => {
+            broken.extend(exceeds(&usual.counts, &told.counts));
+            broken.extend(outlasts_a_crash(&usual.counts, &told.counts));
+        }
+        Mishap::Error { .. } => broken.extend(storms(&usual.counts, &told.counts, 1)),
     }
-    broken.extend(storms(&usual.counts, &told.counts, 1));
     broken
 }

@@ -95,8 +95,14 @@ pub fn exceeds(reference: &Counts, run: &Counts) -> Vec<String> {
     broken
 }
 
-/// L7: whether there were more writes than in the `reference` and three for each of so many `faults`, or people were
-/// told much more.
+/// L7 after a crash: whether there were more writes of all kinds than in the `reference` and three more.
+pub fn outlasts_a_crash(reference: &Counts, run: &Counts) -> Option<String> {
+    let (usual, count) = (reference.writes + reference.told, run.writes + run.told);
+    (count > usual + WRITES_PER_FAULT).then(|| format!("{count} writes after a crash, without it {usual}"))
+}
+
+/// L7 with faults: whether there were more writes than in the `reference` and three for each of so many `faults`, or
+/// people were told much more: an answer that says no is told, and that it is well again as well.
 pub fn storms(reference: &Counts, run: &Counts, faults: usize) -> Vec<String> {
     let both = [
         ("writes", run.writes, reference.writes, WRITES_PER_FAULT),
