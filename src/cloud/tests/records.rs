@@ -284,7 +284,7 @@ async fn a_change_of_one_record_of_a_name_leaves_the_other_alone() {
     assert_eq!(cloud.changes.next(), before);
     // It isn't taken away while the address is there: that would be nobody's then.
     let taken = without(change("Z1", name, &["203.0.113.2"], &[]), &address);
-    assert_eq!(cloud.apply(&[taken.clone()]).await.remove(0).unwrap_err().next, Next::Replan);
+    assert_eq!(cloud.apply(std::slice::from_ref(&taken)).await.remove(0).unwrap_err().next, Next::Replan);
     assert_eq!(cloud.unsynced().len(), 1);
     aws.thaw_reads();
     cloud.refresh(&ids(&[]), true).await.unwrap();
