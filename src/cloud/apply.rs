@@ -306,7 +306,7 @@ impl Cloud {
                 if !shown || !attached {
                     self.journal.attachment(&instance.id, &group, attached, now);
                 }
-                self.observed.instances.insert(instance.id.clone(), Lookup::Known(instance));
+                self.observed.set_instance(instance.id.clone(), Lookup::Known(instance), now);
             }
             Effect::Records(change, pending) => {
                 self.journal.records(&change, now);

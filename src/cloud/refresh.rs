@@ -182,9 +182,9 @@ impl Cloud {
                 }
                 None if self.doubts.missed(&id, asked, now) => Lookup::Gone,
                 // One answer that leaves it out changes nothing: what is known stays until a later one agrees.
-                None => self.observed.instances.remove(&id).unwrap_or(Lookup::Unknown),
+                None => self.observed.instances.get(&id).cloned().unwrap_or(Lookup::Unknown),
             };
-            self.observed.instances.insert(id, lookup);
+            self.observed.set_instance(id, lookup, now);
         }
         if !read.errors.is_empty() {
             self.doubts.unread(Kind::Instances, now);
@@ -233,7 +233,8 @@ impl Cloud {
     /// Forgets the instances that neither a node nor a group of ours names, and the zones that are gone.
     fn prune(&mut self, ids: &BTreeSet<InstanceId>) {
         let named = self.named_by_groups();
-        self.observed.instances.retain(|id, _| ids.contains(id) || named.contains(id));
+        let now = self.now();
+        self.observed.keep_instances(|id| ids.contains(id) || named.contains(id), now);
         let (instances, zones) = (&self.observed.instances, &self.observed.zones);
         self.doubts.prune(|id| instances.contains_key(id), |id| zones.contains_key(id));
     }

@@ -25,6 +25,7 @@ pub mod selector;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 pub use annotations::{Exposure, Rejection};
@@ -172,8 +173,11 @@ pub struct Snapshot {
 /// writes since.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
-    /// What is known of each instance that a node or a group of ours names.
+        /// What is known of each instance that a node or a group of ours names.
     pub instances: BTreeMap<InstanceId, Lookup>,
+        /// Addresses, private and public, that an instance was seen with and later without: whose they were is no doubt.
+    /// When each was last given up.
+    pub former: BTreeMap<Ipv4Addr, Moment>,
     /// The security groups that carry our tag.
     pub groups: BTreeMap<GroupId, Group>,
     /// The hosted zones that pass the filters.

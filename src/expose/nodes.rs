@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use super::quote::quoted;
-use super::{GroupId, Observed, Snapshot};
+use super::{GroupId, Moment, Observed, Snapshot};
 
 /// An EC2 instance id, `i-...`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,6 +124,42 @@ pub struct Instance {
     pub groups: Vec<GroupId>,
 }
 
+impl Instance {
+    fn addresses(&self) -> impl Iterator<Item = Ipv4Addr> {
+        self.private_ip.map(|ip| ip.0).into_iter().chain(self.public_ip.map(|ip| ip.0))
+    }
+}
+
+impl Observed {
+    /// What is known of the instance from now on, in place of what was known of it.
+    pub fn set_instance(&mut self, id: InstanceId, lookup: Lookup, now: Moment) {
+                let has = |lookup: &Lookup, ip| matches!(lookup, Lookup::Known(now) if now.addresses().any(|its| its == ip));
+        if let Some(Lookup::Known(before)) = self.instances.get(&id) {
+            self.former.extend(before.addresses().filter(|ip| !has(&lookup, *ip)).map(|ip| (ip, now)));
+        }
+        self.instances.insert(id, lookup);
+    }
+
+        /// Forgets the instances that aren't to be kept, and of the addresses that were given up those of long ago and
+    /// those that an instance has again.
+    pub fn keep_instances(&mut self, kept: impl Fn(&InstanceId) -> bool, now: Moment) {
+        for (_, lookup) in self.instances.extract_if(.., |id, _| !kept(id)) {
+            if let Lookup::Known(instance) = lookup {
+                self.former.extend(instance.addresses().map(|ip| (ip, now)));
+            }
+        }
+                let known = self.instances.values().filter_map(|lookup| match lookup {
+            Lookup::Known(instance) => Some(instance),
+            Lookup::Unknown | Lookup::Gone => None,
+        });
+        let held: BTreeSet<Ipv4Addr> = known.flat_map(Instance::addresses).collect();
+        self.former.retain(|ip, given_up| now < given_up.after(FORMER) && !held.contains(ip));
+    }
+}
+
+/// How long it is known whose an address was. Doubts about instances end much sooner.
+const FORMER: Duration = Duration::from_secs(3600);
+
 /// A node that exists, with an instance that runs and has both addresses: traffic could reach it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alive<'a> {
@@ -149,35 +186,28 @@ pub struct Joined<'a> {
     pub skipped: BTreeMap<String, String>,
     /// The instance of some node is [`Lookup::Unknown`]: an address that no known instance has may be its.
     pub doubt: bool,
-    /// Addresses of known instances that aren't alive: whose they are is no doubt.
-    others: Addresses,
+        /// Addresses of known instances that aren't alive, and those that instances had before: whose they are, or were,
+    /// is no doubt.
+    others: BTreeSet<Ipv4Addr>,
     /// Those of running instances that no node names, while there are nodes that can't be read: they may be theirs.
-    unnamed: Addresses,
+        unnamed: BTreeSet<Ipv4Addr>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Addresses {
-    private: BTreeSet<PrivateIp>,
-    public: BTreeSet<PublicIp>,
-}
-
-impl Addresses {
-    fn add(&mut self, instance: &Instance) {
-        self.private.extend(instance.private_ip);
-        self.public.extend(instance.public_ip);
-    }
-}
 
 impl Joined<'_> {
     /// Whether a public address that no node alive has may be that of a node which can't be seen at the moment. It
     /// is kept then: absence needs proof.
     pub fn may_have_public(&self, ip: PublicIp) -> bool {
-        self.unnamed.public.contains(&ip) || (self.doubt && !self.others.public.contains(&ip))
+                self.may_have(ip.0)
     }
 
     /// The same for a private address.
     pub fn may_have_private(&self, ip: PrivateIp) -> bool {
-        self.unnamed.private.contains(&ip) || (self.doubt && !self.others.private.contains(&ip))
+                self.may_have(ip.0)
+    }
+
+    fn may_have(&self, ip: Ipv4Addr) -> bool {
+        self.unnamed.contains(&ip) || (self.doubt && !self.others.contains(&ip))
     }
 }
 
@@ -209,12 +239,15 @@ pub fn join<'a>(snapshot: &'a Snapshot, observed: &'a Observed) -> Joined<'a> {
     for (id, lookup) in observed.instances.iter().filter(|(id, _)| !joined.alive.contains_key(*id)) {
         let may_be_unreadable = snapshot.unreadable_nodes && !named.contains(id);
         match lookup {
-            Lookup::Known(instance) if may_be_unreadable && instance.running => joined.unnamed.add(instance),
-            Lookup::Known(instance) => joined.others.add(instance),
+                        Lookup::Known(instance) if may_be_unreadable && instance.running => {
+                joined.unnamed.extend(instance.addresses());
+            }
+            Lookup::Known(instance) => joined.others.extend(instance.addresses()),
             Lookup::Unknown => joined.doubt |= may_be_unreadable,
             Lookup::Gone => {}
         }
     }
+        joined.others.extend(observed.former.keys());
     joined
 }
 

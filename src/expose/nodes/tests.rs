@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use super::super::{Observed, Snapshot};
+use std::time::Duration;
+
+use super::super::{Moment, Observed, Snapshot};
 use super::{Instance, InstanceId, Lookup, Node, PrivateIp, PublicIp, ineligible, join};
 
 const ID: &str = "i-0123456789abcdef0";
@@ -119,6 +121,33 @@ fn an_instance_that_nothing_is_known_of_is_skipped_with_a_doubt() {
         let (why, doubt) = skipped(lookup);
         assert!(doubt && why.contains("doesn't tell"), "{why}");
     }
+}
+
+#[test]
+fn an_address_that_a_known_instance_had_is_no_unknown_ones() {
+    let (old, new) = (PublicIp([203, 0, 113, 1].into()), PublicIp([203, 0, 113, 2].into()));
+    let other = "i-00000000000000001";
+    let snapshot = snapshot(vec![on_aws("n1", ID), on_aws("n2", other)]);
+    let mut observed = observed(vec![(ID, Lookup::Known(instance(ID))), (other, Lookup::Unknown)]);
+    let set = |observed: &mut Observed, public_ip: Option<PublicIp>, second: u64| {
+        let now = Moment(Duration::from_secs(second));
+        observed.set_instance(InstanceId(ID.into()), Lookup::Known(Instance { public_ip, ..instance(ID) }), now);
+        observed.keep_instances(|_| true, now);
+    };
+    assert!(join(&snapshot, &observed).may_have_public(PublicIp([198, 51, 100, 1].into())));
+    set(&mut observed, Some(new), 10);
+    let joined = join(&snapshot, &observed);
+    assert!(joined.doubt && !joined.may_have_public(old) && joined.by_public.contains_key(&new));
+    // An answer of the past, and the present again.
+    set(&mut observed, Some(old), 20);
+    set(&mut observed, Some(new), 30);
+    assert!(!join(&snapshot, &observed).may_have_public(old));
+    // One that is forgotten leaves no doubt, either, for as long as one can last.
+    observed.keep_instances(|id| id.0 == other, Moment(Duration::from_secs(40)));
+    let joined = join(&snapshot, &observed);
+    assert!(!joined.may_have_public(old) && !joined.may_have_public(new));
+    observed.keep_instances(|_| true, Moment(Duration::from_secs(3700)));
+    assert!(observed.former.is_empty());
 }
 
 #[test]
