@@ -276,6 +276,13 @@ impl Cloud {
             }
         }
         failure.doubts.into_iter().for_each(|doubt| self.doubts.add(doubt));
+        if failure.error.reason == Reason::SecurityGroupLimit
+            && let Action::CreateGroup { instance, .. }
+            | Action::Authorize { instance, .. }
+            | Action::Attach { instance, .. } = &step.action
+        {
+            self.observed.full.insert(instance.clone(), now);
+        }
         Err(failure.error)
     }
 

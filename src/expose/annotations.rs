@@ -73,6 +73,12 @@ pub fn asks(service: &Service, settings: &Settings) -> bool {
     service.annotations.contains_key(HOSTNAME) && !service.deleting && settings.in_scope(&service.key)
 }
 
+/// The names in the `hostname` annotation that can be read, whether the Service can be served or not.
+pub fn names(service: &Service) -> impl Iterator<Item = Hostname> {
+    let names = service.annotations.get(HOSTNAME).map(String::as_str).unwrap_or_default().split(',');
+    names.filter_map(|name| name.trim().parse().ok())
+}
+
 /// What a Service asks for: `None` where it doesn't ask (no `hostname` annotation, or it is being deleted) or where
 /// this daemon isn't responsible for it.
 pub fn read(service: &Service, settings: &Settings) -> Option<Result<Exposure, Rejection>> {

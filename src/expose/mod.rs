@@ -173,11 +173,14 @@ pub struct Snapshot {
 /// writes since.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
-        /// What is known of each instance that a node or a group of ours names.
+    /// What is known of each instance that a node or a group of ours names.
     pub instances: BTreeMap<InstanceId, Lookup>,
-        /// Addresses, private and public, that an instance was seen with and later without: whose they were is no doubt.
+    /// Addresses, private and public, that an instance was seen with and later without: whose they were is no doubt.
     /// When each was last given up.
     pub former: BTreeMap<Ipv4Addr, Moment>,
+    /// Instances whose groups AWS refused to enlarge, one of its quotas being used up, and when it last did. Others are
+    /// chosen rather than these.
+    pub full: BTreeMap<InstanceId, Moment>,
     /// The security groups that carry our tag.
     pub groups: BTreeMap<GroupId, Group>,
     /// The hosted zones that pass the filters.

@@ -133,32 +133,36 @@ impl Instance {
 impl Observed {
     /// What is known of the instance from now on, in place of what was known of it.
     pub fn set_instance(&mut self, id: InstanceId, lookup: Lookup, now: Moment) {
-                let has = |lookup: &Lookup, ip| matches!(lookup, Lookup::Known(now) if now.addresses().any(|its| its == ip));
+        let has = |lookup: &Lookup, ip| matches!(lookup, Lookup::Known(now) if now.addresses().any(|its| its == ip));
         if let Some(Lookup::Known(before)) = self.instances.get(&id) {
             self.former.extend(before.addresses().filter(|ip| !has(&lookup, *ip)).map(|ip| (ip, now)));
         }
         self.instances.insert(id, lookup);
     }
 
-        /// Forgets the instances that aren't to be kept, and of the addresses that were given up those of long ago and
-    /// those that an instance has again.
+    /// Forgets the instances that aren't to be kept, of the addresses that were given up those of long ago and those
+    /// that an instance has again, and refusals of long ago.
     pub fn keep_instances(&mut self, kept: impl Fn(&InstanceId) -> bool, now: Moment) {
         for (_, lookup) in self.instances.extract_if(.., |id, _| !kept(id)) {
             if let Lookup::Known(instance) = lookup {
                 self.former.extend(instance.addresses().map(|ip| (ip, now)));
             }
         }
-                let known = self.instances.values().filter_map(|lookup| match lookup {
+        let known = self.instances.values().filter_map(|lookup| match lookup {
             Lookup::Known(instance) => Some(instance),
             Lookup::Unknown | Lookup::Gone => None,
         });
         let held: BTreeSet<Ipv4Addr> = known.flat_map(Instance::addresses).collect();
         self.former.retain(|ip, given_up| now < given_up.after(FORMER) && !held.contains(ip));
+        self.full.retain(|id, refused| now < refused.after(FULL) && self.instances.contains_key(id));
     }
 }
 
 /// How long it is known whose an address was. Doubts about instances end much sooner.
 const FORMER: Duration = Duration::from_secs(3600);
+
+/// How long the refusal of room in an instance's groups counts: long enough for another node to serve in its place.
+const FULL: Duration = Duration::from_secs(600);
 
 /// A node that exists, with an instance that runs and has both addresses: traffic could reach it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,24 +190,23 @@ pub struct Joined<'a> {
     pub skipped: BTreeMap<String, String>,
     /// The instance of some node is [`Lookup::Unknown`]: an address that no known instance has may be its.
     pub doubt: bool,
-        /// Addresses of known instances that aren't alive, and those that instances had before: whose they are, or were,
+    /// Addresses of known instances that aren't alive, and those that instances had before: whose they are, or were,
     /// is no doubt.
     others: BTreeSet<Ipv4Addr>,
     /// Those of running instances that no node names, while there are nodes that can't be read: they may be theirs.
-        unnamed: BTreeSet<Ipv4Addr>,
+    unnamed: BTreeSet<Ipv4Addr>,
 }
-
 
 impl Joined<'_> {
     /// Whether a public address that no node alive has may be that of a node which can't be seen at the moment. It
     /// is kept then: absence needs proof.
     pub fn may_have_public(&self, ip: PublicIp) -> bool {
-                self.may_have(ip.0)
+        self.may_have(ip.0)
     }
 
     /// The same for a private address.
     pub fn may_have_private(&self, ip: PrivateIp) -> bool {
-                self.may_have(ip.0)
+        self.may_have(ip.0)
     }
 
     fn may_have(&self, ip: Ipv4Addr) -> bool {
@@ -239,7 +242,7 @@ pub fn join<'a>(snapshot: &'a Snapshot, observed: &'a Observed) -> Joined<'a> {
     for (id, lookup) in observed.instances.iter().filter(|(id, _)| !joined.alive.contains_key(*id)) {
         let may_be_unreadable = snapshot.unreadable_nodes && !named.contains(id);
         match lookup {
-                        Lookup::Known(instance) if may_be_unreadable && instance.running => {
+            Lookup::Known(instance) if may_be_unreadable && instance.running => {
                 joined.unnamed.extend(instance.addresses());
             }
             Lookup::Known(instance) => joined.others.extend(instance.addresses()),
@@ -247,7 +250,7 @@ pub fn join<'a>(snapshot: &'a Snapshot, observed: &'a Observed) -> Joined<'a> {
             Lookup::Gone => {}
         }
     }
-        joined.others.extend(observed.former.keys());
+    joined.others.extend(observed.former.keys());
     joined
 }
 

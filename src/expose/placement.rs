@@ -111,6 +111,7 @@ pub fn place<'e>(
     let mut scheduler = Scheduler {
         joined,
         snapshot,
+        observed,
         serving,
         unfit,
         claims: Claims::default(),
@@ -129,6 +130,7 @@ pub fn place<'e>(
 struct Scheduler<'a> {
     joined: &'a Joined<'a>,
     snapshot: &'a Snapshot,
+    observed: &'a Observed,
     serving: &'a Serving,
     /// Nodes that must not be chosen anew, and why.
     unfit: BTreeMap<&'a InstanceId, String>,
@@ -231,7 +233,11 @@ impl<'a> Scheduler<'a> {
         // Among those that serve already only what doesn't change counts, so that the choice doesn't either.
         choose::spread(&mut chosen, listed, max, |_| 0);
         choose::spread(&mut chosen, leaving, max, |_| 0);
-        choose::spread(&mut chosen, others, max, |alive| self.claims.load(&alive.instance.id));
+        let (full, roomy): (Vec<_>, Vec<_>) =
+            others.into_iter().partition(|alive| self.observed.full.contains_key(&alive.instance.id));
+        for others in [roomy, full] {
+            choose::spread(&mut chosen, others, max, |alive| self.claims.load(&alive.instance.id));
+        }
         for alive in &chosen {
             let node = &alive.instance.id;
             for exposure in &unit.members {

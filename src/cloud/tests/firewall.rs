@@ -359,6 +359,22 @@ async fn a_group_in_use_is_a_reason_to_wait_and_one_that_is_not_found_may_still_
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_instance_whose_group_aws_refuses_to_enlarge_counts_as_full_for_ten_minutes() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    let fault = Fault::Answer(400, "RulesPerSecurityGroupLimitExceeded", "no");
+    aws.break_down("AuthorizeSecurityGroupIngress", "", fault);
+    one(&mut cloud, authorize("i-1", "sg-1", &[5000])).await.unwrap_err();
+    assert_eq!(cloud.observed().full.keys().collect::<Vec<_>>(), [&id("i-1")]);
+    tokio::time::sleep(Duration::from_secs(590)).await;
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert!(cloud.observed().full.contains_key(&id("i-1")));
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert!(cloud.observed().full.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_trouble_says_what_to_do_next() {
     let aws = world();
     let mut cloud = read(&aws, &["i-1"]).await;

@@ -120,6 +120,21 @@ fn a_lower_limit_keeps_the_nodes_that_are_listed_while_the_others_drain() {
 }
 
 #[test]
+fn a_node_whose_groups_aws_refused_to_enlarge_is_chosen_only_when_no_other_is_left() {
+    let mut cluster = Cluster::new(3);
+    let a = cluster.expose("a", 53);
+    cluster.exposure("a").max_nodes = Some(1);
+    cluster.observed.full.insert(id(1), Moment::default());
+    assert_eq!(cluster.chosen(&a), ["n2"]);
+    cluster.exposure("a").max_nodes = None;
+    assert_eq!(cluster.chosen(&a).len(), 3);
+    // Who serves there already has what it needs.
+    cluster.exposure("a").max_nodes = Some(1);
+    cluster.serve("a", &[1]);
+    assert_eq!(cluster.chosen(&a), ["n1"]);
+}
+
+#[test]
 fn a_higher_limit_adds_nodes_and_moves_none() {
     let mut cluster = Cluster::new(4);
     let a = cluster.expose("a", 53);

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::dns::{self, OwnedName};
-use super::super::{Exposure, Hostname, InstanceId, Policy, PublicIp, Record, RecordKey, ServiceKey, Target, ZoneId};
+use super::super::{
+    Exposure, Hostname, InstanceId, Policy, PublicIp, Record, RecordKey, ServiceKey, Target, ZoneId, annotations,
+};
 use super::firewall_steps::list;
 use super::{Action, Plan, RecordChange, Step, View};
 
@@ -155,6 +157,16 @@ fn leave(view: &View<'_>, plan: &mut Plan, owned: &OwnedName) {
     if view.desired.is_frozen(key) || (asks.is_none() && view.settings.policy == Policy::UpsertOnly) {
         return shrink(view, plan, owned);
     }
+    if let Some((heir, addresses)) = heir(view, owned) {
+        let mut create = owned.records();
+        if let Some(record) = create.get_mut(&dns::address_key(&owned.name)) {
+            record.values = addresses.iter().map(ToString::to_string).collect();
+        }
+        if let Some(record) = create.get_mut(&dns::twin_key(&owned.name)) {
+            record.values = BTreeSet::from([dns::twin_value(&view.settings.owner, heir)]);
+        }
+        return replace(plan, owned, create, format!("{} goes over to {heir}, which asks for it too", owned.name));
+    }
     if let Some(exposure) = asks {
         let others_serve = exposure
             .hostnames
@@ -167,6 +179,25 @@ fn leave(view: &View<'_>, plan: &mut Plan, owned: &OwnedName) {
     } else {
         delete(plan, owned, format!("{key} doesn't ask for it any more"));
     }
+}
+
+/// The Service that keeps a name which its owner gives up, with the addresses of its nodes: it shared the name, is
+/// still published there, and is rejected now, so that it keeps what it has.
+fn heir<'a>(view: &View<'a>, owned: &OwnedName) -> Option<(&'a ServiceKey, BTreeSet<PublicIp>)> {
+    let shares = view.desired.rejections.keys().filter_map(|key| view.snapshot.services.get(key)).filter(|service| {
+        service.key != owned.service
+            && service.key.namespace == owned.service.namespace
+            && annotations::names(service).any(|name| name.as_str() == owned.name)
+    });
+    let with_addresses = shares.filter_map(|service| {
+        let nodes = view.desired.published_nodes(service).filter_map(|id| view.desired.joined.alive.get(id));
+        let addresses: BTreeSet<PublicIp> =
+            nodes.map(|node| node.public_ip).filter(|ip| owned.public_ips().contains(ip)).collect();
+        (!addresses.is_empty()).then_some((service, addresses))
+    });
+    let eldest =
+        with_addresses.min_by(|(one, _), (other, _)| (one.created, &one.key).cmp(&(other.created, &other.key)));
+    eldest.map(|(service, addresses)| (&service.key, addresses))
 }
 
 /// A name that somebody asks for, in a zone where it belongs no more.

@@ -280,3 +280,26 @@ fn a_name_that_goes_over_takes_nobodys_port_along() {
         assert_eq!(world.condition(&b).unwrap().reason, "Synced");
     }
 }
+
+#[test]
+fn a_rejected_service_that_shares_a_name_keeps_it_when_the_one_it_is_written_for_goes() {
+    for gives_up in [None, Some("other.example.com")] {
+        let mut world = World::new(2);
+        let a = world.add_service("a", 6315, &[("hostname", "h.example.com")]);
+        let b = world.add_service("b", 6316, &[("hostname", "h.example.com"), ("maxips", "1")]);
+        world.settle();
+        let serving = world.service(&b).external_ips.clone();
+        world.annotate(&b, "ttl", Some("soon"));
+        world.settle();
+        assert_eq!(world.rejected(), [b.clone()].into());
+        world.annotate(&a, "hostname", gives_up);
+        world.settle();
+        assert_eq!(world.service(&b).external_ips, serving);
+        assert_eq!(world.listed("h.example.com").len(), serving.len());
+        assert_eq!(world.round(), Vec::<String>::new());
+        // The one that has it now gives it up like any other.
+        world.annotate(&b, "hostname", None);
+        world.settle();
+        assert!(world.listed("h.example.com").is_empty());
+    }
+}
