@@ -58,6 +58,8 @@ pub(super) struct Status {
     #[serde(default)]
     pub code: u16,
     #[serde(default)]
+    pub kind: String,
+    #[serde(default)]
     pub reason: String,
     #[serde(default)]
     pub message: String,
@@ -222,6 +224,10 @@ fn classify(code: StatusCode, retry_after: Option<Duration>, status: &Status, op
             "the API server is overloaded".into(),
         ),
         500.. => (open, format!("the API server failed ({code}): {message}")),
+        // Neither is a verdict on the content: something before the API server answered, or it gave up waiting.
+        _ if status.kind != "Status" || matches!(code.as_u16(), 408 | 410) => {
+            (open, format!("an odd answer ({code}): {message}"))
+        }
         _ => (Class::Refused, format!("refused ({code}): {message}")),
     }
 }

@@ -51,6 +51,19 @@ async fn content_that_is_invalid_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_no_verdict_of_the_api_server_refuses_nothing() {
+    let page = || serde_json::Value::from("<html>blocked by the proxy</html>");
+    for (code, body) in [(403, page()), (400, page()), (410, status(410, "Expired", "no")), (408, status(408, "", ""))]
+    {
+        let world = World::ready(&[asking("quake")]).await;
+        world.api.fault(Verb::DryRun, "", 1, Fault::Answer(code, body.clone()));
+        let error = world.cluster.try_publication(&publication(&world, "quake", 1)).await.unwrap_err();
+        assert_eq!(error.class, Class::Transient, "{error}");
+        assert_eq!(answered(Fault::Answer(code, body)).await.class, Class::UnknownOutcome);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_write_behind_the_fence_says_that_nobody_leads() {
     let api = super::api::Api::new();
     api.edit(|objects| objects.put("services", asking("quake")));
