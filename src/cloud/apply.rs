@@ -12,10 +12,11 @@ use super::Cloud;
 use super::dns::Unit;
 use super::doubts::{Doubt, touched};
 use super::error::{Next, StepError, casts_doubt};
-use crate::expose::dns::address_key;
+use crate::expose::dns::{address_key, parse_twin, twin_key};
 use crate::expose::plan::RecordChange;
 use crate::expose::{
-    Action, Group, GroupId, Instance, InstanceId, Lookup, Moment, Reason, Record, Rule, Step, Target, ZoneId,
+    Action, Group, GroupId, Instance, InstanceId, Lookup, Moment, PublicIp, Reason, Record, Rule, Step, Target,
+    Unsettled, ZoneId,
 };
 
 /// What the answers to a step's calls prove.
@@ -275,6 +276,10 @@ impl Cloud {
                 _ => {}
             }
         }
+        let is_open = !failure.contradicted && !failure.doubts.is_empty();
+        if let (true, Action::ChangeRecords(change)) = (is_open, &step.action) {
+            self.unsettle(change, now);
+        }
         failure.doubts.into_iter().for_each(|doubt| self.doubts.add(doubt));
         if failure.error.reason == Reason::SecurityGroupLimit
             && let Action::CreateGroup { instance, .. }
@@ -284,6 +289,24 @@ impl Cloud {
             self.observed.full.insert(instance.clone(), now);
         }
         Err(failure.error)
+    }
+
+    /// Nobody knows whether the change took effect.
+    fn unsettle(&mut self, change: &RecordChange, now: Moment) {
+        let Some(address) = change.create.get(&address_key(&change.name)) else { return };
+        let twin = change.create.get(&twin_key(&change.name)).and_then(|twin| twin.values.first());
+        let Some(service) = twin.and_then(|value| parse_twin(value)).and_then(|twin| twin.service) else { return };
+        let place = (change.zone.clone(), change.name.clone());
+        let ips = address.values.iter().filter_map(|value| value.parse().ok()).map(PublicIp);
+        let ttl = address.ttl.unwrap_or(0);
+        let unsettled = self.observed.unsettled.entry(place).or_insert_with(|| Unsettled {
+            service: service.clone(),
+            public_ips: BTreeSet::new(),
+            ttl,
+            at: now,
+        });
+        unsettled.public_ips.extend(ips);
+        (unsettled.service, unsettled.ttl, unsettled.at) = (service, unsettled.ttl.max(ttl), now);
     }
 
     fn take_over(&mut self, effect: Effect, now: Moment) {
@@ -316,6 +339,7 @@ impl Cloud {
                 self.observed.set_instance(instance.id.clone(), Lookup::Known(instance), now);
             }
             Effect::Records(change, pending) => {
+                self.observed.unsettled.remove(&(change.zone.clone(), change.name.clone()));
                 self.journal.records(&change, now);
                 self.changes.accepted(&change, pending, now);
                 if let Some(records) = self.observed.records.get_mut(&change.zone) {

@@ -234,7 +234,7 @@ impl Cloud {
     fn prune(&mut self, ids: &BTreeSet<InstanceId>) {
         let named = self.named_by_groups();
         let now = self.now();
-        self.observed.keep_instances(|id| ids.contains(id) || named.contains(id), now);
+        self.observed.forget(|id| ids.contains(id) || named.contains(id), now);
         let (instances, zones) = (&self.observed.instances, &self.observed.zones);
         self.doubts.prune(|id| instances.contains_key(id), |id| zones.contains_key(id));
     }

@@ -187,6 +187,22 @@ pub struct Observed {
     pub zones: BTreeMap<ZoneId, Zone>,
     /// The record sets of those zones.
     pub records: BTreeMap<ZoneId, BTreeMap<RecordKey, Record>>,
+    /// Changes of names whose outcome isn't known, and no later one is: what they would list may be listed, whatever a
+    /// read shows, since it may show the past.
+    pub unsettled: BTreeMap<dns::NameKey, Unsettled>,
+}
+
+/// What a name may list, since a change that would have it so was sent and its answer lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsettled {
+    /// The Service that it is for.
+    pub service: ServiceKey,
+    /// The addresses.
+    pub public_ips: std::collections::BTreeSet<PublicIp>,
+    /// TTL in seconds.
+    pub ttl: u32,
+    /// When the last such change was sent.
+    pub at: Moment,
 }
 
 /// What the process remembers between rounds. All of it may be lost with the process: it makes things gentler

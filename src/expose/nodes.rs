@@ -140,9 +140,8 @@ impl Observed {
         self.instances.insert(id, lookup);
     }
 
-    /// Forgets the instances that aren't to be kept, of the addresses that were given up those of long ago and those
-    /// that an instance has again, and refusals of long ago.
-    pub fn keep_instances(&mut self, kept: impl Fn(&InstanceId) -> bool, now: Moment) {
+    /// Forgets the instances that aren't to be kept, and what is told of the past but no longer matters.
+    pub fn forget(&mut self, kept: impl Fn(&InstanceId) -> bool, now: Moment) {
         for (_, lookup) in self.instances.extract_if(.., |id, _| !kept(id)) {
             if let Lookup::Known(instance) = lookup {
                 self.former.extend(instance.addresses().map(|ip| (ip, now)));
@@ -154,12 +153,16 @@ impl Observed {
         });
         let held: BTreeSet<Ipv4Addr> = known.flat_map(Instance::addresses).collect();
         self.former.retain(|ip, given_up| now < given_up.after(FORMER) && !held.contains(ip));
+        self.unsettled.retain(|_, change| now < change.at.after(UNSETTLED));
         self.full.retain(|id, refused| now < refused.after(FULL) && self.instances.contains_key(id));
     }
 }
 
 /// How long it is known whose an address was. Doubts about instances end much sooner.
 const FORMER: Duration = Duration::from_secs(3600);
+
+/// How long a change whose outcome isn't known may still take effect, or be hidden from reads.
+const UNSETTLED: Duration = Duration::from_secs(120);
 
 /// How long the refusal of room in an instance's groups counts: long enough for another node to serve in its place.
 const FULL: Duration = Duration::from_secs(600);

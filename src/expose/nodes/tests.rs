@@ -132,7 +132,7 @@ fn an_address_that_a_known_instance_had_is_no_unknown_ones() {
     let set = |observed: &mut Observed, public_ip: Option<PublicIp>, second: u64| {
         let now = Moment(Duration::from_secs(second));
         observed.set_instance(InstanceId(ID.into()), Lookup::Known(Instance { public_ip, ..instance(ID) }), now);
-        observed.keep_instances(|_| true, now);
+        observed.forget(|_| true, now);
     };
     assert!(join(&snapshot, &observed).may_have_public(PublicIp([198, 51, 100, 1].into())));
     set(&mut observed, Some(new), 10);
@@ -143,10 +143,10 @@ fn an_address_that_a_known_instance_had_is_no_unknown_ones() {
     set(&mut observed, Some(new), 30);
     assert!(!join(&snapshot, &observed).may_have_public(old));
     // One that is forgotten leaves no doubt, either, for as long as one can last.
-    observed.keep_instances(|id| id.0 == other, Moment(Duration::from_secs(40)));
+    observed.forget(|id| id.0 == other, Moment(Duration::from_secs(40)));
     let joined = join(&snapshot, &observed);
     assert!(!joined.may_have_public(old) && !joined.may_have_public(new));
-    observed.keep_instances(|_| true, Moment(Duration::from_secs(3700)));
+    observed.forget(|_| true, Moment(Duration::from_secs(3700)));
     assert!(observed.former.is_empty());
 }
 

@@ -86,7 +86,7 @@ pub fn desire<'a>(
     let served = wishes.into_iter().filter(|wish| placement.nodes.contains_key(&wish.service));
     let exposures = served.map(|wish| (wish.service.clone(), wish)).collect();
     Desired {
-        usage: Usage::new(&exposures, &names, &observed.zones),
+        usage: Usage::new(&exposures, &names, observed),
         exposures,
         rejections: rejections.into_iter().map(|r| (r.service.clone(), r)).collect(),
         unreadable: &snapshot.unreadable,
@@ -203,8 +203,14 @@ impl<'a> Desired<'a> {
         self.usage.listed(service).contains(&ip)
     }
 
-    /// All addresses that records list, by the Services that the records are for.
-    pub(super) fn all_listed(&self) -> impl Iterator<Item = (&ServiceKey, &BTreeSet<PublicIp>)> {
+    /// Whether some record of the Service lists the address, or may: a change that would have it so was sent, and its
+    /// answer lost.
+    pub(super) fn may_be_listed(&self, service: &ServiceKey, ip: PublicIp) -> bool {
+        self.is_listed(service, ip) || self.usage.maybe_listed(service).contains_key(&ip)
+    }
+
+    /// All addresses that records list, or may list, with the Services that the records are for.
+    pub(super) fn all_listed(&self) -> impl Iterator<Item = (&ServiceKey, PublicIp)> {
         self.usage.all_listed()
     }
 
@@ -216,9 +222,10 @@ impl<'a> Desired<'a> {
             .all(|hostname| self.at_home(hostname).is_some_and(|name| name.public_ips().contains(&ip)))
     }
 
-    /// The nodes that are in use for the Service: a record lists them, or they are published.
+    /// The nodes that are in use for the Service: a record lists them, or may, or they are published.
     pub(super) fn used_nodes(&self, service: &Service) -> BTreeSet<&InstanceId> {
-        let listed = self.usage.listed(&service.key).iter().filter_map(|ip| self.joined.by_public.get(ip));
+        let listed = self.usage.listed(&service.key).iter().chain(self.usage.maybe_listed(&service.key).keys());
+        let listed = listed.filter_map(|ip| self.joined.by_public.get(ip));
         self.published_nodes(service).chain(listed).collect()
     }
 
@@ -289,7 +296,8 @@ pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings,
             let Some(node) = desired.node_of_private(ip) else { continue };
             let before = memory.drains.get(&(key.clone(), ip));
             let listed = desired.names_of(key).filter(|name| name.public_ips().contains(&node.public_ip));
-            let drain = match (listed.map(OwnedName::ttl).max(), before) {
+            let maybe = desired.usage.maybe_listed(key).get(&node.public_ip).copied();
+            let drain = match (listed.map(OwnedName::ttl).chain(maybe).max(), before) {
                 (Some(ttl), None) => Drain { ttl, since: None, seen: true, remembered_until: now },
                 (Some(ttl), Some(before)) => {
                     // With a lower TTL now, answers with the higher one are still about.

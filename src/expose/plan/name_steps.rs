@@ -65,7 +65,12 @@ fn ask(view: &View<'_>, plan: &mut Plan, busy: &BTreeSet<InstanceId>, hostname: 
     // What another zone lists so far comes along: a zone was made below the one where the name was.
     let before = owned.or_else(|| view.desired.elsewhere(hostname).next());
     let current = before.map(|owned| owned.public_ips().clone()).unwrap_or_default();
-    let addresses = addresses(view, busy, eldest, exposures, &current);
+    let mut addresses = addresses(view, busy, eldest, exposures, &current);
+    if owned.is_none() {
+        // Where the name begins, it lists nobody who isn't open, whatever another zone lists: that one stays so long.
+        let is_open = |id: &InstanceId| exposures.iter().all(|exposure| view.desired.is_open(exposure, id));
+        addresses.retain(|ip| view.desired.node_of_public(*ip).is_some_and(|node| is_open(&node.instance.id)));
+    }
     if addresses.is_empty() {
         if let Some(owned) = owned.filter(|owned| owned.address.is_some()) {
             delete(plan, owned, "none of its nodes is there any more".into());

@@ -60,7 +60,8 @@ fn ask(view: &View<'_>, plan: &mut Plan, service: &Service, exposure: &Exposure)
 /// Whether an address that is published stays so.
 fn stays(view: &View<'_>, plan: &mut Plan, service: &Service, ip: PrivateIp) -> bool {
     let Some(node) = view.desired.node_of_private(ip) else { return view.desired.joined.may_have_private(ip) };
-    if view.desired.is_placed(&service.key, &node.instance.id) || view.desired.is_listed(&service.key, node.public_ip) {
+    let key = &service.key;
+    if view.desired.is_placed(key, &node.instance.id) || view.desired.may_be_listed(key, node.public_ip) {
         return true;
     }
     // Draining: resolvers may hold the old answer for its TTL, after the last of Route 53's servers gave it.

@@ -46,8 +46,8 @@ impl<'a> Users<'a> {
         for (key, service) in &view.snapshot.services {
             own_addresses(service).iter().for_each(|ip| add(key, by_private.get(ip)));
         }
-        for (key, listed) in view.desired.all_listed() {
-            listed.iter().for_each(|ip| add(key, by_public.get(ip)));
+        for (key, ip) in view.desired.all_listed() {
+            add(key, by_public.get(&ip));
         }
         users
     }

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::dns::{self, Hostname, NameKey, OwnedName, Zone, ZoneId};
-use super::super::{Exposure, PublicIp, ServiceKey};
+use super::super::dns::{self, Hostname, NameKey, OwnedName};
+use super::super::{Exposure, Observed, PublicIp, ServiceKey, Unsettled};
 
 const NONE: &BTreeSet<PublicIp> = &BTreeSet::new();
+const NO_MAYBE: &BTreeMap<PublicIp, u32> = &BTreeMap::new();
 
 /// The names that are ours, by the Services that use them.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +16,8 @@ pub(super) struct Usage {
     names: BTreeMap<ServiceKey, BTreeSet<NameKey>>,
     /// The addresses that they list.
     listed: BTreeMap<ServiceKey, BTreeSet<PublicIp>>,
+    /// The addresses that they may list though no read shows it, and with which TTL.
+    maybe: BTreeMap<ServiceKey, BTreeMap<PublicIp, u32>>,
     /// Where the names that somebody asks for belong.
     homes: BTreeMap<Hostname, NameKey>,
     /// Where else they are, though they don't belong there any more.
@@ -25,7 +28,7 @@ impl Usage {
     pub(super) fn new(
         exposures: &BTreeMap<ServiceKey, Exposure>,
         names: &BTreeMap<NameKey, OwnedName>,
-        zones: &BTreeMap<ZoneId, Zone>,
+        observed: &Observed,
     ) -> Usage {
         let mut usage = Usage::default();
         let mut by_hostname: BTreeMap<&str, Vec<(&NameKey, &OwnedName)>> = BTreeMap::new();
@@ -33,8 +36,16 @@ impl Usage {
             usage.add(&name.service, key, name);
             by_hostname.entry(&name.name).or_default().push((key, name));
         }
+        let mut unsettled: BTreeMap<&str, Vec<&Unsettled>> = BTreeMap::new();
+        for ((_, name), change) in &observed.unsettled {
+            usage.add_unsettled(&change.service, change);
+            unsettled.entry(name).or_default().push(change);
+        }
         for exposure in exposures.values() {
             for hostname in &exposure.hostnames {
+                for change in unsettled.get(hostname.as_str()).into_iter().flatten() {
+                    usage.add_unsettled(&exposure.service, change);
+                }
                 let found = by_hostname.get(hostname.as_str()).map(Vec::as_slice).unwrap_or_default();
                 for (key, name) in found {
                     usage.add(&exposure.service, key, name);
@@ -42,7 +53,7 @@ impl Usage {
                 if usage.homes.contains_key(hostname) {
                     continue;
                 }
-                let Ok(zone) = dns::zone_of(hostname.as_str(), zones) else { continue };
+                let Ok(zone) = dns::zone_of(hostname.as_str(), &observed.zones) else { continue };
                 let elsewhere = found.iter().filter(|(_, name)| name.zone != zone.id).map(|(key, _)| (*key).clone());
                 usage.elsewhere.insert(hostname.clone(), elsewhere.collect());
                 usage.homes.insert(hostname.clone(), (zone.id.clone(), hostname.as_str().to_owned()));
@@ -56,6 +67,14 @@ impl Usage {
         self.listed.entry(service.clone()).or_default().extend(name.public_ips());
     }
 
+    fn add_unsettled(&mut self, service: &ServiceKey, change: &Unsettled) {
+        let maybe = self.maybe.entry(service.clone()).or_default();
+        for ip in &change.public_ips {
+            let ttl = maybe.entry(*ip).or_default();
+            *ttl = change.ttl.max(*ttl);
+        }
+    }
+
     /// The names that are in use for a Service: those it asks for and those that its twins tell of.
     pub(super) fn names_of(&self, service: &ServiceKey) -> impl Iterator<Item = &NameKey> {
         self.names.get(service).into_iter().flatten()
@@ -66,9 +85,15 @@ impl Usage {
         self.listed.get(service).unwrap_or(NONE)
     }
 
-    /// [`Usage::listed`] of all Services.
-    pub(super) fn all_listed(&self) -> impl Iterator<Item = (&ServiceKey, &BTreeSet<PublicIp>)> {
-        self.listed.iter()
+    /// The addresses that those may list though no read shows it, with the highest TTL.
+    pub(super) fn maybe_listed(&self, service: &ServiceKey) -> &BTreeMap<PublicIp, u32> {
+        self.maybe.get(service).unwrap_or(NO_MAYBE)
+    }
+
+    /// [`Usage::listed`] and [`Usage::maybe_listed`] of all Services.
+    pub(super) fn all_listed(&self) -> impl Iterator<Item = (&ServiceKey, PublicIp)> {
+        let listed = self.listed.iter().flat_map(|(key, ips)| ips.iter().map(move |ip| (key, *ip)));
+        listed.chain(self.maybe.iter().flat_map(|(key, ips)| ips.keys().map(move |ip| (key, *ip))))
     }
 
     /// The zone that a name which is asked for belongs in, and the name.

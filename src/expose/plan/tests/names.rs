@@ -303,3 +303,46 @@ fn a_rejected_service_that_shares_a_name_keeps_it_when_the_one_it_is_written_for
         assert!(world.listed("h.example.com").is_empty());
     }
 }
+
+#[test]
+fn a_name_begins_in_a_new_zone_with_nobody_who_is_not_open_whatever_the_old_one_lists() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.sub.example.com")]);
+    world.settle();
+    world.add_zone("ZSUB", "sub.example.com");
+    // Nothing lets the new port in yet, and the rule of the old one is somebody's to close.
+    world.service(&key).ports = vec![Port { protocol: Protocol::Udp, number: 7000 }];
+    let first = world.plan().steps;
+    assert!(!first.iter().any(|step| matches!(step.action, Action::ChangeRecords(_))), "{first:?}");
+    let steps = world.settle();
+    let position = |wanted: &str| steps.iter().position(|step| step == wanted);
+    assert!(position("authorize i-00000001") < position("change-name a.sub.example.com"), "{steps:?}");
+    assert_eq!(world.listed("a.sub.example.com").len(), 2);
+}
+
+#[test]
+fn what_a_name_may_list_since_an_answer_was_lost_is_not_withdrawn_below_it() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("selector", "odd=1"), ("ttl", "30")]);
+    world.settle();
+    let unsettled = Unsettled {
+        service: key.clone(),
+        public_ips: [PublicIp([203, 0, 113, 1].into())].into(),
+        ttl: 100,
+        at: world.now,
+    };
+    world.observed.unsettled.insert((ZoneId(ZONE.into()), "a.example.com".into()), unsettled);
+    world.annotate(&key, "selector", Some("odd=0"));
+    world.round();
+    world.wait(1000);
+    assert_eq!(world.round(), [""; 0]);
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.1", "10.0.0.2"]);
+    world.observed.unsettled.clear();
+    assert_eq!(world.round(), [""; 0]);
+    // From now on it drains, with the higher TTL.
+    world.wait(100 + 60 - 1);
+    assert_eq!(world.round(), [""; 0]);
+    world.wait(1);
+    world.round();
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
+}
