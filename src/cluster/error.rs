@@ -90,7 +90,7 @@ pub(super) struct Cause {
 #[derive(Debug)]
 pub(super) enum Failure {
     /// An answer with an error status.
-    Answer { code: StatusCode, retry_after: Option<Duration>, status: Status },
+    Answer { code: StatusCode, retry_after: Option<Duration>, status: Box<Status> },
     /// No answer, or half of one.
     Transport(kube::Error),
     /// No answer in time.
@@ -102,8 +102,9 @@ pub(super) enum Failure {
 impl Failure {
     /// A failure from an answer with an error status.
     pub fn answer(code: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure {
-        let status: Status = serde_json::from_slice(body)
-            .unwrap_or_else(|_| Status { message: excerpt(&String::from_utf8_lossy(body), 300), ..Status::default() });
+        let status = serde_json::from_slice(body).unwrap_or_else(|_| {
+            Box::new(Status { message: excerpt(&String::from_utf8_lossy(body), 300), ..Status::default() })
+        });
         let seconds = headers
             .get(http::header::RETRY_AFTER)
             .and_then(|v| v.to_str().ok())

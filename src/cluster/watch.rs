@@ -332,7 +332,7 @@ impl Cluster {
             "ERROR" => {
                 let status: Status = serde_json::from_str(line.object.get()).unwrap_or_default();
                 let code = http::StatusCode::from_u16(status.code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
-                let failure = Failure::Answer { code, retry_after: None, status };
+                let failure = Failure::Answer { code, retry_after: None, status: Box::new(status) };
                 return Err(if failure.is_gone() { End::Gone } else { End::Failed(failure) });
             }
             "ADDED" | "MODIFIED" => {

@@ -1,7 +1,7 @@
 use super::aws::{Aws, Fault};
 use super::*;
 use crate::cloud::Next;
-use crate::expose::Reason;
+use crate::expose::{PublicIp, Reason};
 
 /// The twin of every name here.
 const TWIN: &str = "\"heritage=external-dns,external-dns/owner=c1,external-dns/resource=service/games/quake\"";
@@ -172,6 +172,26 @@ async fn a_lost_batch_is_read_before_anything_else_is_written_to_its_zone() {
     assert_eq!(batches(&aws), 1);
     cloud.refresh(&ids(&[]), false).await.unwrap();
     assert!(cloud.observed().records[&ZoneId("Z1".into())].contains_key(&dns::address_key("a.example.com")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_change_of_unknown_outcome_would_list_is_remembered_until_a_later_change_is_known() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    let place = (ZoneId("Z1".into()), "a.example.com".to_owned());
+    aws.fail("ChangeResourceRecordSets", Fault::LostBefore);
+    cloud.apply(&[change("Z1", "a.example.com", &[], &["203.0.113.1"])]).await.remove(0).unwrap_err();
+    // A read may be older than the change: it settles nothing.
+    cloud.refresh(&ids(&[]), false).await.unwrap();
+    let ips = cloud.observed().unsettled[&place].public_ips.clone();
+    assert_eq!(ips, BTreeSet::from([PublicIp("203.0.113.1".parse().unwrap())]));
+    // One that is refused changes nothing, now or then.
+    aws.fail("ChangeResourceRecordSets", Fault::Answer(400, "InvalidChangeBatch", "no"));
+    cloud.apply(&[change("Z1", "a.example.com", &[], &["203.0.113.2"])]).await.remove(0).unwrap_err();
+    assert_eq!(cloud.observed().unsettled[&place].public_ips, ips);
+    cloud.refresh(&ids(&[]), false).await.unwrap();
+    cloud.apply(&[change("Z1", "a.example.com", &[], &["203.0.113.3"])]).await.remove(0).unwrap();
+    assert!(cloud.observed().unsettled.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
