@@ -281,6 +281,15 @@ impl Cloud {
             self.unsettle(change, now);
         }
         failure.doubts.into_iter().for_each(|doubt| self.doubts.add(doubt));
+        if let (true, Action::Authorize { group, .. } | Action::Revoke { group, .. }) =
+            (failure.contradicted, &step.action)
+        {
+            // What was read of the group was behind, and so may be what was read of the instance that has it.
+            let has = |lookup: &Lookup| matches!(lookup, Lookup::Known(instance) if instance.groups.contains(group));
+            let behind = self.observed.instances.iter().filter(|(_, lookup)| has(lookup));
+            behind.for_each(|(id, _)| self.doubts.add(Doubt::Instance(id.clone())));
+        }
+
         if failure.error.reason == Reason::SecurityGroupLimit
             && let Action::CreateGroup { instance, .. }
             | Action::Authorize { instance, .. }

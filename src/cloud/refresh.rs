@@ -214,7 +214,12 @@ impl Cloud {
             match records {
                 Ok(mut records) => {
                     self.journal.overlay_records(&id, &mut records, now);
+                    // What is shown did take effect. That something isn't shown proves nothing: reads lag.
+                    self.observed
+                        .unsettled
+                        .retain(|(zone, name), change| *zone != id || !change.is_shown(name, &records));
                     self.observed.records.insert(id, records);
+
                     self.doubts.read(&kind);
                 }
                 Err(error) => {

@@ -230,14 +230,11 @@ impl Cluster {
                         return true;
                     }
                 }
-                Err(Failure::Answer { code, .. }) if code == http::StatusCode::NOT_FOUND => {
-                    let known = self.with(|s| {
-                        s.uncertain.remove(service);
-                        s.services.forget(service)
-                    });
-                    if known {
-                        self.bump();
-                    }
+                // That it isn't there has no version: a server that is behind says so of what was just made. Only the
+                // watch and the lists tell that something is gone.
+                Err(Failure::Answer { code, .. })
+                    if code == http::StatusCode::NOT_FOUND && self.with(|s| s.services.entry(service).is_none()) =>
+                {
                     return true;
                 }
                 Err(_) => {}

@@ -113,7 +113,9 @@ impl Cluster {
         let now = self.clock.monotonic();
         self.with(|s| {
             let usable = s.is_current(now);
-            s.uncertain.retain(|_, since| now.saturating_sub(*since) <= UNCERTAIN);
+            let services = &s.services;
+            s.uncertain.retain(|key, since| now.saturating_sub(*since) <= UNCERTAIN && services.entry(key).is_some());
+
             if !usable || !s.uncertain.is_empty() {
                 return None;
             }

@@ -170,11 +170,6 @@ impl<T: PartialEq> Store<T> {
         !stale && self.items.remove(&identity.key).is_some()
     }
 
-    /// A read of just this object said that it isn't there.
-    pub fn forget(&mut self, key: &Key) -> bool {
-        self.items.remove(key).is_some()
-    }
-
     /// Takes a complete list, read at `now`, for the view. `floor`: the highest resource version seen when the list was
     /// asked for.
     pub fn replace(&mut self, listing: Listing<T>, floor: Option<u64>, now: Duration) -> Replaced {

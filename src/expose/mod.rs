@@ -205,6 +205,19 @@ pub struct Unsettled {
     pub at: Moment,
 }
 
+impl Unsettled {
+    /// Whether the zone's records list just these addresses under the name.
+    pub fn is_shown(&self, name: &str, records: &BTreeMap<RecordKey, Record>) -> bool {
+        records.get(&dns::address_key(name)).is_some_and(|record| {
+            record.values.len() == self.public_ips.len()
+                && record
+                    .values
+                    .iter()
+                    .all(|value| value.parse().is_ok_and(|ip| self.public_ips.contains(&PublicIp(ip))))
+        })
+    }
+}
+
 /// What the process remembers between rounds. All of it may be lost with the process: it makes things gentler
 /// or slower, never less safe.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -181,6 +181,19 @@ async fn a_rule_that_is_gone_already_leads_to_reading_or_is_fine_in_the_default_
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_shows_that_a_group_was_read_too_early_has_its_instance_read_again_too() {
+    let aws = world();
+    aws.sg("sg-1", |group| group.rules.insert(permission(53), "external-ips: games/quake".into()));
+    let mut cloud = read(&aws, &["i-1"]).await;
+    one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
+    aws.sg("sg-1", |group| group.rules.clear());
+    one(&mut cloud, revoke("i-1", "sg-1", &[53])).await.unwrap_err();
+    aws.calls();
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert!(aws.calls().contains(&"DescribeInstances"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_answer_is_never_followed_by_another_write_before_a_read() {
     let aws = world();
     let mut cloud = read(&aws, &["i-1"]).await;

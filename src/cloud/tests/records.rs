@@ -195,6 +195,17 @@ async fn what_a_change_of_unknown_outcome_would_list_is_remembered_until_a_later
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_of_unknown_outcome_that_a_read_shows_is_settled() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    aws.fail("ChangeResourceRecordSets", Fault::LostAfter);
+    cloud.apply(&[change("Z1", "a.example.com", &[], &["203.0.113.1"])]).await.remove(0).unwrap_err();
+    assert_eq!(cloud.observed().unsettled.len(), 1);
+    cloud.refresh(&ids(&[]), false).await.unwrap();
+    assert!(cloud.observed().unsettled.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_zone_in_doubt_that_cant_be_read_is_not_read_in_circles() {
     let aws = world();
     let mut cloud = read(&aws, &[]).await;

@@ -83,8 +83,26 @@ async fn a_write_that_was_refused_leaves_no_doubt() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_is_gone_when_it_is_read_again_is_gone_from_the_view() {
+async fn a_read_that_finds_nothing_takes_nothing_away() {
     let world = quiet().await;
+    let nothing = status(404, "NotFound", "services \"quake\" not found");
+    world.api.fault(Verb::Get, "", EVER, Fault::Answer(404, nothing.clone()));
+    let publication = publication(&world, "quake", 1);
+    // Refused: nothing happened, and what was known before is still the best that is known.
+    world.api.fault(Verb::Apply, "", 1, Fault::Answer(404, nothing));
+    world.cluster.publish(&publication).await.unwrap_err();
+    assert!(world.snapshot().services.contains_key(&key("quake")));
+    // Unknown: nobody can tell what is there.
+    world.api.fault(Verb::Apply, "", 1, Fault::LostBefore);
+    world.cluster.publish(&publication).await.unwrap_err();
+    assert!(world.cluster.snapshot().is_none());
+    world.pass(secs(61)).await;
+    assert!(world.snapshot().services.contains_key(&key("quake")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_uncertain_write_to_what_the_watch_tells_is_gone_leaves_no_doubt() {
+    let world = World::ready(&[asking("quake")]).await;
     let publication = publication(&world, "quake", 1);
     world.api.edit(|objects| objects.delete("services", "games", "quake"));
     world.api.fault(Verb::Apply, "", 1, Fault::LostBefore);

@@ -41,7 +41,7 @@ fn ask(view: &View<'_>, plan: &mut Plan, service: &Service, exposure: &Exposure)
     let current = own_addresses(service);
     let mut next: Vec<PrivateIp> = Vec::new();
     for ip in &current {
-        if !next.contains(ip) && stays(view, plan, service, *ip) {
+        if !next.contains(ip) && stays(view, plan, exposure, *ip) {
             next.push(*ip);
         }
     }
@@ -58,14 +58,17 @@ fn ask(view: &View<'_>, plan: &mut Plan, service: &Service, exposure: &Exposure)
 }
 
 /// Whether an address that is published stays so.
-fn stays(view: &View<'_>, plan: &mut Plan, service: &Service, ip: PrivateIp) -> bool {
+fn stays(view: &View<'_>, plan: &mut Plan, exposure: &Exposure, ip: PrivateIp) -> bool {
     let Some(node) = view.desired.node_of_private(ip) else { return view.desired.joined.may_have_private(ip) };
-    let key = &service.key;
-    if view.desired.is_placed(key, &node.instance.id) || view.desired.may_be_listed(key, node.public_ip) {
+    let (key, id) = (&exposure.service, &node.instance.id);
+    // A node that somebody closed, and that AWS has no room to open again, is as good as none.
+    let is_lost = view.observed.full.contains_key(id) && !view.desired.is_open(exposure, id);
+    if (view.desired.is_placed(key, id) && !is_lost) || view.desired.may_be_listed(key, node.public_ip) {
         return true;
     }
+
     // Draining: resolvers may hold the old answer for its TTL, after the last of Route 53's servers gave it.
-    let drain = view.memory.drains.get(&(service.key.clone(), ip));
+    let drain = view.memory.drains.get(&(key.clone(), ip));
     let Some((drain, since)) = drain.and_then(|drain| Some((drain, drain.since?))) else { return true };
     let forgotten = since.after(Duration::from_secs(drain.ttl.into())).max(drain.remembered_until);
     let end = forgotten.after(view.settings.propagation);

@@ -1,6 +1,7 @@
 //! One test per rule.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::super::super::*;
 use super::world::{World, ZONE};
@@ -69,6 +70,35 @@ fn deleting_the_service_while_nobody_watches_leaves_nothing() {
     world.restart();
     world.round();
     assert!(world.is_clean(), "{:?}", world.observed);
+}
+
+#[test]
+fn a_node_that_was_closed_and_has_no_room_to_be_opened_again_drains_though_it_stays_wanted() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.instance(1).groups.clear();
+    let id = InstanceId("i-00000001".into());
+    world.observed.full.insert(id.clone(), world.now);
+    let refused = Failure {
+        reason: Reason::SecurityGroupLimit,
+        message: "no room".into(),
+        attempts: 1,
+        retry_at: world.now.after(Duration::from_secs(1000)),
+    };
+    world.memory.failures.insert(Target::Firewall(id), refused);
+    for _ in 0..3 {
+        world.round();
+        world.wait(200);
+    }
+
+    assert_eq!(world.listed("a.example.com"), ["203.0.113.2".to_owned()].into());
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
+    // Whoever makes room has it served there again.
+    world.memory.failures.clear();
+    world.settle();
+
+    assert_eq!(world.service(&key).external_ips.len(), 2);
 }
 
 #[test]
@@ -432,14 +462,14 @@ fn a_step_that_failed_is_not_planned_before_it_is_due() {
         reason: Reason::AccessDenied,
         message: "ec2:CreateSecurityGroup is not allowed".into(),
         attempts: 1,
-        retry_at: Moment(std::time::Duration::from_secs(5)),
+        retry_at: Moment(Duration::from_secs(5)),
     };
     world.memory.failures.insert(Target::NewGroup(InstanceId("i-00000001".into())), failure);
     world.round();
     assert_eq!(world.taken, ["try a"]);
     let condition = world.condition(&key).unwrap();
     assert!(!condition.ready && condition.reason == "AccessDenied");
-    assert_eq!(world.plan().wake_at, Some(Moment(std::time::Duration::from_secs(5))));
+    assert_eq!(world.plan().wake_at, Some(Moment(Duration::from_secs(5))));
     world.wait(5);
     world.round();
     assert_eq!(world.service(&key).external_ips, ["10.0.0.1"]);
@@ -453,7 +483,7 @@ fn one_node_whose_firewall_fails_does_not_keep_the_others_from_serving() {
         reason: Reason::SecurityGroupLimit,
         message: "five groups".into(),
         attempts: 1,
-        retry_at: Moment(std::time::Duration::from_secs(5)),
+        retry_at: Moment(Duration::from_secs(5)),
     };
     world.memory.failures.insert(Target::Firewall(InstanceId("i-00000001".into())), failure);
     world.round();
