@@ -18,6 +18,16 @@ use crate::expose::{Group, GroupId, Instance, InstanceId, Lookup, Reason, Rule, 
 /// No interface can have more groups, however far its limit is raised (EC2).
 const GROUPS_PER_INTERFACE_AT_MOST: usize = 16;
 
+/// An answer that isn't whole proves nothing: EC2 says `true`, or an error.
+fn said_to_be_done(step: &Step, answer: Option<bool>, effect: Effect) -> Taken {
+    if answer == Some(true) {
+        return Ok(vec![effect]);
+    }
+    let message =
+        format!("could not {}: EC2's answer doesn't say that it was done; it is looked at again", step.action);
+    Err(Failure::doubtful(step, StepError::new(Reason::Failed, Next::Replan, message)))
+}
+
 impl Cloud {
     /// Creates a group with its tags in the same call, or adopts the one of that name that is ours already.
     pub(super) async fn create_group(&self, step: &Step, name: &str, vpc: &str) -> Taken {
@@ -90,7 +100,8 @@ impl Cloud {
             ..Default::default()
         };
         match self.ec2.send(&request).await {
-            Ok(_) => Ok(vec![Effect::RulesOpened(group.clone(), rules.clone())]),
+            Ok(answer) => said_to_be_done(step, answer.r#return, Effect::RulesOpened(group.clone(), rules.clone())),
+
             Err(error) => Err(self.group_failure(step, group, &error)),
         }
     }
@@ -106,7 +117,8 @@ impl Cloud {
         };
         match self.ec2.send(&request).await {
             // Rules that weren't there are told in the default VPC and an error elsewhere; there they are closed.
-            Ok(_) => Ok(vec![Effect::RulesClosed(group.clone(), rules.clone())]),
+            Ok(answer) => said_to_be_done(step, answer.r#return, Effect::RulesClosed(group.clone(), rules.clone())),
+
             Err(error) => Err(self.group_failure(step, group, &error)),
         }
     }

@@ -158,7 +158,7 @@ impl<'a> Writer<'a> {
         writeln!(out, "\n    fn encode(&self) -> Encoded {{\n{}    }}\n", self.encode(operation)?)?;
         out += &self.secrets(operation)?;
         let decode = match (&operation.wrapper, operation.output.is_empty()) {
-            (_, true) => format!("xml::empty_document(body, \"{}\")", operation.root),
+            (_, true) => format!("xml::acknowledgement(body, \"{}\")", operation.root),
             (None, false) => format!("xml::document(body, \"{}\")", operation.root),
             (Some(wrapper), false) => format!("xml::wrapped_document(body, \"{}\", \"{wrapper}\")", operation.root),
         };

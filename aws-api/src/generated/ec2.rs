@@ -158,7 +158,7 @@ impl Operation for CreateTags {
     }
 
     fn decode(body: &[u8]) -> Result<Self::Output, ParseError> {
-        xml::empty_document(body, "CreateTagsResponse")
+        xml::acknowledgement(body, "CreateTagsResponse")
     }
 }
 
@@ -443,7 +443,7 @@ impl Operation for ModifyInstanceAttribute {
     }
 
     fn decode(body: &[u8]) -> Result<Self::Output, ParseError> {
-        xml::empty_document(body, "ModifyInstanceAttributeResponse")
+        xml::acknowledgement(body, "ModifyInstanceAttributeResponse")
     }
 }
 
@@ -473,7 +473,7 @@ impl Operation for ModifyNetworkInterfaceAttribute {
     }
 
     fn decode(body: &[u8]) -> Result<Self::Output, ParseError> {
-        xml::empty_document(body, "ModifyNetworkInterfaceAttributeResponse")
+        xml::acknowledgement(body, "ModifyNetworkInterfaceAttributeResponse")
     }
 }
 

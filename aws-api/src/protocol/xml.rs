@@ -62,12 +62,27 @@ pub(crate) fn wrapped_document<T: FromXml>(body: &[u8], root: &str, wrapper: &st
     required(root, wrapper, value)
 }
 
-/// A document whose root is `root`, with nothing in it that matters.
-pub(crate) fn empty_document(body: &[u8], root: &str) -> Result<(), ParseError> {
+/// A document whose root is `root`, with nothing in it but that the request was carried out. EC2 says `return` where
+/// there is nothing else to say, and `requestId` always: an answer without both isn't whole, and proves nothing.
+pub(crate) fn acknowledgement(body: &[u8], root: &str) -> Result<(), ParseError> {
     let mut xml = Reader::new(body, false)?;
     xml.expect_root(root)?;
-    xml.skip()?;
-    xml.finish()
+    let mut done = None;
+    while let Some(element) = xml.child()? {
+        match element {
+            "return" => done = Some(xml.read()?),
+            "requestId" => {
+                xml.skip()?;
+                done = done.or(Some(true));
+            }
+            _ => xml.skip()?,
+        }
+    }
+    xml.finish()?;
+    match required(root, "requestId", done)? {
+        true => Ok(()),
+        false => Err(ParseError(format!("{root} says that it wasn't done"))),
+    }
 }
 
 /// A member that is always there.

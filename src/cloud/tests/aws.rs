@@ -22,8 +22,11 @@ pub(crate) enum Fault {
     LostAfter,
     /// The answer is lost and it has no effect.
     LostBefore,
+    /// A well-formed answer with nothing in it, and no effect.
+    Hollow,
     /// A layer refuses to send it.
     Refused,
+
     /// No answer ever comes.
     Deaf,
 }
@@ -187,6 +190,11 @@ impl State {
             Some(Fault::LostBefore) => {
                 self.calls.push(call);
                 return Some(Err(TransportError::Lost("reset".into())));
+            }
+            Some(Fault::Hollow) => {
+                let body = format!("<{op}Response></{op}Response>", op = call.operation);
+                self.calls.push(call);
+                return Some(Ok(respond(200, body)));
             }
             Some(Fault::Answer(status, code, message)) => {
                 self.calls.push(call);

@@ -181,6 +181,32 @@ async fn a_rule_that_is_gone_already_leads_to_reading_or_is_fine_in_the_default_
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_with_nothing_in_it_proves_nothing() {
+    let steps = [
+        ("CreateSecurityGroup", create("i-1")),
+        ("AuthorizeSecurityGroupIngress", authorize("i-1", "sg-1", &[53])),
+        ("ModifyInstanceAttribute", attach("i-1", "sg-1")),
+        ("RevokeSecurityGroupIngress", revoke("i-1", "sg-1", &[54])),
+        ("ChangeResourceRecordSets", change("Z1", "a.example.com", &[], &["203.0.113.1"])),
+    ];
+    for (operation, wanted) in steps {
+        let aws = world();
+        aws.zone("Z1", "example.com.");
+        aws.sg("sg-1", |group| group.rules.insert(permission(54), "external-ips: games/quake".into()));
+        let mut cloud = read(&aws, &["i-1"]).await;
+        let before =
+            format!("{:?}", (&cloud.observed().groups, &cloud.observed().instances, &cloud.observed().records));
+        aws.fail(operation, Fault::Hollow);
+        let error = one(&mut cloud, wanted.clone()).await.unwrap_err();
+        assert_eq!(error.next, Next::Replan, "{operation}: {error:?}");
+        let after = format!("{:?}", (&cloud.observed().groups, &cloud.observed().instances, &cloud.observed().records));
+        assert_eq!(after, before, "{operation}");
+        cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+        one(&mut cloud, wanted).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_shows_that_a_group_was_read_too_early_has_its_instance_read_again_too() {
     let aws = world();
     aws.sg("sg-1", |group| group.rules.insert(permission(53), "external-ips: games/quake".into()));

@@ -69,6 +69,20 @@ fn answers_that_hold_nothing_are_still_looked_at() {
 }
 
 #[test]
+fn an_answer_that_does_not_say_that_it_was_done_is_none() {
+    let answer = |content: &str| {
+        let body = format!("<CreateTagsResponse>{content}</CreateTagsResponse>");
+        ec2::CreateTags::decode(body.as_bytes()).map_err(|error| error.0)
+    };
+    assert_eq!(answer("<requestId>r-1</requestId>"), Ok(()));
+    for hollow in ["", "\n", "<other/>"] {
+        assert_eq!(answer(hollow), Err("CreateTagsResponse lacks requestId".into()));
+    }
+    let refused = answer("<requestId>r-1</requestId><return>false</return>");
+    assert_eq!(refused, Err("CreateTagsResponse says that it wasn't done".into()));
+}
+
+#[test]
 fn delete_security_group_tells_what_was_deleted() {
     let answer = ec2::<ec2::DeleteSecurityGroup>("<return>true</return><groupId>sg-1</groupId>");
     assert_eq!((answer.r#return, answer.group_id), (Some(true), text("sg-1")));

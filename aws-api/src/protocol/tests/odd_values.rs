@@ -17,13 +17,14 @@ fn group(content: &str) -> ec2::SecurityGroup {
 
 #[test]
 fn a_byte_order_mark_of_utf_8_is_no_part_of_the_document() {
-    let body = "\u{feff}<?xml version=\"1.0\"?><CreateTagsResponse/>";
+    let body = "\u{feff}<?xml version=\"1.0\"?><CreateTagsResponse><return>true</return></CreateTagsResponse>";
     ec2::CreateTags::decode(body.as_bytes()).unwrap();
 }
 
 #[test]
 fn only_utf_8_is_read_whatever_the_declaration_says() {
-    let text = "<?xml version=\"1.0\" encoding=\"UTF-16\"?><CreateTagsResponse/>";
+    let text =
+        "<?xml version=\"1.0\" encoding=\"UTF-16\"?><CreateTagsResponse><return>true</return></CreateTagsResponse>";
     ec2::CreateTags::decode(text.as_bytes()).unwrap();
     let utf16 = |order: fn(u16) -> [u8; 2]| -> Vec<u8> {
         std::iter::once(0xfeff).chain(text.encode_utf16()).flat_map(order).collect()
