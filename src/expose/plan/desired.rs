@@ -86,7 +86,7 @@ pub fn desire<'a>(
     let served = wishes.into_iter().filter(|wish| placement.nodes.contains_key(&wish.service));
     let exposures = served.map(|wish| (wish.service.clone(), wish)).collect();
     Desired {
-        usage: Usage::new(&exposures, &names, observed),
+        usage: Usage::new(&exposures, &names, snapshot, observed),
         exposures,
         rejections: rejections.into_iter().map(|r| (r.service.clone(), r)).collect(),
         unreadable: &snapshot.unreadable,

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::dns::{self, Hostname, NameKey, OwnedName};
-use super::super::{Exposure, Observed, PublicIp, ServiceKey, Unsettled};
+use super::super::{Exposure, Observed, PublicIp, ServiceKey, Snapshot, Unsettled, annotations};
+use super::desired::own_addresses;
 
 const NONE: &BTreeSet<PublicIp> = &BTreeSet::new();
 const NO_MAYBE: &BTreeMap<PublicIp, u32> = &BTreeMap::new();
@@ -16,7 +17,7 @@ pub(super) struct Usage {
     names: BTreeMap<ServiceKey, BTreeSet<NameKey>>,
     /// The addresses that they list.
     listed: BTreeMap<ServiceKey, BTreeSet<PublicIp>>,
-    /// The addresses that they may list though no read shows it, and with which TTL.
+    /// The addresses that they may list though nothing of ours shows it, and with which TTL.
     maybe: BTreeMap<ServiceKey, BTreeMap<PublicIp, u32>>,
     /// Where the names that somebody asks for belong.
     homes: BTreeMap<Hostname, NameKey>,
@@ -28,6 +29,7 @@ impl Usage {
     pub(super) fn new(
         exposures: &BTreeMap<ServiceKey, Exposure>,
         names: &BTreeMap<NameKey, OwnedName>,
+        snapshot: &Snapshot,
         observed: &Observed,
     ) -> Usage {
         let mut usage = Usage::default();
@@ -59,7 +61,29 @@ impl Usage {
                 usage.homes.insert(hostname.clone(), (zone.id.clone(), hostname.as_str().to_owned()));
             }
         }
+        for service in snapshot.services.values().filter(|service| !own_addresses(service).is_empty()) {
+            for hostname in annotations::names(service) {
+                usage.add_disowned(&service.key, &hostname, names, observed);
+            }
+        }
         usage
+    }
+
+    /// A record without our twin isn't ours to change, but whoever follows the name is led to what it lists: it may
+    /// have been ours, and somebody took the twin away.
+    fn add_disowned(
+        &mut self,
+        service: &ServiceKey,
+        hostname: &Hostname,
+        names: &BTreeMap<NameKey, OwnedName>,
+        observed: &Observed,
+    ) {
+        let name = hostname.as_str();
+        let Ok(zone) = dns::zone_of(name, &observed.zones) else { return };
+        let record = observed.records.get(&zone.id).and_then(|records| records.get(&dns::address_key(name)));
+        let Some(record) = record.filter(|_| !names.contains_key(&(zone.id.clone(), name.to_owned()))) else { return };
+        let public_ips = record.values.iter().filter_map(|value| value.parse().ok()).map(PublicIp);
+        self.add_maybe(service, public_ips, record.ttl.unwrap_or_default());
     }
 
     fn add(&mut self, service: &ServiceKey, key: &NameKey, name: &OwnedName) {
@@ -68,10 +92,14 @@ impl Usage {
     }
 
     fn add_unsettled(&mut self, service: &ServiceKey, change: &Unsettled) {
+        self.add_maybe(service, change.public_ips.iter().copied(), change.ttl);
+    }
+
+    fn add_maybe(&mut self, service: &ServiceKey, public_ips: impl Iterator<Item = PublicIp>, ttl: u32) {
         let maybe = self.maybe.entry(service.clone()).or_default();
-        for ip in &change.public_ips {
-            let ttl = maybe.entry(*ip).or_default();
-            *ttl = change.ttl.max(*ttl);
+        for ip in public_ips {
+            let highest = maybe.entry(ip).or_default();
+            *highest = ttl.max(*highest);
         }
     }
 

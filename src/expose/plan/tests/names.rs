@@ -346,3 +346,26 @@ fn what_a_name_may_list_since_an_answer_was_lost_is_not_withdrawn_below_it() {
     world.round();
     assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
 }
+
+#[test]
+fn a_record_that_lost_its_twin_still_leads_to_the_nodes_that_it_lists() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "30")]);
+    world.settle();
+    let zone = ZoneId(ZONE.into());
+    let (address, twin) = (dns::address_key("a.example.com"), dns::twin_key("a.example.com"));
+    world.observed.records.get_mut(&zone).unwrap().remove(&twin).unwrap();
+    assert!(world.plan().steps.is_empty(), "a record without a twin isn't ours");
+    world.wait(1000);
+    world.plan();
+    // Now the record goes, too, and is made anew without the first node.
+    world.observed.records.get_mut(&zone).unwrap().remove(&address).unwrap();
+    world.annotate(&key, "selector", Some("odd=0"));
+    world.round();
+    world.wait(30 + 60 - 1);
+    world.round();
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.1", "10.0.0.2"]);
+    world.wait(1);
+    world.round();
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
+}
