@@ -345,6 +345,8 @@ impl Cloud {
                 if !shown || !attached {
                     self.journal.attachment(&instance.id, &group, attached, now);
                 }
+                self.observed.unproven.remove(&instance.id);
+                self.written.insert(instance.id.clone());
                 self.observed.set_instance(instance.id.clone(), Lookup::Known(instance), now);
             }
             Effect::Records(change, pending) => {

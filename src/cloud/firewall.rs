@@ -162,7 +162,8 @@ impl Cloud {
         }
         let mut wanted = before.clone();
         set(&mut wanted.groups, group, attach);
-        if wanted.groups == before.groups {
+        let is_proven = !self.observed.unproven.contains(id) || written.iter().any(|(instance, ..)| instance == id);
+        if wanted.groups == before.groups && is_proven {
             return Ok(vec![Effect::Interface {
                 instance: before,
                 group: group.clone(),

@@ -18,6 +18,8 @@ mod sync;
 pub(crate) mod tests;
 mod zones;
 
+use std::collections::BTreeSet;
+
 use aws_api::Client;
 use slog::Logger;
 
@@ -65,6 +67,10 @@ pub struct Cloud {
     log: Logger,
     observed: Observed,
     complete: refresh::Complete,
+    /// Since when this process alone writes.
+    since: Moment,
+    /// The instances that it wrote to.
+    written: BTreeSet<InstanceId>,
     doubts: Doubts,
     /// Why the groups that are known are older than they ought to be: nothing that rests on them is done.
     groups_unread: Option<(Reason, String)>,
@@ -80,10 +86,13 @@ impl Cloud {
             ec2,
             dns,
             settings,
+            since: Moment(clock.monotonic()),
             clock,
             log,
             observed: Observed::default(),
             complete: refresh::Complete::default(),
+            written: BTreeSet::new(),
+
             doubts: Doubts::default(),
             groups_unread: None,
             journal: Journal::default(),
@@ -122,8 +131,10 @@ impl Cloud {
     pub fn start_over(&mut self) {
         self.observed = Observed::default();
         self.complete = refresh::Complete::default();
+        (self.since, self.written) = (self.now(), BTreeSet::new());
         self.doubts = Doubts::default();
         self.groups_unread = None;
+
         self.journal = Journal::default();
         self.changes.start_over();
     }

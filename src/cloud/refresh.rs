@@ -2,6 +2,7 @@
 //! known value: a failed listing is never taken for an empty one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures::StreamExt;
 use slog::debug;
@@ -11,6 +12,10 @@ use super::error::{self, Error, Kind};
 use super::{inventory, zones};
 use crate::expose::firewall::parse_group_name;
 use crate::expose::{Group, GroupId, InstanceId, Lookup, Moment, Record, RecordKey, Zone, ZoneId};
+
+/// What a process does that takes over is older than what the one before it did for at most so long: EC2's reads have
+/// been seen to be two minutes behind.
+const INHERITED: Duration = Duration::from_secs(120);
 
 type Read<T> = Result<T, aws_api::Error>;
 type Records = BTreeMap<RecordKey, Record>;
@@ -164,6 +169,12 @@ impl Cloud {
             let lookup = match answer {
                 Some(Lookup::Known(mut instance)) => {
                     self.doubts.seen(&id);
+                    if asked < self.since.after(INHERITED) && !self.written.contains(&id) {
+                        self.observed.unproven.insert(id.clone());
+                    } else {
+                        self.observed.unproven.remove(&id);
+                    }
+
                     self.journal.overlay_instance(&mut instance, now);
                     Lookup::Known(instance)
                 }

@@ -155,6 +155,7 @@ impl Observed {
         self.former.retain(|ip, given_up| now < given_up.after(FORMER) && !held.contains(ip));
         self.unsettled.retain(|_, change| now < change.at.after(UNSETTLED));
         self.full.retain(|id, refused| now < refused.after(FULL) && self.instances.contains_key(id));
+        self.unproven.retain(|id| self.instances.contains_key(id));
     }
 }
 

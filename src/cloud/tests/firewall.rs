@@ -181,6 +181,30 @@ async fn a_rule_that_is_gone_already_leads_to_reading_or_is_fine_in_the_default_
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_read_right_after_taking_over_is_proven_by_a_write_or_by_time() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
+    assert!(cloud.observed().unproven.is_empty());
+    cloud.start_over();
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert_eq!(cloud.observed().unproven, ids(&["i-1"]));
+    // It is written though it is shown, and after that another early read is nothing new.
+    aws.writes();
+    one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
+    assert_eq!(aws.writes().len(), 1);
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert!(cloud.observed().unproven.is_empty());
+    one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
+    assert!(aws.writes().is_empty());
+    cloud.start_over();
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert!(cloud.observed().unproven.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_with_nothing_in_it_proves_nothing() {
     let steps = [
         ("CreateSecurityGroup", create("i-1")),
@@ -257,8 +281,11 @@ async fn attaching_and_detaching_keep_every_foreign_group_in_order() {
 async fn what_is_as_wanted_is_not_written() {
     let aws = world();
     let mut cloud = read(&aws, &["i-1"]).await;
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
     aws.vm("i-1", |vm| vm.groups.push("sg-1".into()));
     aws.calls();
+
     one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
     assert_eq!(aws.calls(), ["DescribeInstances"]);
     assert_eq!(known(&cloud, "i-1").groups, [sg("sg-nodes"), sg("sg-1")]);

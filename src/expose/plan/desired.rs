@@ -38,6 +38,9 @@ pub struct Desired<'a> {
     usage: Usage,
     /// Every rule that is open and attached, by instance.
     open: BTreeMap<InstanceId, BTreeSet<Rule>>,
+    /// Instances whose groups may not be attached any more, so that nothing counts as open.
+    unproven: BTreeSet<&'a InstanceId>,
+
     /// The room in the groups of each.
     rooms: BTreeMap<InstanceId, firewall::Room>,
 }
@@ -52,8 +55,12 @@ pub fn desire<'a>(
 ) -> Desired<'a> {
     let joined = nodes::join(snapshot, observed);
     let names = dns::owned_names(observed, settings);
-    let open =
-        joined.alive.iter().map(|(id, alive)| (id.clone(), firewall::open_rules(alive.instance, observed))).collect();
+    let unproven = unproven(snapshot, &joined, observed);
+    let open_rules = |(id, alive): (&InstanceId, &Alive<'_>)| match unproven.contains(id) {
+        true => (id.clone(), BTreeSet::new()),
+        false => (id.clone(), firewall::open_rules(alive.instance, observed)),
+    };
+    let open = joined.alive.iter().map(open_rules).collect();
 
     let groups = firewall::groups_by_instance(observed, settings);
     let none = BTreeMap::new();
@@ -95,8 +102,17 @@ pub fn desire<'a>(
         joined,
         names,
         open,
+        unproven,
         rooms,
     }
+}
+
+/// The instances of which it isn't sure that what is read as attached still is. Where a Service is published it is: its
+/// addresses are taken off before anything is closed, and Kubernetes' reads don't lag.
+fn unproven<'a>(snapshot: &Snapshot, joined: &Joined<'_>, observed: &'a Observed) -> BTreeSet<&'a InstanceId> {
+    let published = snapshot.services.values().flat_map(own_addresses);
+    let published: BTreeSet<&InstanceId> = published.filter_map(|ip| joined.by_private.get(&ip)).collect();
+    observed.unproven.iter().filter(|id| !published.contains(id)).collect()
 }
 
 /// A list that is someone else's is never touched; one that the 2018 version left is taken over when all of it is nodes.
@@ -233,6 +249,11 @@ impl<'a> Desired<'a> {
     /// lists may have been another's, one of the same name among them.
     pub(super) fn published_nodes(&self, service: &Service) -> impl Iterator<Item = &InstanceId> {
         own_addresses(service).into_iter().filter_map(|ip| self.joined.by_private.get(&ip))
+    }
+
+    /// Whether the groups of the instance have to be put on it once more, to be sure.
+    pub(super) fn is_unproven(&self, instance: &InstanceId) -> bool {
+        self.unproven.contains(instance)
     }
 
     /// Every rule that is open and attached on a node.

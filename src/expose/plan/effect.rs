@@ -59,6 +59,7 @@ fn cloud_effect(action: &Action, observed: &mut Observed) {
             }
         }
         Action::Attach { instance, group } => {
+            observed.unproven.remove(instance);
             if let Some(Lookup::Known(instance)) = observed.instances.get_mut(instance)
                 && !instance.groups.contains(group)
             {
@@ -66,6 +67,7 @@ fn cloud_effect(action: &Action, observed: &mut Observed) {
             }
         }
         Action::Detach { instance, group } => {
+            observed.unproven.remove(instance);
             if let Some(Lookup::Known(instance)) = observed.instances.get_mut(instance) {
                 instance.groups.retain(|attached| attached != group);
             }

@@ -125,7 +125,7 @@ fn open(
             });
         }
         let useful = group.rules.keys().any(|rule| needed.rules.contains_key(rule) && !needed.withheld.contains(rule));
-        if useful && !instance.groups.contains(&group.id) {
+        if useful && (!instance.groups.contains(&group.id) || view.desired.is_unproven(&instance.id)) {
             let wanted = needed.rules.iter().filter(|(rule, _)| group.rules.contains_key(rule));
             let wanted = wanted.map(|(rule, key)| (*rule, key.clone())).collect();
             plan.steps.push(Step {

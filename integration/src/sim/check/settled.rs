@@ -352,6 +352,12 @@ impl World {
                                 .any(|wish| wish.ports.contains(&port) && wish.sources.contains(&rule.source))
                     })
                 };
+                // What a rejected Service has stays as it is: a rule that lets it in isn't made narrower for others.
+                let is_whole =
+                    |port: i32| u16::try_from(port).is_ok_and(|port| keeps.contains(&(rule.protocol.clone(), port)));
+                if (rule.from..=rule.to).any(is_whole) {
+                    continue;
+                }
                 if let Some(port) = (rule.from..=rule.to).find(|port| !needed(&rule.protocol, *port)) {
                     let what = format!("{}/{port} from {:?} ({})", rule.protocol, rule.source, made.description);
                     flaws.push(("L2", format!("{what} is left open on {instance}")));

@@ -619,3 +619,39 @@ fn a_thousand_services_on_a_hundred_nodes_are_planned_within_the_patience_of_a_t
     assert_eq!(world.plan().steps, []);
     assert!(world.snapshot.services.values().all(|service| service.external_ips.len() == 2));
 }
+
+#[test]
+fn what_a_process_finds_attached_when_it_takes_over_is_attached_again_before_it_is_relied_on() {
+    let mut world = World::new(2);
+    world.add_service("a", 6315, &[("hostname", "a.example.com"), ("selector", "odd=1")]);
+    world.settle();
+    // Of the first node it is known that it serves; a group of the second one may have been taken off by now.
+    let second = InstanceId("i-00000002".into());
+    let name = firewall::group_name(&world.settings.cluster, &second, 1);
+    let id = GroupId("sg-2".into());
+    let vpc = world.instance(2).vpc.clone();
+    let rules = BTreeMap::new();
+    world.observed.groups.insert(id.clone(), Group { id: id.clone(), name, vpc, rules, foreign_rules: false });
+    world.instance(2).groups.push(id);
+    world.observed.unproven.extend([InstanceId("i-00000001".into()), second.clone()]);
+    world.add_service("b", 6316, &[("hostname", "b.example.com")]);
+    let attaching = |step: &Step| matches!(&step.action, Action::Attach { instance, .. } if *instance == second);
+    world.plan().steps.iter().filter(|step| matches!(step.action, Action::TryPublication(_))).for_each(|step| {
+        world.take(step);
+    });
+    for _ in 0..5 {
+        let steps = world.plan().steps;
+        assert!(!steps.iter().any(|step| matches!(step.action, Action::ChangeRecords(_))), "{steps:?}");
+        match steps.iter().find(|step| attaching(step)) {
+            Some(_) => break,
+            None => steps.iter().for_each(|step| world.take(step)),
+        }
+    }
+    let steps = world.plan().steps;
+    assert!(steps.iter().any(attaching), "{steps:?}");
+    assert!(!steps.iter().any(|step| matches!(&step.action, Action::Attach { instance, .. } if *instance != second)));
+    // Once it is done, or a later read shows it, all goes on.
+    world.observed.unproven.clear();
+    world.settle();
+    assert_eq!(world.listed("b.example.com").len(), 2);
+}
