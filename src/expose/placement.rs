@@ -118,8 +118,7 @@ pub fn place<'e>(
         rooms: Rooms::new(joined, observed, settings),
         placement: Placement::default(),
     };
-    scheduler.claim_what_stays(&sorted, frozen, settings);
-    scheduler.claim_what_serves(&sorted);
+    scheduler.claim_what_stands(&sorted, frozen, settings);
     for group in sharing(&sorted) {
         scheduler.place_group(&group);
     }
@@ -140,22 +139,27 @@ struct Scheduler<'a> {
 }
 
 impl<'a> Scheduler<'a> {
-    /// Claims for Services that aren't placed but keep what they have: frozen ones, lists that people set or that
-    /// the 2018 version left, and everything when nothing may be removed.
-    fn claim_what_stays(&mut self, placed: &[&Exposure], frozen: &BTreeSet<ServiceKey>, settings: &Settings) {
-        let placed: BTreeSet<&ServiceKey> = placed.iter().map(|exposure| &exposure.service).collect();
-        for (key, service) in self.snapshot.services.iter().filter(|(key, _)| !placed.contains(key)) {
+    /// Claims for what is there. First for Services that aren't placed but keep what they have: frozen ones, lists that
+    /// people set or that the 2018 version left, and everything when nothing may be removed; then for what serves.
+    fn claim_what_stands(&mut self, sorted: &[&'a Exposure], frozen: &BTreeSet<ServiceKey>, settings: &Settings) {
+        let placed: BTreeSet<&ServiceKey> = sorted.iter().map(|exposure| &exposure.service).collect();
+        let stays = |(key, service): &(&'a ServiceKey, &'a Service)| {
             let released = matches!(service.external_ips_owner, FieldOwner::Us | FieldOwner::Nobody)
                 && settings.policy == Policy::Sync
                 && settings.in_scope(key);
-            if released && !frozen.contains(key) {
-                continue;
+            !placed.contains(*key) && (!released || frozen.contains(*key))
+        };
+        let staying: Vec<(&ServiceKey, &Service)> = self.snapshot.services.iter().filter(stays).collect();
+        for (key, service) in &staying {
+            for node in published_on(service, self.joined) {
+                service.ports.iter().for_each(|port| self.claims.claim(node, *port, key));
             }
-            let recorded = self.serving.nodes.get(key).into_iter().flatten();
-            for node in published_on(service, self.joined).chain(recorded) {
-                for port in &service.ports {
-                    self.claims.claim(node, *port, key);
-                }
+        }
+        self.claim_what_serves(sorted);
+        // What a record lists, and isn't published, nobody serves: nobody is driven off by it.
+        for (key, service) in &staying {
+            for node in self.serving.nodes.get(*key).into_iter().flatten() {
+                service.ports.iter().for_each(|port| self.claims.claim(node, *port, key));
             }
         }
     }

@@ -173,10 +173,9 @@ async fn a_confirmed_step_has_the_effect_that_the_core_expects() {
         assert_eq!(*cloud.observed(), expected, "{}", step.action);
         // And so AWS says.
         cloud.start_over();
-                cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+        cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
         expected.unproven = ids(&["i-1"]);
         assert_eq!(*cloud.observed(), expected, "{}", step.action);
-
     }
 }
 

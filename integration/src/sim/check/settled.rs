@@ -180,8 +180,8 @@ impl World {
         let Some((private, _)) = wish::addresses(&self.state, id) else { return true };
         let private = private.to_string();
         let family = self.family(service, wish);
-        self.services.iter().filter(|other| !family.contains(&other.uid)).any(|other| {
-            // One that asks and can't be served keeps its place.
+        // One that asks and can't be served keeps its place, and isn't placed with those that share a name with it.
+        self.services.iter().filter(|other| is_kept(other) || !family.contains(&other.uid)).any(|other| {
             let takes = is_kept(other) || other.external_ips.iter().any(|(address, _)| *address == private);
             takes && family_ports(&self.services, &family).iter().any(|port| ports(other).contains(port))
         })
