@@ -302,19 +302,24 @@ impl Cloud {
 
     /// Nobody knows whether the change took effect.
     fn unsettle(&mut self, change: &RecordChange, now: Moment) {
-        let Some(address) = change.create.get(&address_key(&change.name)) else { return };
-        let twin = change.create.get(&twin_key(&change.name)).and_then(|twin| twin.values.first());
+        let twin = twin_key(&change.name);
+        let twin = change.create.get(&twin).or_else(|| change.delete.get(&twin)).and_then(|twin| twin.values.first());
         let Some(service) = twin.and_then(|value| parse_twin(value)).and_then(|twin| twin.service) else { return };
         let place = (change.zone.clone(), change.name.clone());
-        let ips = address.values.iter().filter_map(|value| value.parse().ok()).map(PublicIp);
-        let ttl = address.ttl.unwrap_or(0);
+        let address = change.create.get(&address_key(&change.name));
+        let ips = address.iter().flat_map(|address| &address.values).filter_map(|value| value.parse().ok());
+        let ips: BTreeSet<PublicIp> = ips.map(PublicIp).collect();
+        let ttl = address.and_then(|address| address.ttl).unwrap_or(0);
         let unsettled = self.observed.unsettled.entry(place).or_insert_with(|| Unsettled {
             service: service.clone(),
             public_ips: BTreeSet::new(),
+            kept: ips.clone(),
             ttl,
             at: now,
         });
+        unsettled.kept.retain(|ip| ips.contains(ip));
         unsettled.public_ips.extend(ips);
+
         (unsettled.service, unsettled.ttl, unsettled.at) = (service, unsettled.ttl.max(ttl), now);
     }
 

@@ -200,8 +200,11 @@ pub struct Observed {
 pub struct Unsettled {
     /// The Service that it is for.
     pub service: ServiceKey,
-    /// The addresses.
+    /// The addresses that some such change would have it list.
     pub public_ips: std::collections::BTreeSet<PublicIp>,
+    /// Those that all of them would.
+    pub kept: std::collections::BTreeSet<PublicIp>,
+
     /// TTL in seconds.
     pub ttl: u32,
     /// When the last such change was sent.
@@ -211,7 +214,8 @@ pub struct Unsettled {
 impl Unsettled {
     /// Whether the zone's records list just these addresses under the name.
     pub fn is_shown(&self, name: &str, records: &BTreeMap<RecordKey, Record>) -> bool {
-        records.get(&dns::address_key(name)).is_some_and(|record| {
+        let one = self.kept == self.public_ips;
+        one && records.get(&dns::address_key(name)).is_some_and(|record| {
             record.values.len() == self.public_ips.len()
                 && record
                     .values

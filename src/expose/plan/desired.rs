@@ -219,6 +219,12 @@ impl<'a> Desired<'a> {
         self.usage.listed(service).contains(&ip)
     }
 
+    /// Whether some record of the Service lists the address, and no change whose answer was lost may have taken it out.
+    pub(super) fn is_surely_listed(&self, service: &ServiceKey, ip: PublicIp) -> bool {
+        let mut names = self.usage.names_of(service).filter_map(|key| Some((key, self.names.get(key)?)));
+        names.any(|(key, name)| self.usage.surely_lists(key, name, ip))
+    }
+
     /// Whether some record of the Service lists the address, or may: a change that would have it so was sent, and its
     /// answer lost.
     pub(super) fn may_be_listed(&self, service: &ServiceKey, ip: PublicIp) -> bool {

@@ -48,7 +48,7 @@ fn ask(view: &View<'_>, plan: &mut Plan, service: &Service, exposure: &Exposure)
     for node in view.desired.placed(&service.key) {
         // One name is enough: whoever follows it comes, though others can't be written.
         if !next.contains(&node.private_ip)
-            && view.desired.is_listed(&service.key, node.public_ip)
+            && view.desired.is_surely_listed(&service.key, node.public_ip)
             && view.desired.is_open(exposure, &node.instance.id)
         {
             next.push(node.private_ip);

@@ -19,6 +19,8 @@ pub(super) struct Usage {
     listed: BTreeMap<ServiceKey, BTreeSet<PublicIp>>,
     /// The addresses that they may list though nothing of ours shows it, and with which TTL.
     maybe: BTreeMap<ServiceKey, BTreeMap<PublicIp, u32>>,
+    /// Of names with changes whose outcome isn't known: the addresses that they list in any case.
+    kept: BTreeMap<NameKey, BTreeSet<PublicIp>>,
     /// Where the names that somebody asks for belong.
     homes: BTreeMap<Hostname, NameKey>,
     /// Where else they are, though they don't belong there any more.
@@ -39,7 +41,8 @@ impl Usage {
             by_hostname.entry(&name.name).or_default().push((key, name));
         }
         let mut unsettled: BTreeMap<&str, Vec<&Unsettled>> = BTreeMap::new();
-        for ((_, name), change) in &observed.unsettled {
+        for (key @ (_, name), change) in &observed.unsettled {
+            usage.kept.insert(key.clone(), change.kept.clone());
             usage.add_unsettled(&change.service, change);
             unsettled.entry(name).or_default().push(change);
         }
@@ -108,7 +111,13 @@ impl Usage {
         self.names.get(service).into_iter().flatten()
     }
 
+    /// Whether the name lists the address, whatever became of changes whose outcome isn't known.
+    pub(super) fn surely_lists(&self, key: &NameKey, name: &OwnedName, ip: PublicIp) -> bool {
+        name.public_ips().contains(&ip) && self.kept.get(key).is_none_or(|kept| kept.contains(&ip))
+    }
+
     /// The addresses that those list.
+
     pub(super) fn listed(&self, service: &ServiceKey) -> &BTreeSet<PublicIp> {
         self.listed.get(service).unwrap_or(NONE)
     }
