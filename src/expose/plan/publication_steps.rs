@@ -54,6 +54,10 @@ fn ask(view: &View<'_>, plan: &mut Plan, service: &Service, exposure: &Exposure)
             next.push(node.private_ip);
         }
     }
+    if next.is_empty() {
+        // Make before break: where nothing else is published yet, what was stays, though no name leads there.
+        next.extend(current.iter().filter(|ip| view.desired.node_of_private(**ip).is_some()));
+    }
     publish(view, plan, service, next);
 }
 

@@ -338,7 +338,7 @@ fn what_a_name_may_list_since_an_answer_was_lost_is_not_withdrawn_below_it() {
     world.annotate(&key, "selector", Some("odd=0"));
     world.round();
     world.wait(1000);
-        assert_eq!(world.round(), [""; 0]);
+    assert_eq!(world.round(), [""; 0]);
     assert_eq!(world.service(&key).external_ips, ["10.0.0.1"]);
     world.observed.unsettled.clear();
     assert_eq!(world.round(), ["publish a"]);

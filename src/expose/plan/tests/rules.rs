@@ -655,3 +655,19 @@ fn what_a_process_finds_attached_when_it_takes_over_is_attached_again_before_it_
     world.settle();
     assert_eq!(world.listed("b.example.com").len(), 2);
 }
+
+#[test]
+fn the_last_addresses_of_a_service_stay_until_others_are_published() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("selector", "odd=1")]);
+    world.settle();
+    // Somebody deletes the records, and the selector changes before they are written again.
+    world.observed.records.values_mut().for_each(BTreeMap::clear);
+    world.annotate(&key, "selector", Some("odd=0"));
+    world.plan();
+    world.wait(1000);
+    let steps = world.plan().steps;
+    assert!(!steps.iter().any(|step| matches!(step.action, Action::Publish(_) | Action::Release { .. })), "{steps:?}");
+    world.settle();
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
+}
