@@ -79,7 +79,7 @@ impl Cluster {
         let service = &publication.service;
         let what = format!("setting spec.externalIPs of {service}");
         let uri = format!("{}?fieldManager={MANAGER}&force={}", path(service), publication.take_over);
-        let body = publication_body(publication);
+        let body = self.as_seen(service, publication_body(publication));
         self.write(service, &what, &uri, APPLY, &body).await?;
         if publication.take_over {
             self.disown_legacy(service).await?;
@@ -96,7 +96,19 @@ impl Cluster {
         // Else the 2018 version's claim would keep the list alive.
         self.disown_legacy(service).await?;
         let uri = format!("{}?fieldManager={MANAGER}&force=false", path(service));
-        self.write(service, &what, &uri, APPLY, &body(service, uid)).await
+        let body = self.as_seen(service, body(service, uid));
+        self.write(service, &what, &uri, APPLY, &body).await
+    }
+
+    /// What is applied to the object as it was seen last, and to no other: addresses that this process doesn't know of
+    /// aren't taken away, by a process that sees the past or an answer that was delivered late.
+    fn as_seen(&self, service: &ServiceKey, mut object: Value) -> Value {
+        let version = self.with(|s| s.services.entry(service).map(|entry| entry.version.clone()));
+        let metadata = object.get_mut("metadata").and_then(Value::as_object_mut);
+        if let (Some(version), Some(metadata)) = (version.filter(|version| !version.is_empty()), metadata) {
+            metadata.insert("resourceVersion".into(), version.into());
+        }
+        object
     }
 
     /// Sets our condition in `status.conditions`; `None` removes it. Nothing is sent when it is there already.

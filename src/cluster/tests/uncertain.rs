@@ -44,8 +44,10 @@ async fn an_uncertain_write_holds_the_snapshot_back_until_it_is_read() {
     world.cluster.publish(&publication).await.unwrap_err();
     assert_eq!(world.api.calls_of(Verb::Get, "").len(), 3, "it was tried to read it");
     assert!(world.cluster.snapshot().is_none(), "what is there is unknown");
-    // The answer to another write of the same Service tells.
-    world.cluster.publish(&publication).await.unwrap();
+    // Another write of the same Service is refused, since there is a newer version, and read.
+    let error = world.cluster.publish(&publication).await.unwrap_err();
+    assert_eq!(error.class, Class::Changed);
+
     assert_eq!(world.service("quake").external_ips, ["10.0.0.1"]);
 }
 
@@ -117,4 +119,27 @@ async fn an_answer_that_is_no_service_is_an_unknown_outcome() {
     let error = world.cluster.publish(&publication(&world, "quake", 1)).await.unwrap_err();
     assert_eq!(error.class, Class::UnknownOutcome);
     assert!(world.cluster.snapshot().is_some(), "it was read");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_over_what_was_not_seen() {
+    let world = quiet().await;
+    let mut ours = publication(&world, "quake", 2);
+    world.cluster.publish(&ours).await.unwrap();
+    // Another process publishes one more; this one sees the past.
+    let uid = world.service("quake").uid;
+    world.api.edit(|objects| {
+        objects.change("services", "games", "quake", |service| {
+            service["spec"]["externalIPs"] = serde_json::json!(["10.0.0.1", "10.0.0.2", "10.0.0.3"]);
+        });
+    });
+    ours.private_ips.truncate(1);
+    for error in
+        [world.cluster.publish(&ours).await, world.cluster.release(&key("quake"), &uid).await].map(Result::unwrap_err)
+    {
+        assert_eq!(error.class, Class::Changed);
+        world.api.edit(|objects| objects.change("services", "games", "quake", |_| {}));
+    }
+    let there = world.api.service("games", "quake")["spec"]["externalIPs"].clone();
+    assert_eq!(there, serde_json::json!(["10.0.0.1", "10.0.0.2", "10.0.0.3"]));
 }

@@ -135,8 +135,11 @@ impl Memory {
         for key in services {
             let Some(known) = self.services.get(&key) else { continue };
             let served = known.view.external_ips.iter().any(|(_, creator)| *creator == Creator::Us);
-            // What was planned for the Service of that name before may still be on its way.
-            let anew = |tried: &Duration| *tried < known.born && known.born + FRESH < at;
+            // What was planned for the Service of that name before may still be on its way, or be planned by a process
+            // that stood still meanwhile.
+            let patience = FRESH.max(self.terms.patience.wish);
+            let anew = |tried: &Duration| *tried < known.born && known.born + patience < at;
+
             if !served && self.tried.get(&key).is_none_or(anew) {
                 let what = format!("{} was opened for {}/{} without a dry run before", new.name, key.0, key.1);
                 self.broken("S5", at, what);

@@ -239,8 +239,13 @@ impl Objects {
             }]});
             return Err(answer);
         }
+        let seen = patch.body["metadata"].get("resourceVersion");
+        if seen.is_some_and(|seen| *seen != object.value["metadata"]["resourceVersion"]) {
+            return Err(status(409, "Conflict", "the object has been modified"));
+        }
         let before = object.clone();
         let wanted = fields(patch.body, patch.status);
+
         let subresource = if patch.status { "status" } else { "" };
         let ours = |o: &Owner| o.manager == patch.manager && o.operation == "Apply" && o.subresource == subresource;
         let mut conflicts = Vec::new();
