@@ -335,15 +335,11 @@ impl Cloud {
             }
             Effect::RulesOpened(id, rules) => {
                 self.journal.rules(&id, &rules, true, now);
-                if let Some(group) = self.observed.groups.get_mut(&id) {
-                    group.rules.extend(rules);
-                }
+                self.observed.open(&id, rules);
             }
             Effect::RulesClosed(id, rules) => {
                 self.journal.rules(&id, &rules, false, now);
-                if let Some(group) = self.observed.groups.get_mut(&id) {
-                    group.rules.retain(|rule, _| !rules.contains_key(rule));
-                }
+                self.observed.close(&id, &rules);
             }
             Effect::Interface { instance, group, attached, shown } => {
                 // A read that has shown it may be followed by one of the past: what is taken for attached is listed.

@@ -19,9 +19,9 @@ use crate::expose::{Group, GroupId, Instance, InstanceId, Lookup, Reason, Rule, 
 const GROUPS_PER_INTERFACE_AT_MOST: usize = 16;
 
 /// An answer that isn't whole proves nothing: EC2 says `true`, or an error.
-fn said_to_be_done(step: &Step, answer: Option<bool>, effect: Effect) -> Taken {
+fn said_to_be_done(step: &Step, answer: Option<bool>) -> Result<(), Failure> {
     if answer == Some(true) {
-        return Ok(vec![effect]);
+        return Ok(());
     }
     let message =
         format!("could not {}: EC2's answer doesn't say that it was done; it is looked at again", step.action);
@@ -93,17 +93,31 @@ impl Cloud {
 
     /// Opens ports: all of them or none.
     pub(super) async fn authorize(&self, step: &Step, group: &GroupId, rules: &BTreeMap<Rule, String>) -> Taken {
-        self.owned(step, group)?;
+        let owned = self.owned(step, group)?;
+        let all = rules.iter().map(|(rule, description)| (*rule, description.clone()));
+        let (shown, new): (BTreeMap<_, _>, BTreeMap<_, _>) = all.partition(|(rule, _)| owned.rules.contains_key(rule));
+        // What is shown already is to be made sure of, one by one: that one is there says nothing of the others.
+        for one in shown.into_iter().map(|one| BTreeMap::from([one])) {
+            match self.add_rules(group, &one).await {
+                Err(error) if error.is("InvalidPermission.Duplicate") => {}
+                Err(error) => return Err(self.group_failure(step, group, &error)),
+                Ok(answer) => said_to_be_done(step, answer)?,
+            }
+        }
+        if !new.is_empty() {
+            let added = self.add_rules(group, &new).await;
+            said_to_be_done(step, added.map_err(|error| self.group_failure(step, group, &error))?)?;
+        }
+        Ok(vec![Effect::RulesOpened(group.clone(), rules.clone())])
+    }
+
+    async fn add_rules(&self, group: &GroupId, rules: &BTreeMap<Rule, String>) -> Result<Option<bool>, aws_api::Error> {
         let request = ec2::AuthorizeSecurityGroupIngress {
             group_id: Some(group.0.clone()),
             ip_permissions: permissions(rules, true),
             ..Default::default()
         };
-        match self.ec2.send(&request).await {
-            Ok(answer) => said_to_be_done(step, answer.r#return, Effect::RulesOpened(group.clone(), rules.clone())),
-
-            Err(error) => Err(self.group_failure(step, group, &error)),
-        }
+        Ok(self.ec2.send(&request).await?.r#return)
     }
 
     /// Closes ports, by their values: whoever made the rule anew in the meantime has it closed all the same, as
@@ -117,7 +131,10 @@ impl Cloud {
         };
         match self.ec2.send(&request).await {
             // Rules that weren't there are told in the default VPC and an error elsewhere; there they are closed.
-            Ok(answer) => said_to_be_done(step, answer.r#return, Effect::RulesClosed(group.clone(), rules.clone())),
+            Ok(answer) => {
+                said_to_be_done(step, answer.r#return)?;
+                Ok(vec![Effect::RulesClosed(group.clone(), rules.clone())])
+            }
 
             Err(error) => Err(self.group_failure(step, group, &error)),
         }

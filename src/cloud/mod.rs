@@ -71,6 +71,7 @@ pub struct Cloud {
     since: Moment,
     /// The instances that it wrote to.
     written: BTreeSet<InstanceId>,
+
     doubts: Doubts,
     /// Why the groups that are known are older than they ought to be: nothing that rests on them is done.
     groups_unread: Option<(Reason, String)>,
@@ -132,6 +133,7 @@ impl Cloud {
         self.observed = Observed::default();
         self.complete = refresh::Complete::default();
         (self.since, self.written) = (self.now(), BTreeSet::new());
+
         self.doubts = Doubts::default();
         self.groups_unread = None;
 

@@ -140,6 +140,9 @@ impl Cloud {
             Ok(mut groups) => {
                 self.journal.overlay_groups(&mut groups, now);
                 self.observed.groups = groups;
+                let opened = self.observed.opened.take();
+                self.observed.opened = (now < self.since.after(INHERITED)).then(|| opened.unwrap_or_default());
+
                 self.doubts.read(&Kind::Groups);
                 self.complete.groups = true;
                 self.groups_unread = None;

@@ -258,6 +258,28 @@ pub fn open_rules(instance: &Instance, observed: &Observed) -> BTreeSet<Rule> {
     instance.groups.iter().filter_map(|id| observed.groups.get(id)).flat_map(|g| g.rules.keys().copied()).collect()
 }
 
+impl Observed {
+    /// The rules are in the group.
+    pub fn open(&mut self, group: &GroupId, rules: BTreeMap<Rule, String>) {
+        if let Some(opened) = &mut self.opened {
+            opened.extend(rules.keys().map(|rule| (group.clone(), *rule)));
+        }
+        if let Some(group) = self.groups.get_mut(group) {
+            group.rules.extend(rules);
+        }
+    }
+
+    /// The rules aren't in the group any more.
+    pub fn close(&mut self, group: &GroupId, rules: &BTreeMap<Rule, String>) {
+        if let Some(opened) = &mut self.opened {
+            opened.retain(|(id, rule)| id != group || !rules.contains_key(rule));
+        }
+        if let Some(group) = self.groups.get_mut(group) {
+            group.rules.retain(|rule, _| !rules.contains_key(rule));
+        }
+    }
+}
+
 /// Free places for rules in a group: (IPv4, IPv6).
 pub fn room(group: &Group, settings: &Settings) -> (usize, usize) {
     let v6 = group.rules.keys().filter(|r| r.source.is_v6()).count();

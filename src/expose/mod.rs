@@ -190,6 +190,9 @@ pub struct Observed {
     /// Instances whose groups were read so soon after another process was in charge that the read may be older than what
     /// that one did last, and that this process hasn't written to.
     pub unproven: std::collections::BTreeSet<InstanceId>,
+    /// While the same holds for the rules of the groups: those that this process opened itself.
+    pub opened: Option<std::collections::BTreeSet<(GroupId, Rule)>>,
+
     /// Changes of names whose outcome isn't known, and no later one is: what they would list may be listed, whatever a
     /// read shows, since it may show the past.
     pub unsettled: BTreeMap<dns::NameKey, Unsettled>,

@@ -10,6 +10,7 @@ mod effect;
 mod firewall_steps;
 mod name_claims;
 mod name_steps;
+mod proof;
 mod publication_steps;
 mod rule_users;
 mod settling;

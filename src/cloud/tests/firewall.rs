@@ -205,6 +205,28 @@ async fn what_is_read_right_after_taking_over_is_proven_by_a_write_or_by_time() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn rules_that_are_shown_are_made_sure_of_one_by_one() {
+    let aws = world();
+    aws.sg("sg-1", |group| group.rules.insert(permission(53), "external-ips: games/quake".into()));
+    aws.sg("sg-1", |group| group.rules.insert(permission(54), "external-ips: games/quake".into()));
+    let mut cloud = read(&aws, &["i-1"]).await;
+    assert_eq!(cloud.observed().opened, Some(BTreeSet::new()));
+    // Of what is shown, one is there.
+    aws.sg("sg-1", |group| group.rules.remove(&permission(54)));
+    aws.writes();
+    one(&mut cloud, authorize("i-1", "sg-1", &[53, 54, 55, 56])).await.unwrap();
+    assert_eq!(aws.writes().len(), 3);
+    assert_eq!(aws.sg("sg-1", |group| group.rules.len()), 4);
+    let opened = [53, 54, 55, 56].map(|port| (sg("sg-1"), udp(port)));
+    assert_eq!(cloud.observed().opened, Some(BTreeSet::from(opened)));
+    one(&mut cloud, revoke("i-1", "sg-1", &[55])).await.unwrap();
+    assert_eq!(cloud.observed().opened.as_ref().map(BTreeSet::len), Some(3));
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert_eq!(cloud.observed().opened, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_with_nothing_in_it_proves_nothing() {
     let steps = [
         ("CreateSecurityGroup", create("i-1")),

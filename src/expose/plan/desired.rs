@@ -11,6 +11,7 @@ use super::super::{
     Rejection, Rule, Service, ServiceKey, Settings, Snapshot, ZoneId, annotations, firewall, placement,
 };
 use super::Publication;
+use super::proof::Proof;
 use super::settling::{Ground, Settled};
 use super::usage::Usage;
 
@@ -38,8 +39,8 @@ pub struct Desired<'a> {
     usage: Usage,
     /// Every rule that is open and attached, by instance.
     open: BTreeMap<InstanceId, BTreeSet<Rule>>,
-    /// Instances whose groups may not be attached any more, so that nothing counts as open.
-    unproven: BTreeSet<&'a InstanceId>,
+    /// What of the firewall is sure.
+    proof: Proof<'a>,
 
     /// The room in the groups of each.
     rooms: BTreeMap<InstanceId, firewall::Room>,
@@ -55,12 +56,6 @@ pub fn desire<'a>(
 ) -> Desired<'a> {
     let joined = nodes::join(snapshot, observed);
     let names = dns::owned_names(observed, settings);
-    let unproven = unproven(snapshot, &joined, observed);
-    let open_rules = |(id, alive): (&InstanceId, &Alive<'_>)| match unproven.contains(id) {
-        true => (id.clone(), BTreeSet::new()),
-        false => (id.clone(), firewall::open_rules(alive.instance, observed)),
-    };
-    let open = joined.alive.iter().map(open_rules).collect();
 
     let groups = firewall::groups_by_instance(observed, settings);
     let none = BTreeMap::new();
@@ -92,6 +87,8 @@ pub fn desire<'a>(
 
     let served = wishes.into_iter().filter(|wish| placement.nodes.contains_key(&wish.service));
     let exposures = served.map(|wish| (wish.service.clone(), wish)).collect();
+    let proof = Proof::new(snapshot, &exposures, &joined, observed);
+    let open = joined.alive.iter().map(|(id, alive)| (id.clone(), proof.open_rules(alive.instance))).collect();
     Desired {
         usage: Usage::new(&exposures, &names, snapshot, observed),
         exposures,
@@ -102,17 +99,9 @@ pub fn desire<'a>(
         joined,
         names,
         open,
-        unproven,
+        proof,
         rooms,
     }
-}
-
-/// The instances of which it isn't sure that what is read as attached still is. Where a Service is published it is: its
-/// addresses are taken off before anything is closed, and Kubernetes' reads don't lag.
-fn unproven<'a>(snapshot: &Snapshot, joined: &Joined<'_>, observed: &'a Observed) -> BTreeSet<&'a InstanceId> {
-    let published = snapshot.services.values().flat_map(own_addresses);
-    let published: BTreeSet<&InstanceId> = published.filter_map(|ip| joined.by_private.get(&ip)).collect();
-    observed.unproven.iter().filter(|id| !published.contains(id)).collect()
 }
 
 /// A list that is someone else's is never touched; one that the 2018 version left is taken over when all of it is nodes.
@@ -257,9 +246,9 @@ impl<'a> Desired<'a> {
         own_addresses(service).into_iter().filter_map(|ip| self.joined.by_private.get(&ip))
     }
 
-    /// Whether the groups of the instance have to be put on it once more, to be sure.
-    pub(super) fn is_unproven(&self, instance: &InstanceId) -> bool {
-        self.unproven.contains(instance)
+    /// What of the firewall is sure.
+    pub(super) fn proof(&self) -> &Proof<'a> {
+        &self.proof
     }
 
     /// Every rule that is open and attached on a node.

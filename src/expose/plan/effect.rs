@@ -49,17 +49,13 @@ fn cloud_effect(action: &Action, observed: &mut Observed) {
             observed.groups.insert(id, group);
         }
         Action::Authorize { group, rules, .. } => {
-            if let Some(group) = observed.groups.get_mut(group) {
-                group.rules.extend(rules.iter().map(|(rule, description)| (*rule, description.clone())));
-            }
+            observed.open(group, rules.clone());
         }
-        Action::Revoke { group, rules, .. } => {
-            if let Some(group) = observed.groups.get_mut(group) {
-                group.rules.retain(|rule, _| !rules.contains_key(rule));
-            }
-        }
+        Action::Revoke { group, rules, .. } => observed.close(group, rules),
+
         Action::Attach { instance, group } => {
             observed.unproven.remove(instance);
+
             if let Some(Lookup::Known(instance)) = observed.instances.get_mut(instance)
                 && !instance.groups.contains(group)
             {

@@ -117,7 +117,6 @@ impl Usage {
     }
 
     /// The addresses that those list.
-
     pub(super) fn listed(&self, service: &ServiceKey) -> &BTreeSet<PublicIp> {
         self.listed.get(service).unwrap_or(NONE)
     }

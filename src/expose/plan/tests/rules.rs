@@ -671,3 +671,21 @@ fn the_last_addresses_of_a_service_stay_until_others_are_published() {
     world.settle();
     assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
 }
+
+#[test]
+fn rules_found_when_taking_over_count_as_open_only_where_their_service_is_published() {
+    let mut world = World::new(1);
+    let a = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    let id = InstanceId("i-00000001".into());
+    let rule = Rule { protocol: Protocol::Udp, from: 6316, to: 6316, source: Cidr::ANY_V4 };
+    let b = world.add_service("b", 6316, &[("hostname", "b.example.com")]);
+    for group in world.observed.groups.values_mut() {
+        group.rules.insert(rule, firewall::description(&b));
+    }
+    world.observed.opened = Some(Default::default());
+    world.observed.unproven.insert(id);
+    let steps = world.round();
+    assert_eq!(steps, ["try b", "authorize i-00000001", "change-name b.example.com", "publish b"]);
+    assert_eq!(world.service(&a).external_ips, ["10.0.0.1"]);
+}

@@ -1,0 +1,59 @@
+//! What of the firewall is sure right after another process was in charge: reads may be older than what that one did
+//! last. Where a Service is published its rules are open: its addresses are taken off before anything is closed, and
+//! Kubernetes' reads don't lag. All else is sure only once this process has written it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::nodes::Joined;
+use super::super::{Exposure, Group, Instance, InstanceId, Observed, Rule, ServiceKey, Snapshot, firewall};
+use super::desired::own_addresses;
+
+/// What is sure, of the groups and of what they are attached to.
+#[derive(Clone, Debug)]
+pub(super) struct Proof<'a> {
+    observed: &'a Observed,
+    /// The rules of the Services that are published on each instance.
+    served: BTreeMap<InstanceId, BTreeSet<Rule>>,
+}
+
+impl<'a> Proof<'a> {
+    pub(super) fn new(
+        snapshot: &Snapshot,
+        exposures: &BTreeMap<ServiceKey, Exposure>,
+        joined: &Joined<'_>,
+        observed: &'a Observed,
+    ) -> Proof<'a> {
+        let mut served: BTreeMap<InstanceId, BTreeSet<Rule>> = BTreeMap::new();
+        if observed.opened.is_none() && observed.unproven.is_empty() {
+            return Proof { observed, served };
+        }
+        for (key, service) in &snapshot.services {
+            let rules = exposures.get(key).map(firewall::rules).unwrap_or_default();
+            for id in own_addresses(service).iter().filter_map(|ip| joined.by_private.get(ip)) {
+                served.entry(id.clone()).or_default().extend(&rules);
+            }
+        }
+        Proof { observed, served }
+    }
+
+    /// Whether what is read as attached to the instance surely is.
+    pub(super) fn is_attached(&self, id: &InstanceId) -> bool {
+        !self.observed.unproven.contains(id) || self.served.contains_key(id)
+    }
+
+    /// Whether a rule that is read in a group of the instance surely is there.
+    pub(super) fn is_there(&self, id: &InstanceId, group: &Group, rule: &Rule) -> bool {
+        let Some(opened) = &self.observed.opened else { return true };
+        opened.contains(&(group.id.clone(), *rule)) || self.served.get(id).is_some_and(|rules| rules.contains(rule))
+    }
+
+    /// Every rule that surely lets traffic reach the instance through a group of ours: open and attached.
+    pub(super) fn open_rules(&self, instance: &Instance) -> BTreeSet<Rule> {
+        if !self.is_attached(&instance.id) {
+            return BTreeSet::new();
+        }
+        let groups = instance.groups.iter().filter_map(|id| self.observed.groups.get(id));
+        let rules = groups.flat_map(|group| group.rules.keys().map(move |rule| (group, rule)));
+        rules.filter(|(group, rule)| self.is_there(&instance.id, group, rule)).map(|(_, rule)| *rule).collect()
+    }
+}
