@@ -66,25 +66,20 @@ impl Usage {
         }
         for service in snapshot.services.values().filter(|service| !own_addresses(service).is_empty()) {
             for hostname in annotations::names(service) {
-                usage.add_disowned(&service.key, &hostname, names, observed);
+                usage.add_asked(&service.key, &hostname, observed);
             }
         }
         usage
     }
 
-    /// A record without our twin isn't ours to change, but whoever follows the name is led to what it lists: it may
-    /// have been ours, and somebody took the twin away.
-    fn add_disowned(
-        &mut self,
-        service: &ServiceKey,
-        hostname: &Hostname,
-        names: &BTreeMap<NameKey, OwnedName>,
-        observed: &Observed,
-    ) {
-        let name = hostname.as_str();
-        let Ok(zone) = dns::zone_of(name, &observed.zones) else { return };
-        let record = observed.records.get(&zone.id).and_then(|records| records.get(&dns::address_key(name)));
-        let Some(record) = record.filter(|_| !names.contains_key(&(zone.id.clone(), name.to_owned()))) else { return };
+    /// Whoever follows a name is led to what it lists, whosever record it is: one without our twin, which somebody may
+    /// have taken away, or that of a Service with which this one, rejected, can't share it at the moment.
+    fn add_asked(&mut self, service: &ServiceKey, hostname: &Hostname, observed: &Observed) {
+        let Ok(zone) = dns::zone_of(hostname.as_str(), &observed.zones) else { return };
+        let records = observed.records.get(&zone.id);
+        let Some(record) = records.and_then(|records| records.get(&dns::address_key(hostname.as_str()))) else {
+            return;
+        };
         let public_ips = record.values.iter().filter_map(|value| value.parse().ok()).map(PublicIp);
         self.add_maybe(service, public_ips, record.ttl.unwrap_or_default());
     }

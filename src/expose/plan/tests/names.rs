@@ -392,3 +392,28 @@ fn nobody_is_published_where_a_lost_change_may_have_taken_the_address_out_of_the
     world.round();
     assert_eq!(world.service(&b).external_ips, ["10.0.0.2", "10.0.0.1"]);
 }
+
+#[test]
+fn a_rejected_service_drains_from_when_the_name_that_it_shares_lists_the_node_no_more() {
+    let mut world = World::new(2);
+    let a = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "30")]);
+    let b = world.add_service("b", 6316, &[("hostname", "a.example.com"), ("ttl", "30")]);
+    world.settle();
+    world.service(&a).ports = vec![Port { protocol: Protocol::Udp, number: 6316 }];
+    world.round();
+    assert_eq!(world.rejected(), [b.clone()].into());
+    world.wait(1000);
+    // The name leaves the first node, and the Service can be served again.
+    world.annotate(&a, "selector", Some("odd=0"));
+    world.round();
+    world.annotate(&b, "selector", Some("odd=0"));
+    world.service(&a).ports = vec![Port { protocol: Protocol::Udp, number: 6315 }];
+    world.round();
+    assert_eq!(world.rejected(), [].into());
+    world.wait(30 + 60 - 1);
+    world.round();
+    assert_eq!(world.service(&b).external_ips, ["10.0.0.1", "10.0.0.2"]);
+    world.wait(1);
+    world.round();
+    assert_eq!(world.service(&b).external_ips, ["10.0.0.2"]);
+}
