@@ -8,10 +8,10 @@ use std::time::Duration;
 use futures::StreamExt;
 use slog::info;
 
-use super::Cloud;
 use super::dns::Unit;
 use super::doubts::{Doubt, touched};
 use super::error::{Next, StepError, casts_doubt};
+use super::{Cloud, LAG};
 use crate::expose::dns::{address_key, parse_twin, twin_key};
 use crate::expose::plan::RecordChange;
 use crate::expose::{
@@ -277,9 +277,18 @@ impl Cloud {
             }
         }
         let is_open = !failure.contradicted && !failure.doubts.is_empty();
-        if let (true, Action::ChangeRecords(change)) = (is_open, &step.action) {
-            self.unsettle(change, now);
+        match &step.action {
+            Action::ChangeRecords(change) if is_open => self.unsettle(change, now),
+            Action::Revoke { group, rules, .. } if is_open => {
+                let rules = rules.keys().map(|rule| ((group.clone(), *rule), now.after(LAG)));
+                self.observed.closings.extend(rules);
+            }
+            Action::Detach { instance, .. } if is_open => {
+                self.observed.detachments.insert(instance.clone(), now.after(LAG));
+            }
+            _ => {}
         }
+
         failure.doubts.into_iter().for_each(|doubt| self.doubts.add(doubt));
         if let (true, Action::Authorize { group, .. } | Action::Revoke { group, .. }) =
             (failure.contradicted, &step.action)
@@ -346,7 +355,8 @@ impl Cloud {
                 if !shown || !attached {
                     self.journal.attachment(&instance.id, &group, attached, now);
                 }
-                self.observed.unproven.remove(&instance.id);
+                self.observed.wrote_to(&instance.id);
+
                 self.written.insert(instance.id.clone());
                 self.observed.set_instance(instance.id.clone(), Lookup::Known(instance), now);
             }

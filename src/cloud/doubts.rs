@@ -3,15 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::LAG;
 use super::error::Kind;
 use crate::expose::{Action, GroupId, InstanceId, Moment, ZoneId};
 
 /// What could not be read, or wasn't shown, is looked at again after this long.
 const PAUSE: Duration = Duration::from_secs(5);
-
-/// An instance that a node names is gone only when two answers so far apart leave it out: EC2's reads have been seen to
-/// be two minutes behind, and one that has ended is still shown for an hour.
-const ABSENCE: Duration = Duration::from_secs(120);
 
 /// How often one that was left out is asked for meanwhile.
 const AGAIN: Duration = Duration::from_secs(15);
@@ -93,12 +90,13 @@ impl Doubts {
     }
 
     /// A complete read that was begun at `asked` and answered at `answered` didn't mention the instance. True when
-    /// an answer [`ABSENCE`] before didn't, either.
+    /// an answer [`LAG`] before didn't, either: reads may be so far behind, and EC2 shows an instance that has ended for an
+    /// hour.
     pub fn missed(&mut self, id: &InstanceId, asked: Moment, answered: Moment) -> bool {
         self.all.remove(&Doubt::Instance(id.clone()));
         let (first, last) = self.missed.entry(id.clone()).or_insert((answered, answered));
         *last = answered;
-        let confirmed = asked >= first.after(ABSENCE);
+        let confirmed = asked >= first.after(LAG);
         if confirmed {
             self.missed.remove(id);
         }

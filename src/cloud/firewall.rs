@@ -179,7 +179,9 @@ impl Cloud {
         }
         let mut wanted = before.clone();
         set(&mut wanted.groups, group, attach);
-        let is_proven = !self.observed.unproven.contains(id) || written.iter().any(|(instance, ..)| instance == id);
+        let unsure = self.observed.unproven.contains(id) || self.observed.detachments.contains_key(id);
+        let is_proven = !unsure || written.iter().any(|(instance, ..)| instance == id);
+
         if wanted.groups == before.groups && is_proven {
             return Ok(vec![Effect::Interface {
                 instance: before,

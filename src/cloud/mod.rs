@@ -19,6 +19,7 @@ pub(crate) mod tests;
 mod zones;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_api::Client;
 use slog::Logger;
@@ -57,6 +58,9 @@ pub struct CloudSettings {
     /// least 1.
     pub concurrency: usize,
 }
+
+/// How far behind reads are taken to be at most: those of EC2 have been seen to be two minutes behind.
+const LAG: Duration = Duration::from_secs(120);
 
 /// AWS, as read and as written by this process.
 pub struct Cloud {

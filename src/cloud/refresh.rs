@@ -2,20 +2,15 @@
 //! known value: a failed listing is never taken for an empty one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use futures::StreamExt;
 use slog::debug;
 
-use super::Cloud;
 use super::error::{self, Error, Kind};
+use super::{Cloud, LAG};
 use super::{inventory, zones};
 use crate::expose::firewall::parse_group_name;
 use crate::expose::{Group, GroupId, InstanceId, Lookup, Moment, Record, RecordKey, Zone, ZoneId};
-
-/// What a process does that takes over is older than what the one before it did for at most so long: EC2's reads have
-/// been seen to be two minutes behind.
-const INHERITED: Duration = Duration::from_secs(120);
 
 type Read<T> = Result<T, aws_api::Error>;
 type Records = BTreeMap<RecordKey, Record>;
@@ -140,8 +135,10 @@ impl Cloud {
             Ok(mut groups) => {
                 self.journal.overlay_groups(&mut groups, now);
                 self.observed.groups = groups;
+                self.observed.closings.retain(|_, until| now < *until);
                 let opened = self.observed.opened.take();
-                self.observed.opened = (now < self.since.after(INHERITED)).then(|| opened.unwrap_or_default());
+
+                self.observed.opened = (now < self.since.after(LAG)).then(|| opened.unwrap_or_default());
 
                 self.doubts.read(&Kind::Groups);
                 self.complete.groups = true;
@@ -172,7 +169,10 @@ impl Cloud {
             let lookup = match answer {
                 Some(Lookup::Known(mut instance)) => {
                     self.doubts.seen(&id);
-                    if asked < self.since.after(INHERITED) && !self.written.contains(&id) {
+                    if self.observed.detachments.get(&id).is_some_and(|until| asked >= *until) {
+                        self.observed.detachments.remove(&id);
+                    }
+                    if asked < self.since.after(LAG) && !self.written.contains(&id) {
                         self.observed.unproven.insert(id.clone());
                     } else {
                         self.observed.unproven.remove(&id);

@@ -259,8 +259,16 @@ pub fn open_rules(instance: &Instance, observed: &Observed) -> BTreeSet<Rule> {
 }
 
 impl Observed {
+    /// This process wrote the groups of the instance: what is known of them is sure.
+    pub fn wrote_to(&mut self, instance: &InstanceId) {
+        self.unproven.remove(instance);
+        self.detachments.remove(instance);
+    }
+
     /// The rules are in the group.
     pub fn open(&mut self, group: &GroupId, rules: BTreeMap<Rule, String>) {
+        self.closings.retain(|(id, rule), _| id != group || !rules.contains_key(rule));
+
         if let Some(opened) = &mut self.opened {
             opened.extend(rules.keys().map(|rule| (group.clone(), *rule)));
         }
@@ -271,6 +279,8 @@ impl Observed {
 
     /// The rules aren't in the group any more.
     pub fn close(&mut self, group: &GroupId, rules: &BTreeMap<Rule, String>) {
+        self.closings.retain(|(id, rule), _| id != group || !rules.contains_key(rule));
+
         if let Some(opened) = &mut self.opened {
             opened.retain(|(id, rule)| id != group || !rules.contains_key(rule));
         }

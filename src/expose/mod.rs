@@ -190,7 +190,13 @@ pub struct Observed {
     /// Instances whose groups were read so soon after another process was in charge that the read may be older than what
     /// that one did last, and that this process hasn't written to.
     pub unproven: std::collections::BTreeSet<InstanceId>,
-    /// While the same holds for the rules of the groups: those that this process opened itself.
+    /// Rules that were to be closed, and instances that a group was to be taken off, though nobody knows whether that
+    /// took effect; and from when on a read tells.
+    pub closings: BTreeMap<(GroupId, Rule), Moment>,
+    /// See [`Observed::closings`].
+    pub detachments: BTreeMap<InstanceId, Moment>,
+    /// While the same as of [`Observed::unproven`] holds for the rules of the groups: those that this process opened
+    /// itself.
     pub opened: Option<std::collections::BTreeSet<(GroupId, Rule)>>,
 
     /// Changes of names whose outcome isn't known, and no later one is: what they would list may be listed, whatever a

@@ -156,6 +156,7 @@ impl Observed {
         self.unsettled.retain(|_, change| now < change.at.after(UNSETTLED));
         self.full.retain(|id, refused| now < refused.after(FULL) && self.instances.contains_key(id));
         self.unproven.retain(|id| self.instances.contains_key(id));
+        self.detachments.retain(|id, _| self.instances.contains_key(id));
     }
 }
 

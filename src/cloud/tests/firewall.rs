@@ -227,6 +227,36 @@ async fn rules_that_are_shown_are_made_sure_of_one_by_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_may_have_been_closed_is_not_taken_for_open_because_a_read_shows_it() {
+    let aws = world();
+    aws.sg("sg-1", |group| group.rules.insert(permission(53), "external-ips: games/quake".into()));
+    aws.vm("i-1", |vm| vm.groups.push("sg-1".into()));
+    let mut cloud = read(&aws, &["i-1"]).await;
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    for (operation, lost) in [
+        ("RevokeSecurityGroupIngress", revoke("i-1", "sg-1", &[53])),
+        ("ModifyInstanceAttribute", detach("i-1", "sg-1")),
+    ] {
+        aws.fail(operation, Fault::LostBefore);
+        one(&mut cloud, lost).await.unwrap_err();
+        cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    }
+    assert_eq!(cloud.observed().closings.len(), 1);
+    assert_eq!(cloud.observed().detachments.len(), 1);
+    let later = cloud.observed().clone();
+    // A write of ours tells, ...
+    one(&mut cloud, authorize("i-1", "sg-1", &[53])).await.unwrap();
+    one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
+    assert!(cloud.observed().closings.is_empty() && cloud.observed().detachments.is_empty());
+    // ... and so does a read that can't be older.
+    cloud.observed = later;
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert!(cloud.observed().closings.is_empty() && cloud.observed().detachments.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_with_nothing_in_it_proves_nothing() {
     let steps = [
         ("CreateSecurityGroup", create("i-1")),

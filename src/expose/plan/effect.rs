@@ -54,7 +54,7 @@ fn cloud_effect(action: &Action, observed: &mut Observed) {
         Action::Revoke { group, rules, .. } => observed.close(group, rules),
 
         Action::Attach { instance, group } => {
-            observed.unproven.remove(instance);
+            observed.wrote_to(instance);
 
             if let Some(Lookup::Known(instance)) = observed.instances.get_mut(instance)
                 && !instance.groups.contains(group)
@@ -63,7 +63,8 @@ fn cloud_effect(action: &Action, observed: &mut Observed) {
             }
         }
         Action::Detach { instance, group } => {
-            observed.unproven.remove(instance);
+            observed.wrote_to(instance);
+
             if let Some(Lookup::Known(instance)) = observed.instances.get_mut(instance) {
                 instance.groups.retain(|attached| attached != group);
             }

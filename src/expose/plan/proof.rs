@@ -1,6 +1,8 @@
-//! What of the firewall is sure right after another process was in charge: reads may be older than what that one did
-//! last. Where a Service is published its rules are open: its addresses are taken off before anything is closed, and
-//! Kubernetes' reads don't lag. All else is sure only once this process has written it.
+//! What of the firewall is sure where reads may be older than what was done last.
+//!
+//! Right after another process was in charge, the rules of a Service are open where it is published: its addresses are
+//! taken off before anything is closed, and Kubernetes' reads don't lag. All else is sure only once this process has
+//! written it, and so is what it may have closed itself, where the answer was lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,13 +40,18 @@ impl<'a> Proof<'a> {
 
     /// Whether what is read as attached to the instance surely is.
     pub(super) fn is_attached(&self, id: &InstanceId) -> bool {
-        !self.observed.unproven.contains(id) || self.served.contains_key(id)
+        let inherited = self.observed.unproven.contains(id) && !self.served.contains_key(id);
+        !inherited && !self.observed.detachments.contains_key(id)
     }
 
     /// Whether a rule that is read in a group of the instance surely is there.
     pub(super) fn is_there(&self, id: &InstanceId, group: &Group, rule: &Rule) -> bool {
+        let place = (group.id.clone(), *rule);
+        if self.observed.closings.contains_key(&place) {
+            return false;
+        }
         let Some(opened) = &self.observed.opened else { return true };
-        opened.contains(&(group.id.clone(), *rule)) || self.served.get(id).is_some_and(|rules| rules.contains(rule))
+        opened.contains(&place) || self.served.get(id).is_some_and(|rules| rules.contains(rule))
     }
 
     /// Every rule that surely lets traffic reach the instance through a group of ours: open and attached.

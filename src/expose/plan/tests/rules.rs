@@ -689,3 +689,21 @@ fn rules_found_when_taking_over_count_as_open_only_where_their_service_is_publis
     assert_eq!(steps, ["try b", "authorize i-00000001", "change-name b.example.com", "publish b"]);
     assert_eq!(world.service(&a).external_ips, ["10.0.0.1"]);
 }
+
+#[test]
+fn what_may_have_been_closed_is_opened_again_before_it_is_relied_on() {
+    for detached in [false, true] {
+        let mut world = World::new(1);
+        let key = world.add_service("a", 6315, SIMPLE);
+        world.settle();
+        let (id, group) = world.observed.groups.iter().next().unwrap();
+        let closings = group.rules.keys().map(|rule| ((id.clone(), *rule), world.now));
+        match detached {
+            true => _ = world.observed.detachments.insert(InstanceId("i-00000001".into()), world.now),
+            false => world.observed.closings.extend(closings),
+        }
+        let steps = world.round();
+        assert_eq!(steps, [if detached { "attach i-00000001" } else { "authorize i-00000001" }]);
+        assert_eq!(world.service(&key).external_ips, ["10.0.0.1"]);
+    }
+}
