@@ -222,7 +222,7 @@ impl Reconciler {
                     () = tokio::time::sleep(HEARTBEAT) => continue,
                 }
             }
-            if self.parts.cluster.synced() {
+            if self.parts.cluster.synced() && self.parts.cluster.is_trusted() {
                 return;
             }
             tokio::select! {
@@ -274,7 +274,8 @@ impl Reconciler {
         }
         self.term = Some(term);
         self.parts.fence.enter(term);
-        self.parts.cloud.start_over();
+        self.parts.cluster.begin();
+        self.parts.cloud.start_over(self.parts.fence.was_handed_over());
         self.full_at = None;
         self.memory = Memory::default();
         self.nodes.clear();

@@ -71,8 +71,9 @@ pub struct Cloud {
     log: Logger,
     observed: Observed,
     complete: refresh::Complete,
-    /// Since when this process alone writes.
-    since: Moment,
+    /// What is read before this may be older than what another process did last.
+    inherits_until: Moment,
+
     /// The instances that it wrote to.
     written: BTreeSet<InstanceId>,
 
@@ -91,7 +92,8 @@ impl Cloud {
             ec2,
             dns,
             settings,
-            since: Moment(clock.monotonic()),
+            inherits_until: Moment::default(),
+
             clock,
             log,
             observed: Observed::default(),
@@ -132,11 +134,13 @@ impl Cloud {
     }
 
     /// Another process may have written since: nothing that was read or written before counts any more, and the
-    /// next refresh is a full one.
-    pub fn start_over(&mut self) {
+    /// next refresh is a full one. It may have written a moment ago if it has `handed_over`: what is read for the next
+    /// two minutes may be older than that, and is made sure of before it is relied on.
+    pub fn start_over(&mut self, handed_over: bool) {
+        self.inherits_until = if handed_over { self.now().after(LAG) } else { Moment::default() };
+        self.written = BTreeSet::new();
         self.observed = Observed::default();
         self.complete = refresh::Complete::default();
-        (self.since, self.written) = (self.now(), BTreeSet::new());
 
         self.doubts = Doubts::default();
         self.groups_unread = None;

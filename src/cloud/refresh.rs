@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::StreamExt;
 use slog::debug;
 
+use super::Cloud;
 use super::error::{self, Error, Kind};
-use super::{Cloud, LAG};
 use super::{inventory, zones};
 use crate::expose::firewall::parse_group_name;
 use crate::expose::{Group, GroupId, InstanceId, Lookup, Moment, Record, RecordKey, Zone, ZoneId};
@@ -138,7 +138,7 @@ impl Cloud {
                 self.observed.closings.retain(|_, until| now < *until);
                 let opened = self.observed.opened.take();
 
-                self.observed.opened = (now < self.since.after(LAG)).then(|| opened.unwrap_or_default());
+                self.observed.opened = (now < self.inherits_until).then(|| opened.unwrap_or_default());
 
                 self.doubts.read(&Kind::Groups);
                 self.complete.groups = true;
@@ -172,7 +172,7 @@ impl Cloud {
                     if self.observed.detachments.get(&id).is_some_and(|until| asked >= *until) {
                         self.observed.detachments.remove(&id);
                     }
-                    if asked < self.since.after(LAG) && !self.written.contains(&id) {
+                    if asked < self.inherits_until && !self.written.contains(&id) {
                         self.observed.unproven.insert(id.clone());
                     } else {
                         self.observed.unproven.remove(&id);

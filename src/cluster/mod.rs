@@ -68,6 +68,8 @@ pub struct Cluster {
     log: slog::Logger,
     state: Mutex<State>,
     changes: tokio::sync::watch::Sender<u64>,
+    /// Moves on when all is to be listed anew.
+    terms: tokio::sync::watch::Sender<u64>,
     counters: Counters,
 }
 
@@ -94,6 +96,7 @@ impl Cluster {
             log,
             state: Mutex::default(),
             changes: tokio::sync::watch::Sender::new(0),
+            terms: tokio::sync::watch::Sender::new(0),
             counters: Counters::default(),
         })
     }
@@ -101,6 +104,17 @@ impl Cluster {
     /// Keeps the view current. Never returns; dropping it ends all of it.
     pub async fn run(self: Arc<Self>) {
         tokio::join!(self.follow::<StoredService>(), self.follow::<Node>(), self.follow::<Slice>());
+    }
+
+    /// This process leads from now on: what it saw before may be older than what the one before it did last, so
+    /// there is no [`Cluster::snapshot`] until all has been listed anew.
+    pub fn begin(&self) {
+        self.with(|s| {
+            s.services.distrust();
+            s.nodes.distrust();
+            s.slices.distrust();
+        });
+        self.terms.send_modify(|term| *term = term.wrapping_add(1));
     }
 
     /// Moves on at each change that the core could see.

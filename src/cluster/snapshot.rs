@@ -67,6 +67,10 @@ fn unreadable<T: Resource>(store: &Store<T>) -> impl Iterator<Item = Unreadable>
 }
 
 impl State {
+    fn is_trusted(&self) -> bool {
+        !self.services.is_distrusted() && !self.nodes.is_distrusted() && !self.slices.is_distrusted()
+    }
+
     fn is_current(&self, now: Duration) -> bool {
         let fresh = |complete: bool, alive: Option<Duration>| {
             complete && alive.is_some_and(|at| now.saturating_sub(at) <= STALE)
@@ -101,18 +105,24 @@ impl Cluster {
         self.with(|s| s.is_current(now))
     }
 
+    /// Whether all has been listed anew since [`Cluster::begin`].
+    pub fn is_trusted(&self) -> bool {
+        self.with(|s| s.is_trusted())
+    }
+
     /// Objects that exist but whose last version couldn't be decoded; their owners are to be told.
     pub fn unreadable(&self) -> Vec<Unreadable> {
         self.with(|s| unreadable(&s.services).chain(unreadable(&s.nodes)).chain(unreadable(&s.slices)).collect())
     }
 
-    /// The cluster as known now. `None` until all lists are complete, while one of the views has had no sign of
+    /// The cluster as known now. `None` until all lists are complete, also after [`Cluster::begin`], while one of the views has had no sign of
     /// life (list, event, bookmark, orderly reopening) for two minutes, and for a minute at most while the outcome
     /// of a write of ours is unknown.
     pub fn snapshot(&self) -> Option<Snapshot> {
         let now = self.clock.monotonic();
         self.with(|s| {
-            let usable = s.is_current(now);
+            let usable = s.is_current(now) && s.is_trusted();
+
             let services = &s.services;
             s.uncertain.retain(|key, since| now.saturating_sub(*since) <= UNCERTAIN && services.entry(key).is_some());
 

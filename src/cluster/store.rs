@@ -58,6 +58,8 @@ pub(super) enum Replaced {
 pub(super) struct Store<T> {
     items: BTreeMap<Key, Entry<T>>,
     complete: bool,
+    /// Nothing is decided on it before another list is taken in.
+    distrusted: bool,
     /// Whether a first list was taken in.
     listed: bool,
     highest: Option<u64>,
@@ -73,7 +75,9 @@ impl<T> Default for Store<T> {
         Store {
             items: BTreeMap::new(),
             complete: false,
+            distrusted: false,
             listed: false,
+
             highest: None,
             alive_at: None,
             refused_since: None,
@@ -88,7 +92,18 @@ impl<T: PartialEq> Store<T> {
         self.complete
     }
 
+    /// Nothing is decided on what is known before another list is taken in.
+    pub fn distrust(&mut self) {
+        self.distrusted = true;
+    }
+
+    /// Whether a list is wanted before anything is decided on what is known.
+    pub fn is_distrusted(&self) -> bool {
+        self.distrusted
+    }
+
     /// The last sign that the view is current.
+
     pub fn alive_at(&self) -> Option<Duration> {
         self.alive_at
     }
@@ -201,7 +216,9 @@ impl<T: PartialEq> Store<T> {
             }
         }
         self.suspicion = None;
-        let mut changed = !self.complete;
+        let mut changed = !self.complete || self.distrusted;
+        self.distrusted = false;
+
         // An item without a name could be any of those that seem to be gone.
         if listing.nameless == 0 {
             for key in &gone {

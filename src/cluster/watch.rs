@@ -82,24 +82,36 @@ impl Cluster {
         let mut mute = 0;
         let mut closed_well = false;
         let mut listed = Duration::ZERO;
+        let mut terms = self.terms.subscribe();
         loop {
             let started = self.clock.monotonic();
             let Some(version) = at.as_mut() else {
-                match self.list::<T>().await {
+                terms.mark_unchanged();
+                match self.list::<T>(&terms).await {
                     Ok(version) => {
                         at = Some(version);
+
                         listed = self.clock.monotonic();
                         closed_well = true;
                     }
                     Err(wait) => {
                         failures += 1;
                         let pause = pause(failures, Duration::ZERO, self.random.as_ref());
-                        tokio::time::sleep(pause.max(wait)).await;
+                        _ = tokio::time::timeout(pause.max(wait), terms.changed()).await;
                     }
                 }
                 continue;
             };
-            let ended = self.watch::<T>(version, closed_well).await;
+            let ended = tokio::select! {
+                biased;
+                _ = terms.changed() => None,
+                ended = self.watch::<T>(version, closed_well) => Some(ended),
+            };
+            let Some(ended) = ended else {
+                at = None;
+                continue;
+            };
+
             let elapsed = self.clock.monotonic().saturating_sub(started);
             closed_well = matches!(ended.how, End::Closed);
             let mut wait = Duration::ZERO;
@@ -139,7 +151,9 @@ impl Cluster {
                 mute = 0;
             }
             let pause = pause(failures, elapsed, self.random.as_ref());
-            tokio::time::sleep(pause.max(wait)).await;
+            if tokio::time::timeout(pause.max(wait), terms.changed()).await.is_ok() {
+                at = None;
+            }
         }
     }
 
@@ -166,9 +180,10 @@ impl Cluster {
         }
     }
 
-    /// Reads a complete list and takes it for the view; returns its resource version. Else it is to be read again, not
-    /// before so long.
-    async fn list<T: Watched>(&self) -> Result<String, Duration> {
+    /// Reads a complete list and takes it for the view, unless another term begins meanwhile; returns its resource
+    /// version. Else it is to be read again, not before so long.
+
+    async fn list<T: Watched>(&self, terms: &tokio::sync::watch::Receiver<u64>) -> Result<String, Duration> {
         let floor = self.with(|s| T::store(s).highest());
         let listing = match self.pages::<T>().await {
             Ok(listing) => listing,
@@ -177,6 +192,10 @@ impl Cluster {
                 return Err(failure.retry_after().unwrap_or_default());
             }
         };
+        if terms.has_changed().unwrap_or_default() {
+            // It may have been read before that.
+            return Err(Duration::ZERO);
+        }
         let version = listing.version.clone();
         debug!(self.log, "listed"; "resource" => T::NAME, "objects" => listing.items.len(), "version" => &version);
         let now = self.clock.monotonic();

@@ -253,7 +253,7 @@ impl Cage {
             && let Some(claim) = &mut state.claim
         {
             claim.uid.clone_from(&record.uid);
-            let confirmed = Confirmed { sent, first_write: claim.first_write };
+            let confirmed = Confirmed { sent, first_write: claim.first_write, handed_over: free == Free::Released };
             state.confirmed = Some((confirmed, free));
         }
         self.see(&mut state, record);

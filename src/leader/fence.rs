@@ -56,6 +56,8 @@ pub(super) struct Confirmed {
     pub sent: Moment,
     /// No write before this (monotonic).
     pub first_write: Duration,
+    /// The Lease was given up in an orderly way just before.
+    pub handed_over: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +65,8 @@ struct Held {
     term: u64,
     deadline: Duration,
     first_write: Duration,
+    handed_over: bool,
+
     renewed: Moment,
 }
 
@@ -288,6 +292,12 @@ impl Fence {
         self.held(&mut self.state()).is_some_and(|held| held.first_write <= now)
     }
 
+    /// Whether the Lease was given up in an orderly way just before this term: what the one before did may have been
+    /// done a moment ago, while of one that fell silent the Lease has to run out first.
+    pub fn was_handed_over(&self) -> bool {
+        self.held(&mut self.state()).is_some_and(|held| held.handed_over)
+    }
+
     /// The API server has confirmed a write of the Lease. Returns the term if it begins with this.
     pub(super) fn confirm(&self, confirmed: Confirmed) -> Option<u64> {
         let mut state = self.state();
@@ -297,6 +307,7 @@ impl Fence {
             term,
             deadline: confirmed.sent.monotonic + self.inner.usable,
             first_write: confirmed.first_write,
+            handed_over: before.map_or(confirmed.handed_over, |held| held.handed_over),
             renewed: confirmed.sent,
         });
         // An answer that took too long gives nothing.

@@ -283,7 +283,7 @@ async fn groups_that_were_never_read_stop_everything() {
     aws.mend();
     fresh.refresh(&ids(&["i-1"]), true).await.unwrap();
     // Nor does a new term know those of the former one.
-    fresh.start_over();
+    fresh.start_over(false);
     aws.break_down("DescribeSecurityGroups", "", Fault::Answer(503, "RequestLimitExceeded", "slow down"));
     assert!(!fresh.refresh(&ids(&["i-1"]), true).await.unwrap_err().is_usable());
     // And what fails beside the groups counts as before.
@@ -376,7 +376,7 @@ async fn after_a_new_start_nothing_old_is_believed() {
     cloud.apply(&[change("Z1", "a.example.com", &[], &["203.0.113.1"])]).await.remove(0).unwrap();
     aws.sg("sg-1", |group| group.rules.clear());
     assert_eq!(cloud.unsynced().len(), 1);
-    cloud.start_over();
+    cloud.start_over(false);
     assert!(cloud.unsynced().is_empty());
     assert!(!cloud.is_complete() && cloud.observed().groups.is_empty());
     cloud.refresh(&ids(&["i-1"]), false).await.unwrap();

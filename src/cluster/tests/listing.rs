@@ -266,3 +266,18 @@ async fn a_list_is_not_asked_for_before_the_time_that_the_server_asks_for() {
     assert!(calls[1].at - calls[0].at >= secs(17));
     assert_eq!(world.counted("services", "throttled"), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_leads_anew_decides_on_nothing_before_all_is_listed_anew() {
+    let world = World::new(&[asking("quake")]);
+    world.api.fault(Verb::Watch, "", usize::MAX, Fault::Silent);
+    let world = world.settled().await;
+    world.api.edit(|objects| objects.put("services", asking("doom")));
+    world.pass(secs(1)).await;
+    assert_eq!(world.snapshot().services.len(), 1, "its watch is silent");
+    world.api.fault(Verb::List, "", 3, Fault::LostBefore);
+    world.cluster.begin();
+    assert!(world.cluster.snapshot().is_none());
+    world.until("it is listed", || world.cluster.snapshot().is_some()).await;
+    assert_eq!(world.snapshot().services.len(), 2);
+}

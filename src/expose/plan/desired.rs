@@ -313,6 +313,8 @@ pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings,
             let before = memory.drains.get(&(key.clone(), ip));
             let listed = desired.names_of(key).filter(|name| name.public_ips().contains(&node.public_ip));
             let maybe = desired.usage.maybe_listed(key).get(&node.public_ip).copied();
+            let wished = desired.exposures.get(key).map(|exposure| exposure.ttl);
+
             let drain = match (listed.map(OwnedName::ttl).chain(maybe).max(), before) {
                 (Some(ttl), None) => Drain { ttl, since: None, seen: true, remembered_until: now },
                 (Some(ttl), Some(before)) => {
@@ -327,9 +329,14 @@ pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings,
                 // Nothing is published before a record lists it. Where none was ever seen, it is in a zone that can't
                 // be read, if there is one: nobody can tell whether it is gone from there.
                 (None, Some(before)) if !before.seen && desired.zone_unread => *before,
-                (None, Some(before)) => Drain { since: before.since.or(Some(now)), ..*before },
+                (None, Some(before)) => {
+                    // What was never seen listed had the TTL that is asked for, which may not have been known so far.
+                    let ttl = if before.seen { before.ttl } else { before.ttl.max(wished.unwrap_or_default()) };
+                    Drain { ttl, since: before.since.or(Some(now)), ..*before }
+                }
                 (None, None) => {
-                    let ttl = desired.exposures.get(key).map_or(settings.default_ttl, |e| e.ttl);
+                    let ttl = wished.unwrap_or(settings.default_ttl);
+
                     let since = (!desired.zone_unread).then_some(now);
                     Drain { ttl, since, seen: false, remembered_until: now }
                 }

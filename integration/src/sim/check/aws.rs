@@ -174,9 +174,10 @@ impl Memory {
             let name = format!("{}/{}", known.view.namespace, known.view.name);
             for instance in before.instances.keys().filter(|id| self.nodes.contains(*id)) {
                 let Some((private, public)) = wish::addresses(after, instance) else { continue };
-                // Nobody can reach a Service where it isn't published.
+                // Nobody can reach a Service where it isn't published; and where somebody has closed its way, a rule of
+                // another Service may have let it in until the next who looks opens its own again.
                 let ours = |(ip, creator): &(String, Creator)| *creator == Creator::Us && *ip == private.to_string();
-                if !known.view.external_ips.iter().any(ours) || self.has_moved(at, instance) {
+                if !known.view.external_ips.iter().any(ours) || self.is_meddled(at, instance) {
                     continue;
                 }
                 if !wish::open(before, instance, wish) || wish::open(after, instance, wish) {

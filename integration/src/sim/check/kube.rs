@@ -104,13 +104,12 @@ impl Memory {
             if !wishes.iter().any(|wish| wish::open(&state, id, wish)) && !self.is_meddled(at, id) {
                 self.broken("S5", at, format!("{address} was published on {name} before {id} is open"));
             }
-            let listed = |hostname: &String| {
-                wish::listed(&state, hostname).iter().any(|(_, addresses)| addresses.contains(&public))
-            };
+            // Who takes over may be shown a record that the one before it has just taken out: people are led there still.
+            let named = wishes.iter().any(|wish| self.named(at, &state, wish, public).is_some());
             // Where its address has just changed, the names still list the one before.
             let mut names = wishes.iter().flat_map(|wish| &wish.hostnames);
-            let rewritten = names.clone().any(|name| self.is_rewritten(at, name));
-            if !names.any(listed) && !self.is_meddled(at, id) && !rewritten {
+            let rewritten = names.any(|name| self.is_rewritten(at, name));
+            if !named && !self.is_meddled(at, id) && !rewritten {
                 self.broken("S5", at, format!("{address} was published on {name} before a name lists {public}"));
             }
         }
