@@ -103,7 +103,6 @@ impl<T: PartialEq> Store<T> {
     }
 
     /// The last sign that the view is current.
-
     pub fn alive_at(&self) -> Option<Duration> {
         self.alive_at
     }

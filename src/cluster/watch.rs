@@ -182,7 +182,6 @@ impl Cluster {
 
     /// Reads a complete list and takes it for the view, unless another term begins meanwhile; returns its resource
     /// version. Else it is to be read again, not before so long.
-
     async fn list<T: Watched>(&self, terms: &tokio::sync::watch::Receiver<u64>) -> Result<String, Duration> {
         let floor = self.with(|s| T::store(s).highest());
         let listing = match self.pages::<T>().await {
