@@ -28,7 +28,11 @@ def answer(model, service, operation, draw, set_members):
     pages = about.get("pages")
     if pages and pages.get("more") and parsed.get(pages["more"]) and not parsed.get(pages["tokens"][0][1]):
         lacks = lacks or pages["tokens"][0][1]
+    if shape is None and not parsed["ResponseMetadata"].get("RequestId"):
+        # Nothing else says that the request was carried out.
+        lacks = lacks or "requestId"
     return {"body": body, "value": value, "lacks": lacks}
+
 
 
 def output(model, service, operation):

@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use crate::sim::aws::State;
+use crate::sim::aws::state::RecordSet;
 use crate::sim::event::{Actor, Creator};
 use crate::sim::kube::ServiceView;
 
+use super::aws::twin;
 use super::wish::{self, PREFIX};
 use super::{Known, Memory};
 
@@ -106,10 +109,13 @@ impl Memory {
             }
             // Who takes over may be shown a record that the one before it has just taken out: people are led there still.
             let named = wishes.iter().any(|wish| self.named(at, &state, wish, public).is_some());
+            // A name that it asks for no more leads to it until its others do.
+            let led = || ours_lists(&state, (&new.namespace, &new.name), public);
             // Where its address has just changed, the names still list the one before.
+
             let mut names = wishes.iter().flat_map(|wish| &wish.hostnames);
             let rewritten = names.any(|name| self.is_rewritten(at, name));
-            if !named && !self.is_meddled(at, id) && !rewritten {
+            if !named && !self.is_meddled(at, id) && !rewritten && !led() {
                 self.broken("S5", at, format!("{address} was published on {name} before a name lists {public}"));
             }
         }
@@ -142,4 +148,18 @@ fn essence(view: &ServiceView) -> ServiceView {
     let annotations: BTreeMap<String, String> = view.annotations.into_iter().filter(|(name, _)| !ours(name)).collect();
     view.annotations = annotations;
     view
+}
+
+/// Whether a name whose twin says that it is the Service's lists the address.
+fn ours_lists(state: &State, service: (&str, &str), address: Ipv4Addr) -> bool {
+    let is_its = |record: &RecordSet| {
+        let twin = twin(record).and_then(|twin| twin.service);
+        twin.is_some_and(|(namespace, name)| (namespace.as_str(), name.as_str()) == service)
+    };
+    let twins = state.zones.values().flat_map(|zone| zone.records.iter());
+    let names = twins.filter(|(key, record)| key.kind() == "TXT" && is_its(record)).map(|(key, _)| key.plain_name());
+    let lists = |name: &str| wish::listed(state, name).iter().any(|(_, addresses)| addresses.contains(&address));
+    names
+        .filter_map(|name| name.strip_prefix("a-").map(|name| name.trim_end_matches('.').to_owned()))
+        .any(|name| lists(&name))
 }
