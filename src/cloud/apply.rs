@@ -328,7 +328,6 @@ impl Cloud {
         });
         unsettled.kept.retain(|ip| ips.contains(ip));
         unsettled.public_ips.extend(ips);
-
         (unsettled.service, unsettled.ttl, unsettled.at) = (service, unsettled.ttl.max(ttl), now);
     }
 
@@ -356,7 +355,6 @@ impl Cloud {
                     self.journal.attachment(&instance.id, &group, attached, now);
                 }
                 self.observed.wrote_to(&instance.id);
-
                 self.written.insert(instance.id.clone());
                 self.observed.set_instance(instance.id.clone(), Lookup::Known(instance), now);
             }

@@ -181,7 +181,6 @@ impl Cloud {
         set(&mut wanted.groups, group, attach);
         let unsure = self.observed.unproven.contains(id) || self.observed.detachments.contains_key(id);
         let is_proven = !unsure || written.iter().any(|(instance, ..)| instance == id);
-
         if wanted.groups == before.groups && is_proven {
             return Ok(vec![Effect::Interface {
                 instance: before,

@@ -73,10 +73,8 @@ pub struct Cloud {
     complete: refresh::Complete,
     /// What is read before this may be older than what another process did last.
     inherits_until: Moment,
-
     /// The instances that it wrote to.
     written: BTreeSet<InstanceId>,
-
     doubts: Doubts,
     /// Why the groups that are known are older than they ought to be: nothing that rests on them is done.
     groups_unread: Option<(Reason, String)>,
@@ -93,13 +91,11 @@ impl Cloud {
             dns,
             settings,
             inherits_until: Moment::default(),
-
             clock,
             log,
             observed: Observed::default(),
             complete: refresh::Complete::default(),
             written: BTreeSet::new(),
-
             doubts: Doubts::default(),
             groups_unread: None,
             journal: Journal::default(),
@@ -141,10 +137,8 @@ impl Cloud {
         self.written = BTreeSet::new();
         self.observed = Observed::default();
         self.complete = refresh::Complete::default();
-
         self.doubts = Doubts::default();
         self.groups_unread = None;
-
         self.journal = Journal::default();
         self.changes.start_over();
     }

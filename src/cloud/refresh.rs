@@ -137,9 +137,7 @@ impl Cloud {
                 self.observed.groups = groups;
                 self.observed.closings.retain(|_, until| now < *until);
                 let opened = self.observed.opened.take();
-
                 self.observed.opened = (now < self.inherits_until).then(|| opened.unwrap_or_default());
-
                 self.doubts.read(&Kind::Groups);
                 self.complete.groups = true;
                 self.groups_unread = None;
@@ -233,7 +231,6 @@ impl Cloud {
                         .unsettled
                         .retain(|(zone, name), change| *zone != id || !change.is_shown(name, &records));
                     self.observed.records.insert(id, records);
-
                     self.doubts.read(&kind);
                 }
                 Err(error) => {

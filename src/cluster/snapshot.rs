@@ -115,17 +115,15 @@ impl Cluster {
         self.with(|s| unreadable(&s.services).chain(unreadable(&s.nodes)).chain(unreadable(&s.slices)).collect())
     }
 
-    /// The cluster as known now. `None` until all lists are complete, also after [`Cluster::begin`], while one of the views has had no sign of
-    /// life (list, event, bookmark, orderly reopening) for two minutes, and for a minute at most while the outcome
-    /// of a write of ours is unknown.
+    /// The cluster as known now. `None` until all lists are complete, also after [`Cluster::begin`]; while one of the
+    /// views has had no sign of life (list, event, bookmark, orderly reopening) for two minutes; and for a minute at
+    /// most while the outcome of a write of ours is unknown.
     pub fn snapshot(&self) -> Option<Snapshot> {
         let now = self.clock.monotonic();
         self.with(|s| {
             let usable = s.is_current(now) && s.is_trusted();
-
             let services = &s.services;
             s.uncertain.retain(|key, since| now.saturating_sub(*since) <= UNCERTAIN && services.entry(key).is_some());
-
             if !usable || !s.uncertain.is_empty() {
                 return None;
             }

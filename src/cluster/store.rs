@@ -77,7 +77,6 @@ impl<T> Default for Store<T> {
             complete: false,
             distrusted: false,
             listed: false,
-
             highest: None,
             alive_at: None,
             refused_since: None,
@@ -217,7 +216,6 @@ impl<T: PartialEq> Store<T> {
         self.suspicion = None;
         let mut changed = !self.complete || self.distrusted;
         self.distrusted = false;
-
         // An item without a name could be any of those that seem to be gone.
         if listing.nameless == 0 {
             for key in &gone {

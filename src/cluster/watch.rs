@@ -90,7 +90,6 @@ impl Cluster {
                 match self.list::<T>(&terms).await {
                     Ok(version) => {
                         at = Some(version);
-
                         listed = self.clock.monotonic();
                         closed_well = true;
                     }
@@ -111,7 +110,6 @@ impl Cluster {
                 at = None;
                 continue;
             };
-
             let elapsed = self.clock.monotonic().saturating_sub(started);
             closed_well = matches!(ended.how, End::Closed);
             let mut wait = Duration::ZERO;

@@ -268,7 +268,6 @@ impl Observed {
     /// The rules are in the group.
     pub fn open(&mut self, group: &GroupId, rules: BTreeMap<Rule, String>) {
         self.closings.retain(|(id, rule), _| id != group || !rules.contains_key(rule));
-
         if let Some(opened) = &mut self.opened {
             opened.extend(rules.keys().map(|rule| (group.clone(), *rule)));
         }
@@ -280,7 +279,6 @@ impl Observed {
     /// The rules aren't in the group any more.
     pub fn close(&mut self, group: &GroupId, rules: &BTreeMap<Rule, String>) {
         self.closings.retain(|(id, rule), _| id != group || !rules.contains_key(rule));
-
         if let Some(opened) = &mut self.opened {
             opened.retain(|(id, rule)| id != group || !rules.contains_key(rule));
         }

@@ -198,7 +198,6 @@ pub struct Observed {
     /// While the same as of [`Observed::unproven`] holds for the rules of the groups: those that this process opened
     /// itself.
     pub opened: Option<std::collections::BTreeSet<(GroupId, Rule)>>,
-
     /// Changes of names whose outcome isn't known, and no later one is: what they would list may be listed, whatever a
     /// read shows, since it may show the past.
     pub unsettled: BTreeMap<dns::NameKey, Unsettled>,
@@ -213,7 +212,6 @@ pub struct Unsettled {
     pub public_ips: std::collections::BTreeSet<PublicIp>,
     /// Those that all of them would.
     pub kept: std::collections::BTreeSet<PublicIp>,
-
     /// TTL in seconds.
     pub ttl: u32,
     /// When the last such change was sent.

@@ -66,7 +66,6 @@ struct Held {
     deadline: Duration,
     first_write: Duration,
     handed_over: bool,
-
     renewed: Moment,
 }
 

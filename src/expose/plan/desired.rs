@@ -41,7 +41,6 @@ pub struct Desired<'a> {
     open: BTreeMap<InstanceId, BTreeSet<Rule>>,
     /// What of the firewall is sure.
     proof: Proof<'a>,
-
     /// The room in the groups of each.
     rooms: BTreeMap<InstanceId, firewall::Room>,
 }
@@ -314,7 +313,6 @@ pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings,
             let listed = desired.names_of(key).filter(|name| name.public_ips().contains(&node.public_ip));
             let maybe = desired.usage.maybe_listed(key).get(&node.public_ip).copied();
             let wished = desired.exposures.get(key).map(|exposure| exposure.ttl);
-
             let drain = match (listed.map(OwnedName::ttl).chain(maybe).max(), before) {
                 (Some(ttl), None) => Drain { ttl, since: None, seen: true, remembered_until: now },
                 (Some(ttl), Some(before)) => {
@@ -336,7 +334,6 @@ pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings,
                 }
                 (None, None) => {
                     let ttl = wished.unwrap_or(settings.default_ttl);
-
                     let since = (!desired.zone_unread).then_some(now);
                     Drain { ttl, since, seen: false, remembered_until: now }
                 }

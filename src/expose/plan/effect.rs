@@ -52,10 +52,8 @@ fn cloud_effect(action: &Action, observed: &mut Observed) {
             observed.open(group, rules.clone());
         }
         Action::Revoke { group, rules, .. } => observed.close(group, rules),
-
         Action::Attach { instance, group } => {
             observed.wrote_to(instance);
-
             if let Some(Lookup::Known(instance)) = observed.instances.get_mut(instance)
                 && !instance.groups.contains(group)
             {
@@ -64,7 +62,6 @@ fn cloud_effect(action: &Action, observed: &mut Observed) {
         }
         Action::Detach { instance, group } => {
             observed.wrote_to(instance);
-
             if let Some(Lookup::Known(instance)) = observed.instances.get_mut(instance) {
                 instance.groups.retain(|attached| attached != group);
             }

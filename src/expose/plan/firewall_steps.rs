@@ -107,7 +107,6 @@ fn open(
             |rule: &Rule| group.rules.contains_key(rule) && !view.desired.proof().is_there(&instance.id, group, rule);
         let again = needed.grantable().filter(|(rule, _)| unsure(rule));
         let mut fits: BTreeMap<Rule, ServiceKey> = again.map(|(rule, key)| (*rule, key.clone())).collect();
-
         missing.retain(|rule, key| {
             let room = if rule.source.is_v6() { &mut v6 } else { &mut v4 };
             if *room == 0 {

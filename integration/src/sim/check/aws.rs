@@ -139,7 +139,6 @@ impl Memory {
             // that stood still meanwhile.
             let patience = FRESH.max(self.terms.patience.wish);
             let anew = |tried: &Duration| *tried < known.born && known.born + patience < at;
-
             if !served && self.tried.get(&key).is_none_or(anew) {
                 let what = format!("{} was opened for {}/{} without a dry run before", new.name, key.0, key.1);
                 self.broken("S5", at, what);

@@ -112,7 +112,6 @@ impl Memory {
             // A name that it asks for no more leads to it until its others do.
             let led = || ours_lists(&state, (&new.namespace, &new.name), public);
             // Where its address has just changed, the names still list the one before.
-
             let mut names = wishes.iter().flat_map(|wish| &wish.hostnames);
             let rewritten = names.any(|name| self.is_rewritten(at, name));
             if !named && !self.is_meddled(at, id) && !rewritten && !led() {
