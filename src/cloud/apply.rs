@@ -265,40 +265,11 @@ impl Cloud {
             Err(failure) => failure,
         };
         if failure.contradicted {
-            match &step.action {
-                Action::Authorize { group, rules, .. } | Action::Revoke { group, rules, .. } => {
-                    self.journal.forget_rules(group, rules);
-                }
-                Action::Attach { instance, .. } | Action::Detach { instance, .. } => {
-                    self.journal.forget_attachments(instance);
-                }
-                Action::ChangeRecords(change) => self.journal.forget_records(&change.zone, &change.name),
-                _ => {}
-            }
+            self.contradicted(&step.action);
+        } else if !failure.doubts.is_empty() {
+            self.unknown(&step.action, now);
         }
-        let is_open = !failure.contradicted && !failure.doubts.is_empty();
-        match &step.action {
-            Action::ChangeRecords(change) if is_open => self.unsettle(change, now),
-            Action::Revoke { group, rules, .. } if is_open => {
-                let rules = rules.keys().map(|rule| ((group.clone(), *rule), now.after(LAG)));
-                self.observed.closings.extend(rules);
-            }
-            Action::Detach { instance, .. } if is_open => {
-                self.observed.detachments.insert(instance.clone(), now.after(LAG));
-            }
-            _ => {}
-        }
-
         failure.doubts.into_iter().for_each(|doubt| self.doubts.add(doubt));
-        if let (true, Action::Authorize { group, .. } | Action::Revoke { group, .. }) =
-            (failure.contradicted, &step.action)
-        {
-            // What was read of the group was behind, and so may be what was read of the instance that has it.
-            let has = |lookup: &Lookup| matches!(lookup, Lookup::Known(instance) if instance.groups.contains(group));
-            let behind = self.observed.instances.iter().filter(|(_, lookup)| has(lookup));
-            behind.for_each(|(id, _)| self.doubts.add(Doubt::Instance(id.clone())));
-        }
-
         if failure.error.reason == Reason::SecurityGroupLimit
             && let Action::CreateGroup { instance, .. }
             | Action::Authorize { instance, .. }
@@ -307,6 +278,40 @@ impl Cloud {
             self.observed.full.insert(instance.clone(), now);
         }
         Err(failure.error)
+    }
+
+    /// AWS said that things aren't as they were taken to be: what it shows next is believed.
+    fn contradicted(&mut self, action: &Action) {
+        match action {
+            Action::Authorize { group, rules, .. } | Action::Revoke { group, rules, .. } => {
+                self.journal.forget_rules(group, rules);
+                // What was read of the group was behind, and so may be what was read of the instance that has it.
+                let has =
+                    |lookup: &Lookup| matches!(lookup, Lookup::Known(instance) if instance.groups.contains(group));
+                let behind = self.observed.instances.iter().filter(|(_, lookup)| has(lookup));
+                behind.for_each(|(id, _)| self.doubts.add(Doubt::Instance(id.clone())));
+            }
+            Action::Attach { instance, .. } | Action::Detach { instance, .. } => {
+                self.journal.forget_attachments(instance);
+            }
+            Action::ChangeRecords(change) => self.journal.forget_records(&change.zone, &change.name),
+            _ => {}
+        }
+    }
+
+    /// Nobody knows whether the action took effect: what it may have taken away isn't sure, whatever a read shows.
+    fn unknown(&mut self, action: &Action, now: Moment) {
+        match action {
+            Action::ChangeRecords(change) => self.unsettle(change, now),
+            Action::Revoke { group, rules, .. } => {
+                let rules = rules.keys().map(|rule| ((group.clone(), *rule), now.after(LAG)));
+                self.observed.closings.extend(rules);
+            }
+            Action::Detach { instance, .. } => {
+                self.observed.detachments.insert(instance.clone(), now.after(LAG));
+            }
+            _ => {}
+        }
     }
 
     /// Nobody knows whether the change took effect.

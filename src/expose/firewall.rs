@@ -253,11 +253,6 @@ pub fn room_of(instance: &Instance, groups: &BTreeMap<usize, &Group>, settings: 
     }
 }
 
-/// Every rule that lets traffic reach `instance` through a group of ours: open and attached.
-pub fn open_rules(instance: &Instance, observed: &Observed) -> BTreeSet<Rule> {
-    instance.groups.iter().filter_map(|id| observed.groups.get(id)).flat_map(|g| g.rules.keys().copied()).collect()
-}
-
 impl Observed {
     /// This process wrote the groups of the instance: what is known of them is sure.
     pub fn wrote_to(&mut self, instance: &InstanceId) {
