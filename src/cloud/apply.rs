@@ -320,19 +320,25 @@ impl Cloud {
         let twin = change.create.get(&twin).or_else(|| change.delete.get(&twin)).and_then(|twin| twin.values.first());
         let Some(service) = twin.and_then(|value| parse_twin(value)).and_then(|twin| twin.service) else { return };
         let place = (change.zone.clone(), change.name.clone());
-        let address = change.create.get(&address_key(&change.name));
-        let ips = address.iter().flat_map(|address| &address.values).filter_map(|value| value.parse().ok());
-        let ips: BTreeSet<PublicIp> = ips.map(PublicIp).collect();
-        let ttl = address.and_then(|address| address.ttl).unwrap_or(0);
+        let address = address_key(&change.name);
+        let (address, before) = (change.create.get(&address), change.delete.get(&address));
+        let listed = |record: Option<&Record>| -> BTreeSet<PublicIp> {
+            let values = record.into_iter().flat_map(|record| &record.values);
+            values.filter_map(|value| value.parse().ok()).map(PublicIp).collect()
+        };
+        let ips = listed(address);
+        let ttl = address.into_iter().chain(before).filter_map(|record| record.ttl).max().unwrap_or(0);
         let unsettled = self.observed.unsettled.entry(place).or_insert_with(|| Unsettled {
             service: service.clone(),
             public_ips: BTreeSet::new(),
             kept: ips.clone(),
+            before: BTreeSet::new(),
             ttl,
             at: now,
         });
         unsettled.kept.retain(|ip| ips.contains(ip));
         unsettled.public_ips.extend(ips);
+        unsettled.before.extend(listed(before));
         (unsettled.service, unsettled.ttl, unsettled.at) = (service, unsettled.ttl.max(ttl), now);
     }
 

@@ -97,9 +97,13 @@ impl Cloud {
         let all = rules.iter().map(|(rule, description)| (*rule, description.clone()));
         let (shown, new): (BTreeMap<_, _>, BTreeMap<_, _>) = all.partition(|(rule, _)| owned.rules.contains_key(rule));
         // What is shown already is to be made sure of, one by one: that one is there says nothing of the others.
-        for one in shown.into_iter().map(|one| BTreeMap::from([one])) {
-            match self.add_rules(group, &one).await {
-                Err(error) if error.is("InvalidPermission.Duplicate") => {}
+        let mut opened = rules.clone();
+        for (rule, description) in shown {
+            match self.add_rules(group, &BTreeMap::from([(rule, description)])).await {
+                // It stays what it was made for.
+                Err(error) if error.is("InvalidPermission.Duplicate") => {
+                    opened.extend(owned.rules.get(&rule).map(|made_for| (rule, made_for.clone())));
+                }
                 Err(error) => return Err(self.group_failure(step, group, &error)),
                 Ok(answer) => said_to_be_done(step, answer)?,
             }
@@ -108,7 +112,7 @@ impl Cloud {
             let added = self.add_rules(group, &new).await;
             said_to_be_done(step, added.map_err(|error| self.group_failure(step, group, &error))?)?;
         }
-        Ok(vec![Effect::RulesOpened(group.clone(), rules.clone())])
+        Ok(vec![Effect::RulesOpened(group.clone(), opened)])
     }
 
     async fn add_rules(&self, group: &GroupId, rules: &BTreeMap<Rule, String>) -> Result<Option<bool>, aws_api::Error> {

@@ -212,7 +212,9 @@ pub struct Unsettled {
     pub public_ips: std::collections::BTreeSet<PublicIp>,
     /// Those that all of them would.
     pub kept: std::collections::BTreeSet<PublicIp>,
-    /// TTL in seconds.
+    /// Those that the name listed before, as the changes had it: until one is known to have taken effect, it may still.
+    pub before: std::collections::BTreeSet<PublicIp>,
+    /// The highest TTL of all this, in seconds.
     pub ttl: u32,
     /// When the last such change was sent.
     pub at: Moment,

@@ -229,6 +229,17 @@ async fn rules_that_are_shown_are_made_sure_of_one_by_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rule_that_is_made_sure_of_stays_the_one_that_it_was_made_as() {
+    let aws = world();
+    aws.sg("sg-1", |group| group.rules.insert(permission(53), "external-ips: games/doom".into()));
+    let mut cloud = read(&aws, &["i-1"]).await;
+    cloud.start_over(true);
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    one(&mut cloud, authorize("i-1", "sg-1", &[53])).await.unwrap();
+    assert_eq!(cloud.observed().groups[&sg("sg-1")].rules[&udp(53)], "external-ips: games/doom");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_may_have_been_closed_is_not_taken_for_open_because_a_read_shows_it() {
     let aws = world();
     aws.sg("sg-1", |group| group.rules.insert(permission(53), "external-ips: games/quake".into()));

@@ -206,6 +206,22 @@ async fn a_change_of_unknown_outcome_that_a_read_shows_is_settled() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_change_of_unknown_outcome_takes_out_may_be_listed_still() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    cloud.apply(&[change("Z1", "a.example.com", &[], &["203.0.113.1", "203.0.113.2"])]).await.remove(0).unwrap();
+    aws.fail("ChangeResourceRecordSets", Fault::LostBefore);
+    let less = change("Z1", "a.example.com", &["203.0.113.1", "203.0.113.2"], &["203.0.113.2"]);
+    cloud.apply(&[less]).await.remove(0).unwrap_err();
+    let unsettled = &cloud.observed().unsettled[&(ZoneId("Z1".into()), "a.example.com".to_owned())];
+    let ips = |addresses: &[&str]| -> BTreeSet<PublicIp> {
+        addresses.iter().map(|address| PublicIp(address.parse().unwrap())).collect()
+    };
+    assert_eq!(unsettled.before, ips(&["203.0.113.1", "203.0.113.2"]));
+    assert_eq!((&unsettled.public_ips, &unsettled.kept), (&ips(&["203.0.113.2"]), &ips(&["203.0.113.2"])));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_zone_in_doubt_that_cant_be_read_is_not_read_in_circles() {
     let aws = world();
     let mut cloud = read(&aws, &[]).await;

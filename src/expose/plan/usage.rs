@@ -90,7 +90,7 @@ impl Usage {
     }
 
     fn add_unsettled(&mut self, service: &ServiceKey, change: &Unsettled) {
-        self.add_maybe(service, change.public_ips.iter().copied(), change.ttl);
+        self.add_maybe(service, change.public_ips.union(&change.before).copied(), change.ttl);
     }
 
     fn add_maybe(&mut self, service: &ServiceKey, public_ips: impl Iterator<Item = PublicIp>, ttl: u32) {

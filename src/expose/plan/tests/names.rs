@@ -331,6 +331,7 @@ fn what_a_name_may_list_since_an_answer_was_lost_is_not_withdrawn_below_it() {
         service: key.clone(),
         public_ips: [PublicIp([203, 0, 113, 1].into())].into(),
         kept: [PublicIp([203, 0, 113, 1].into())].into(),
+        before: BTreeSet::new(),
         ttl: 100,
         at: world.now,
     };
@@ -348,6 +349,36 @@ fn what_a_name_may_list_since_an_answer_was_lost_is_not_withdrawn_below_it() {
     world.wait(100 + 60 - 1);
     assert_eq!(world.round(), [""; 0]);
     world.wait(1);
+    world.round();
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
+}
+
+#[test]
+fn what_a_lost_change_may_not_have_taken_out_of_a_name_yet_is_not_withdrawn_below_it() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "30")]);
+    world.settle();
+    let place = (ZoneId(ZONE.into()), "a.example.com".to_owned());
+    let [first, second] = [1, 2].map(|n| BTreeSet::from([PublicIp([203, 0, 113, n].into())]));
+    let unsettled = Unsettled {
+        service: key.clone(),
+        public_ips: second.clone(),
+        kept: second,
+        before: first,
+        ttl: 30,
+        at: world.now,
+    };
+    world.observed.unsettled.insert(place.clone(), unsettled);
+    world.annotate(&key, "selector", Some("odd=0"));
+    // A read of before the name was made shows nothing of it.
+    world.observed.records.get_mut(&place.0).unwrap().clear();
+    world.plan();
+    world.wait(1000);
+    world.round();
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.1", "10.0.0.2"]);
+    world.observed.unsettled.clear();
+    world.round();
+    world.wait(30 + 60);
     world.round();
     assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
 }
@@ -383,7 +414,8 @@ fn nobody_is_published_where_a_lost_change_may_have_taken_the_address_out_of_the
     let place = (ZoneId(ZONE.into()), "a.example.com".to_owned());
     let second: BTreeSet<PublicIp> = [PublicIp([203, 0, 113, 2].into())].into();
     let service = ServiceKey::new("games", "b");
-    let unsettled = Unsettled { service, public_ips: second.clone(), kept: second, ttl: 60, at: world.now };
+    let before = BTreeSet::new();
+    let unsettled = Unsettled { service, public_ips: second.clone(), kept: second, before, ttl: 60, at: world.now };
     world.observed.unsettled.insert(place, unsettled);
     let b = world.add_service("b", 6316, &[("hostname", "a.example.com")]);
     world.round();
