@@ -294,6 +294,7 @@ impl Cloud {
             Action::Attach { instance, .. } | Action::Detach { instance, .. } => {
                 self.journal.forget_attachments(instance);
             }
+            Action::DeleteGroup { group } => self.journal.forget_group(group),
             Action::ChangeRecords(change) => self.journal.forget_records(&change.zone, &change.name),
             _ => {}
         }
@@ -310,6 +311,8 @@ impl Cloud {
             Action::Detach { instance, .. } => {
                 self.observed.detachments.insert(instance.clone(), now.after(LAG));
             }
+            // That it was made lately doesn't explain any more that it isn't found.
+            Action::DeleteGroup { group } => self.journal.forget_group(group),
             _ => {}
         }
     }

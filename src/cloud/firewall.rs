@@ -151,6 +151,8 @@ impl Cloud {
         let request = ec2::DeleteSecurityGroup { group_id: Some(group.0.clone()), ..Default::default() };
         match self.ec2.send(&request).await {
             Ok(_) => Ok(vec![Effect::GroupDeleted(group.clone())]),
+            // However new it was: where it is there after all, a read shows it.
+            Err(error) if is_group_not_found(&error) => Err(Failure::of(step, &error)),
             Err(error) => Err(self.group_failure(step, group, &error)),
         }
     }

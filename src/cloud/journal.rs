@@ -75,6 +75,12 @@ impl Journal {
         self.young.get(group).is_some_and(|at| is_recent(*at, now))
     }
 
+    /// Whether the group is there is told by reads alone.
+    pub fn forget_group(&mut self, group: &GroupId) {
+        self.groups.remove(group);
+        self.young.remove(group);
+    }
+
     /// AWS itself said that these rules aren't as we thought: what it shows next is believed.
     pub fn forget_rules(&mut self, group: &GroupId, rules: &BTreeMap<Rule, String>) {
         self.rules.retain(|(of, rule), _| of != group || !rules.contains_key(rule));

@@ -143,6 +143,26 @@ async fn a_new_group_that_ec2_does_not_find_yet_is_a_reason_to_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_group_whose_deletion_got_lost_is_not_waited_for() {
+    let aws = Aws::default();
+    aws.instance("i-1", 1);
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.freeze_reads();
+    one(&mut cloud, create("i-1")).await.unwrap();
+    aws.fail("DeleteSecurityGroup", Fault::LostAfter);
+    one(&mut cloud, delete("sg-new1")).await.unwrap_err();
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert!(cloud.observed().groups.is_empty());
+
+    // However new it is, one that isn't found when it is to go is there only if a read shows it.
+    one(&mut cloud, create("i-1")).await.unwrap();
+    aws.state().ec2.groups.clear();
+    assert_eq!(one(&mut cloud, delete("sg-new2")).await.unwrap_err().next, Next::Replan);
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert!(cloud.observed().groups.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn ports_are_opened_with_descriptions_and_closed_by_value() {
     let aws = world();
     let mut cloud = read(&aws, &["i-1"]).await;
