@@ -46,6 +46,8 @@ pub(super) struct Failure {
     pub doubts: Vec<Doubt>,
     /// AWS said that things aren't as we thought: what it shows next is believed.
     pub contradicted: bool,
+    /// A group that AWS doesn't find: reads that don't show it need no proof.
+    pub gone: Option<GroupId>,
 }
 
 /// A group that was attached to an instance, or (false) detached from it.
@@ -67,12 +69,12 @@ pub(super) type Taken = Result<Vec<Effect>, Failure>;
 impl Failure {
     /// Nothing is in doubt.
     pub fn plain(error: StepError) -> Failure {
-        Failure { error, doubts: Vec::new(), contradicted: false }
+        Failure { error, doubts: Vec::new(), contradicted: false, gone: None }
     }
 
     /// Everything that the step touches must be read again.
     pub fn doubtful(step: &Step, error: StepError) -> Failure {
-        Failure { error, doubts: touched(&step.action), contradicted: false }
+        Failure { error, doubts: touched(&step.action), contradicted: false, gone: None }
     }
 
     /// AWS's answer to a call of `step`.
@@ -268,6 +270,9 @@ impl Cloud {
             self.contradicted(&step.action);
         } else if !failure.doubts.is_empty() {
             self.unknown(&step.action, now);
+        }
+        if let Some(group) = failure.gone {
+            self.observed.groups.remove(&group);
         }
         failure.doubts.into_iter().for_each(|doubt| self.doubts.add(doubt));
         if failure.error.reason == Reason::SecurityGroupLimit

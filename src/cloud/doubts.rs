@@ -35,6 +35,8 @@ pub(super) struct Doubts {
     failed: BTreeMap<Kind, Moment>,
     /// Instances that the last read of them didn't mention, and when the first such answer was there.
     missed: BTreeMap<InstanceId, (Moment, Moment)>,
+    /// The same of groups.
+    missed_groups: BTreeMap<GroupId, (Moment, Moment)>,
 }
 
 impl Doubts {
@@ -43,7 +45,8 @@ impl Doubts {
     }
 
     pub fn groups(&self) -> bool {
-        self.all.iter().any(|doubt| matches!(doubt, Doubt::Group(_) | Doubt::GroupName(_)))
+        let is_group = |doubt: &Doubt| matches!(doubt, Doubt::Group(_) | Doubt::GroupName(_));
+        !self.missed_groups.is_empty() || self.all.iter().any(is_group)
     }
 
     pub fn zones(&self) -> bool {
@@ -94,13 +97,17 @@ impl Doubts {
     /// hour.
     pub fn missed(&mut self, id: &InstanceId, asked: Moment, answered: Moment) -> bool {
         self.all.remove(&Doubt::Instance(id.clone()));
-        let (first, last) = self.missed.entry(id.clone()).or_insert((answered, answered));
-        *last = answered;
-        let confirmed = asked >= first.after(LAG);
-        if confirmed {
-            self.missed.remove(id);
-        }
-        confirmed
+        miss(&mut self.missed, id, asked, answered)
+    }
+
+    /// The same of a complete listing of groups.
+    pub fn missed_group(&mut self, id: &GroupId, asked: Moment, answered: Moment) -> bool {
+        miss(&mut self.missed_groups, id, asked, answered)
+    }
+
+    /// Of all groups, only these are still missed.
+    pub fn retain_missed_groups(&mut self, missed: &BTreeSet<GroupId>) {
+        self.missed_groups.retain(|id, _| missed.contains(id));
     }
 
     /// Whether the last read of the instance didn't mention it and that is not yet confirmed.
@@ -135,13 +142,30 @@ impl Doubts {
             })
         });
         let missed = self.missed.values().map(|(_, last)| last.after(AGAIN).max(after_failure(&Kind::Instances)));
-        doubted.chain(missed).min()
+        let groups = self.missed_groups.values().map(|(_, last)| last.after(AGAIN).max(after_failure(&Kind::Groups)));
+        doubted.chain(missed).chain(groups).min()
     }
 
     /// Whether anything that the action rests on is in doubt.
     pub fn concern(&self, action: &Action) -> bool {
         touched(action).iter().any(|doubt| self.all.contains(doubt))
     }
+}
+
+/// Notes that an answer left something out, and tells whether that is confirmed.
+fn miss<Id: Ord + Clone>(
+    missed: &mut BTreeMap<Id, (Moment, Moment)>,
+    id: &Id,
+    asked: Moment,
+    answered: Moment,
+) -> bool {
+    let (first, last) = missed.entry(id.clone()).or_insert((answered, answered));
+    *last = answered;
+    let confirmed = asked >= first.after(LAG);
+    if confirmed {
+        missed.remove(id);
+    }
+    confirmed
 }
 
 /// What an action touches: what is in doubt when its outcome isn't known.

@@ -152,7 +152,9 @@ impl Cloud {
         match self.ec2.send(&request).await {
             Ok(_) => Ok(vec![Effect::GroupDeleted(group.clone())]),
             // However new it was: where it is there after all, a read shows it.
-            Err(error) if is_group_not_found(&error) => Err(Failure::of(step, &error)),
+            Err(error) if is_group_not_found(&error) => {
+                Err(Failure { gone: Some(group.clone()), ..Failure::of(step, &error) })
+            }
             Err(error) => Err(self.group_failure(step, group, &error)),
         }
     }
@@ -329,7 +331,7 @@ impl Cloud {
                 format!("could not {}: {}; it is looked at and tried again by itself", step.action, error.summary());
             return Failure::doubtful(step, StepError::new(Reason::Progressing, Next::Replan, message));
         }
-        Failure::of(step, error)
+        Failure { gone: is_group_not_found(error).then(|| group.clone()), ..Failure::of(step, error) }
     }
 }
 

@@ -7,6 +7,7 @@ use futures::StreamExt;
 use slog::debug;
 
 use super::Cloud;
+use super::doubts::Doubt;
 use super::error::{self, Error, Kind};
 use super::{inventory, zones};
 use crate::expose::firewall::parse_group_name;
@@ -58,10 +59,11 @@ impl Cloud {
                 this.read_dns(full),
             )
         };
-        if let Some(groups) = groups {
-            self.take_groups(groups, now, &mut failures);
-        }
+        let missed = groups.and_then(|groups| self.take_groups(groups, &mut failures));
         self.take_instances(instances, &wanted, ids, now, &mut failures);
+        if let Some(missed) = missed {
+            self.keep_missed(missed, &wanted, now);
+        }
         // The groups may name instances that no node names any more.
         let named: BTreeSet<InstanceId> = self.named_by_groups().difference(&wanted).cloned().collect();
         let more: BTreeSet<InstanceId> = if full {
@@ -125,29 +127,54 @@ impl Cloud {
         (zone, records)
     }
 
+    /// Gives back those that were known and aren't shown, if the groups could be read.
     fn take_groups(
         &mut self,
         read: Read<BTreeMap<GroupId, Group>>,
-        now: Moment,
         failures: &mut Vec<(Kind, aws_api::Error)>,
-    ) {
+    ) -> Option<BTreeMap<GroupId, Group>> {
+        let now = self.now();
         match read {
             Ok(mut groups) => {
                 self.journal.overlay_groups(&mut groups, now);
-                self.observed.groups = groups;
+                let mut before = std::mem::replace(&mut self.observed.groups, groups);
+                before.retain(|id, _| !self.observed.groups.contains_key(id));
                 self.observed.closings.retain(|_, until| now < *until);
                 let opened = self.observed.opened.take();
                 self.observed.opened = (now < self.inherits_until).then(|| opened.unwrap_or_default());
                 self.doubts.read(&Kind::Groups);
                 self.complete.groups = true;
                 self.groups_unread = None;
+                Some(before)
             }
             Err(error) => {
                 self.groups_unread = Some(error::groups_unread(&error));
                 self.doubts.unread(Kind::Groups, now);
                 failures.push((Kind::Groups, error));
+                None
             }
         }
+    }
+
+    /// A listing that leaves out a group proves nothing while an instance shows that it has it: what is attached can't
+    /// be deleted. `wanted` are the instances that were read after `asked`, too.
+    fn keep_missed(&mut self, missed: BTreeMap<GroupId, Group>, wanted: &BTreeSet<InstanceId>, asked: Moment) {
+        let now = self.now();
+        let mut kept = BTreeSet::new();
+        for (id, group) in missed {
+            let has = |lookup: &Lookup| matches!(lookup, Lookup::Known(instance) if instance.groups.contains(&id));
+            let having = self.observed.instances.iter().filter(|(_, lookup)| has(lookup)).map(|(instance, _)| instance);
+            let having: Vec<InstanceId> = having.cloned().collect();
+            if having.is_empty() || self.doubts.missed_group(&id, asked, now) {
+                continue;
+            }
+            // What an instance showed before may be so no more.
+            let unread = having.into_iter().filter(|instance| !wanted.contains(instance));
+            unread.for_each(|instance| self.doubts.add(Doubt::Instance(instance)));
+            self.observed.groups.insert(id.clone(), group);
+            kept.insert(id);
+        }
+        self.doubts.retain_missed_groups(&kept);
     }
 
     /// What was read of the instances `wanted`, since `asked`; `ids` are those that nodes name.

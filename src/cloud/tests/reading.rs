@@ -131,6 +131,60 @@ async fn two_answers_at_nearly_the_same_time_are_no_proof_that_an_instance_is_go
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_group_that_one_listing_leaves_out_is_there_while_its_instance_shows_it() {
+    let aws = world();
+    aws.vm("i-1", |vm| vm.groups.push("sg-1".into()));
+    let mut cloud = read(&aws, &["i-1"]).await;
+    let left_out = aws.state().ec2.groups.remove("sg-1").unwrap();
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert!(cloud.observed().groups.contains_key(&sg("sg-1")) && !cloud.due());
+    tokio::time::sleep(Duration::from_secs(16)).await;
+    assert!(cloud.due());
+    aws.state().ec2.groups.insert("sg-1".into(), left_out);
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert!(!cloud.due());
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    assert!(!cloud.due());
+
+    // Left out again and again, it is gone.
+    aws.state().ec2.groups.remove("sg-1");
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(119)).await;
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert!(cloud.observed().groups.contains_key(&sg("sg-1")));
+    tokio::time::sleep(Duration::from_secs(16)).await;
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert!(cloud.observed().groups.is_empty() && !cloud.due());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_is_taken_off_its_instance_and_deleted_is_gone_as_soon_as_both_were_read() {
+    let aws = world();
+    aws.vm("i-1", |vm| vm.groups.push("sg-1".into()));
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.vm("i-1", |vm| vm.groups.pop());
+    aws.state().ec2.groups.remove("sg-1");
+    // Only the groups are read at first.
+    aws.fail("AuthorizeSecurityGroupIngress", Fault::LostBefore);
+    cloud.apply(&[authorize("i-1", "sg-1", &[53])]).await.remove(0).unwrap_err();
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert!(cloud.observed().groups.contains_key(&sg("sg-1")) && cloud.due());
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert!(cloud.observed().groups.is_empty() && !cloud.due());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_ec2_doesnt_find_is_gone_whatever_its_instance_shows() {
+    let aws = world();
+    aws.vm("i-1", |vm| vm.groups.push("sg-1".into()));
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.state().ec2.groups.remove("sg-1");
+    cloud.apply(&[authorize("i-1", "sg-1", &[53])]).await.remove(0).unwrap_err();
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert!(cloud.observed().groups.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_instance_that_was_never_read_is_unknown_until_it_is_gone() {
     let aws = world();
     let mut cloud = read(&aws, &["i-9"]).await;

@@ -93,10 +93,12 @@ impl<'a> Users<'a> {
         let exists = view.snapshot.services.contains_key(&made_for) || view.desired.unreadable.contains(&made_for);
         let is_seen = |user: &ServiceKey| view.snapshot.services.contains_key(user);
         // The ports of a Service that can't be seen are unknown: it has the rules that were made for it, and may have
-        // inherited any whose first user is no more.
+        // inherited any whose first user is no more. While removals are held back, also any whose first user is
+        // served elsewhere now: its own rules are closed all the same where it is.
+        let is_elsewhere = view.settings.policy == Policy::UpsertOnly && !is_served_on(view, &made_for, id);
         let needs = |user: &ServiceKey| match is_seen(user) {
             true => relies_on(view, user, rule, open),
-            false => *user == made_for || !exists,
+            false => *user == made_for || !exists || is_elsewhere,
         };
         // Nobody comes through a rule that isn't open.
         let may_need = |user: &ServiceKey| match is_seen(user) {
@@ -114,6 +116,12 @@ fn relies_on(view: &View<'_>, service: &ServiceKey, rule: &Rule, open: &BTreeSet
     let others: Vec<&Rule> = open.iter().filter(narrower).collect();
     let ports = view.snapshot.services.get(service).into_iter().flat_map(|service| &service.ports);
     ports.filter(|port| rule.lets_in(port)).any(|port| !others.iter().any(|other| other.lets_in(port)))
+}
+
+/// Whether the Service is served on the instance, or to be.
+fn is_served_on(view: &View<'_>, key: &ServiceKey, id: &InstanceId) -> bool {
+    let is_used = |service| view.desired.used_nodes(service).contains(id);
+    view.desired.is_placed(key, id) || view.snapshot.services.get(key).is_some_and(is_used)
 }
 
 /// Whether the Service is known to have a port that the rule lets in.

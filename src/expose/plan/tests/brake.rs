@@ -92,6 +92,40 @@ fn those_who_still_ask_are_served_on_while_withdrawals_are_held() {
 }
 
 #[test]
+fn what_may_be_inherited_by_who_is_withheld_stays_open_where_its_first_user_is_not_served() {
+    let (mut world, keys) = serving(8);
+    let first = InstanceId("i-00000001".into());
+    world.annotate(&keys[7], "selector", Some("odd=0"));
+    world.settle();
+    for _ in 0..2 {
+        world.wait(1000);
+        world.settle();
+    }
+    let rule = |port| Rule { protocol: Protocol::Udp, from: port, to: port, source: Cidr::ANY_V4 };
+    let open = |world: &World| -> Vec<u16> {
+        let group = world.observed.groups.values().find(|group| group.name.contains(&first.0)).unwrap();
+        group.rules.keys().map(|rule| rule.from).filter(|port| [7012, 7014].contains(port)).collect()
+    };
+    assert_eq!(open(&world), [7012]);
+    // Another has taken over its port, and the rule with it, before most are withheld.
+    let group = world.observed.groups.values_mut().find(|group| group.name.contains(&first.0)).unwrap();
+    group.rules.insert(rule(7014), firewall::description(&keys[7]));
+    remove(&mut world, &keys[..6]);
+    world.settle();
+    assert_eq!(open(&world), [7012, 7014]);
+    // Where it is served, what it no longer asks for is closed.
+    world.service(&keys[6]).ports = vec![Port { protocol: Protocol::Udp, number: 9000 }];
+    world.settle();
+    assert_eq!(open(&world), [7014]);
+    world.settings.allow_mass_delete = true;
+    for _ in 0..3 {
+        world.settle();
+        world.wait(1000);
+    }
+    assert_eq!(open(&world), [0_u16; 0]);
+}
+
+#[test]
 fn the_address_of_a_machine_that_is_gone_leaves_the_names_all_the_same() {
     let (mut world, keys) = serving(8);
     remove(&mut world, &keys[..6]);
