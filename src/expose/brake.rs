@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::firewall::described_service;
 use super::{Observed, Policy, ServiceKey, Settings, Snapshot, annotations, dns};
 
 /// So many Services may always stop asking at once.
@@ -14,9 +15,9 @@ const HANDFUL: usize = 5;
 /// Withdrawals that wait for a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// The Services that have names or addresses of ours, and don't ask any more.
+    /// The Services that have names or addresses of ours, or may have, and don't ask any more.
     pub leaving: BTreeSet<ServiceKey>,
-    /// How many Services have names or addresses of ours.
+    /// How many Services have names or addresses of ours, or may have.
     pub exposed: usize,
 }
 
@@ -48,7 +49,8 @@ pub fn brake<'a>(
     }
     let named = dns::owned_names(observed, settings).into_values().map(|name| name.service);
     let published = snapshot.services.values().filter(|service| service.owns_fields).map(|service| service.key.clone());
-    let exposed: BTreeSet<ServiceKey> = named.chain(published).filter(|key| settings.in_scope(key)).collect();
+    let exposed = named.chain(published).chain(opened_for(observed));
+    let exposed: BTreeSet<ServiceKey> = exposed.filter(|key| settings.in_scope(key)).collect();
     let stays = |key: &&ServiceKey| {
         let asks = |service| annotations::asks(service, settings);
         snapshot.unreadable.contains(*key) || snapshot.services.get(*key).is_some_and(asks)
@@ -59,4 +61,11 @@ pub fn brake<'a>(
     }
     let held = Held { leaving, exposed: exposed.len() };
     (Cow::Owned(Settings { policy: Policy::UpsertOnly, ..settings.clone() }), Some(held))
+}
+
+/// While there is a zone whose names aren't known, rules tell who may have some: those that they were made for.
+fn opened_for(observed: &Observed) -> impl Iterator<Item = ServiceKey> {
+    let unread = observed.zones.keys().any(|zone| !observed.records.contains_key(zone));
+    let rules = observed.groups.values().filter(move |_| unread).flat_map(|group| group.rules.values());
+    rules.filter_map(|description| described_service(description))
 }

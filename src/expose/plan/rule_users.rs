@@ -93,12 +93,11 @@ impl<'a> Users<'a> {
         let exists = view.snapshot.services.contains_key(&made_for) || view.desired.unreadable.contains(&made_for);
         let is_seen = |user: &ServiceKey| view.snapshot.services.contains_key(user);
         // The ports of a Service that can't be seen are unknown: it has the rules that were made for it, and may have
-        // inherited any whose first user is no more. While removals are held back, also any whose first user is
-        // served elsewhere now: its own rules are closed all the same where it is.
-        let is_elsewhere = view.settings.policy == Policy::UpsertOnly && !is_served_on(view, &made_for, id);
+        // inherited any whose first user is no more, or, while removals are held back, is served elsewhere.
+        let inherits = !exists || view.settings.policy == Policy::UpsertOnly && !is_served_on(view, &made_for, id);
         let needs = |user: &ServiceKey| match is_seen(user) {
             true => relies_on(view, user, rule, open),
-            false => *user == made_for || !exists || is_elsewhere,
+            false => *user == made_for || inherits,
         };
         // Nobody comes through a rule that isn't open.
         let may_need = |user: &ServiceKey| match is_seen(user) {

@@ -1,7 +1,7 @@
 //! The brake on mass deletion.
 
 use super::super::super::*;
-use super::world::World;
+use super::world::{World, ZONE};
 use crate::expose::brake::brake;
 
 /// `count` Services, each on a name and a port of its own, all of them served.
@@ -89,6 +89,20 @@ fn those_who_still_ask_are_served_on_while_withdrawals_are_held() {
     world.settle();
     assert_eq!(world.listed("s7.example.com").len(), 1);
     assert_eq!(listed(&world, 8), 8);
+}
+
+#[test]
+fn names_that_can_not_be_read_are_no_consent() {
+    let (mut world, keys) = serving(8);
+    let zone = ZoneId(ZONE.into());
+    let records = world.observed.records.remove(&zone).unwrap();
+    remove(&mut world, &keys[..6]);
+    let before = world.observed.groups.clone();
+    world.settle();
+    assert_eq!(world.observed.groups, before);
+    world.observed.records.insert(zone, records);
+    world.settle();
+    assert_eq!(world.observed.groups, before);
 }
 
 #[test]
