@@ -55,6 +55,21 @@ fn no_rule_of_most_services_may_go_without_consent() {
 }
 
 #[test]
+fn what_was_closed_before_and_opened_for_another_since_is_not_theirs() {
+    history(async |town| {
+        stopped(town, 5, true).await;
+        town.close("n1", port("a"));
+        town.world.delete_service("f").unwrap();
+        town.pass(100).await;
+        town.open("n1", port("a"));
+        town.close("n1", port("a"));
+        assert!(!town.breaks("S6"), "{:?}", town.world.checker.violations());
+        town.close("n1", port("b"));
+        assert!(town.breaks("S6"));
+    });
+}
+
+#[test]
 fn with_consent_all_may_go() {
     history(async |town| {
         stopped(town, 8, false).await;

@@ -150,6 +150,7 @@ impl Memory {
             }
         }
         broken.extend(self.taken_without_consent(at, actor, before, after));
+        self.note_closed(after);
         for what in broken {
             self.broken("S6", at, what);
         }
@@ -271,11 +272,30 @@ impl Memory {
         let known = self.terms.patience.wish + PLANNED;
         let leaves = |key: &&Key| {
             let asks = self.services.get(*key).is_some_and(|known| known.wish.is_some());
-            !asks && self.past.stopped.get(*key).is_none_or(|(since, _)| *since + known <= at)
+            !asks && self.past.stopped.get(*key).is_none_or(|stopped| stopped.since + known <= at)
         };
         let leaving: BTreeSet<Key> = exposed.iter().filter(leaves).cloned().collect();
         let held = leaving.len() > HANDFUL && leaving.len() * 2 > exposed.len();
         if held { leaving } else { BTreeSet::new() }
+    }
+
+    /// Remembers what isn't open for the Services that don't ask any more.
+    fn note_closed(&mut self, state: &State) {
+        if self.past.stopped.is_empty() {
+            return;
+        }
+        for zone in state.zones.values() {
+            for key in zone.records.keys().filter(|key| key.kind() == "A") {
+                let name = key.plain_name();
+                let name = name.trim_end_matches('.');
+                let Some(service) = twin_of(zone, name).and_then(|twin| twin.service) else { continue };
+                let Some(stopped) = self.past.stopped.get_mut(&service) else { continue };
+                let Some(wish) = &stopped.last else { continue };
+                let instances = listed(state, name).into_iter().filter_map(|address| state.instance_of(address));
+                let closed = instances.filter(|instance| !open_by_us(state, &instance.id, wish));
+                stopped.closed.extend(closed.map(|instance| instance.id.clone()));
+            }
+        }
     }
 
     /// What was taken from so many Services at once that a person must agree.
@@ -300,10 +320,12 @@ impl Memory {
                 broken.extend(
                     there.map(|address| format!("{name} no longer lists {address}, {}", unasked(leaving.len()))),
                 );
-                let Some((_, Some(wish))) = self.past.stopped.get(&service) else { continue };
+                let Some(stopped) = self.past.stopped.get(&service) else { continue };
+                let Some(wish) = &stopped.last else { continue };
                 for instance in listed(before, &name).iter().filter_map(|address| before.instance_of(*address)) {
                     let closed = open_by_us(before, &instance.id, wish) && !open_by_us(after, &instance.id, wish);
-                    if closed && self.past.is_calm(at, &instance.id) {
+                    let others = stopped.closed.contains(&instance.id);
+                    if closed && !others && self.past.is_calm(at, &instance.id) {
                         let (namespace, service) = &service;
                         let what = format!("{} was closed for {namespace}/{service}", instance.id);
                         broken.push(format!("{what}, {}", unasked(leaving.len())));

@@ -28,10 +28,20 @@ pub(super) struct Past {
     pub(super) former: Vec<(Duration, NodeView)>,
     /// When somebody else last changed an instance, its interface or its groups.
     pub(super) disturbed: BTreeMap<String, Duration>,
-    /// Services that don't ask any more: since when, and what they asked for last.
-    pub(super) stopped: BTreeMap<Key, (Duration, Option<Wish>)>,
+    /// Services that don't ask any more.
+    pub(super) stopped: BTreeMap<Key, Stopped>,
     /// Processes that were told that mass deletion is meant.
     pub(super) consents: BTreeSet<u32>,
+}
+
+/// A Service that doesn't ask any more.
+pub(super) struct Stopped {
+    pub(super) since: Duration,
+    /// What it asked for last.
+    pub(super) last: Option<Wish>,
+    /// Instances that its names list, and where that wasn't open at some time since: whatever is opened there later
+    /// is another's.
+    pub(super) closed: BTreeSet<String>,
 }
 
 impl Checker {
@@ -84,8 +94,9 @@ impl Past {
                 self.stopped.remove(&key);
             }
             _ => {
-                let (_, last) = self.stopped.entry(key).or_insert((at, None));
-                *last = last.take().or(old.wish);
+                let stopped = self.stopped.entry(key);
+                let stopped = stopped.or_insert(Stopped { since: at, last: None, closed: BTreeSet::new() });
+                stopped.last = stopped.last.take().or(old.wish);
             }
         }
         self.services.push((at, old.view));
