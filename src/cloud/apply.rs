@@ -372,6 +372,8 @@ impl Cloud {
                 // A read that has shown it may be followed by one of the past: what is taken for attached is listed.
                 if !shown || !attached {
                     self.journal.attachment(&instance.id, &group, attached, now);
+                } else {
+                    self.journal.forget_attachment(&instance.id, &group);
                 }
                 self.observed.wrote_to(&instance.id);
                 self.written.insert(instance.id.clone());

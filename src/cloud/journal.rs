@@ -60,6 +60,11 @@ impl Journal {
         self.attachments.insert((instance.clone(), group.clone()), (now, attached));
     }
 
+    /// Whether the group is attached is told by reads alone.
+    pub fn forget_attachment(&mut self, instance: &InstanceId, group: &GroupId) {
+        self.attachments.remove(&(instance.clone(), group.clone()));
+    }
+
     pub fn records(&mut self, change: &RecordChange, now: Moment) {
         let keys: BTreeSet<&RecordKey> = change.delete.keys().chain(change.create.keys()).collect();
         for key in keys {

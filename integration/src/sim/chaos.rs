@@ -35,9 +35,16 @@ struct Kept {
     plan: Option<Plan>,
     dooms: BTreeMap<u32, Doom>,
     dead: BTreeSet<u32>,
+    /// Calls with higher numbers are never answered.
+    most: Option<u64>,
 }
 
 impl Fates {
+    /// Only so many calls are answered: whoever goes round in circles without letting time pass comes to a halt.
+    pub fn bound(&self, most: u64) {
+        self.kept().most = Some(most);
+    }
+
     /// From now on `plan` decides.
     pub fn set(&self, plan: impl FnMut(&Call) -> Fate + Send + 'static) {
         self.kept().plan = Some(Box::new(plan));
@@ -62,7 +69,7 @@ impl Chaos for Fates {
     fn on_call(&mut self, call: &Call) -> Option<Fault> {
         let Actor::Replica(number) = call.actor else { return None };
         let mut kept = self.kept();
-        if kept.dead.contains(&number) {
+        if kept.dead.contains(&number) || kept.most.is_some_and(|most| call.number > most) {
             return Some(Fault::Hang { effect: false });
         }
         let fate = kept.plan.as_mut().map_or(Fate::Well, |plan| plan(call));

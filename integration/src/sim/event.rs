@@ -192,6 +192,11 @@ impl Journal {
         call
     }
 
+    /// How many calls there were so far.
+    pub fn calls(&self) -> u64 {
+        self.kept().calls
+    }
+
     /// All events so far.
     pub fn events(&self) -> Vec<(Duration, Event)> {
         self.read(<[_]>::to_vec)

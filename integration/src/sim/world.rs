@@ -125,6 +125,9 @@ pub struct World {
 
 const LINES_KEPT: usize = 400;
 
+/// The longest histories have some thousand calls.
+const MOST_CALLS: u64 = 50_000;
+
 impl World {
     /// A world with nodes and a zone, without Services and processes.
     ///
@@ -152,6 +155,7 @@ impl World {
         let witness = checker.clone();
         stage.journal.set_witness(move |at, event| witness.see(at, event));
         let fates = Fates::default();
+        fates.bound(MOST_CALLS);
         stage.set_chaos(fates.clone());
         let mut world = World {
             stage,
@@ -403,7 +407,7 @@ impl World {
     /// Time passes. Whoever has ended meanwhile is replaced within a second.
     ///
     /// # Errors
-    /// When a process can't be started.
+    /// When a process can't be started, or processes go round in circles.
     pub async fn pass(&mut self, time: Duration) -> Result<()> {
         const SLICE: Duration = Duration::from_secs(1);
         let mut left = time;
@@ -411,6 +415,9 @@ impl World {
             let slice = left.min(SLICE);
             tokio::time::sleep(slice).await;
             left -= slice;
+            if self.stage.journal.calls() > MOST_CALLS {
+                return fail(format!("processes go round in circles: more than {MOST_CALLS} calls"));
+            }
             if self.restart {
                 self.run(self.wanted)?;
             }

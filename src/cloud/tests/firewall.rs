@@ -87,6 +87,17 @@ async fn what_was_removed_stays_removed_though_a_read_shows_the_past() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_attached_again_is_not_hidden_because_it_was_taken_off_before() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    for step in [attach("i-1", "sg-1"), detach("i-1", "sg-1"), attach("i-1", "sg-1")] {
+        one(&mut cloud, step).await.unwrap();
+    }
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert_eq!(known(&cloud, "i-1").groups, [sg("sg-nodes"), sg("sg-1")]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_group_of_our_name_is_adopted_only_with_our_tag() {
     let aws = Aws::default();
     aws.instance("i-1", 1);

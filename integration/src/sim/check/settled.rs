@@ -104,6 +104,10 @@ impl World {
             return flaw("asks, and has no condition".to_owned());
         };
         if status != "True" {
+            // Faults have ended, and nothing else refuses them here.
+            if reason == "ExternalIPsForbidden" {
+                return flaw("is told that the API server refuses its addresses, which it doesn't".to_owned());
+            }
             match self.excuse(service, wish) {
                 Some(_) => return,
                 None => return flaw(format!("isn't served ({reason}), and nothing stands in its way")),
