@@ -84,9 +84,8 @@ impl Memory {
             }
             _ => self.broken("S9", at, format!("{what} without leading")),
         }
-        let waits = |one: &u32| {
-            self.lease.holder.as_ref().is_some_and(|(holder, _)| holder == one) && !self.lease.begun.contains(one)
-        };
+        // Should it begin later after all, that is judged then.
+        let waits = |one: &u32| !self.lease.begun.contains(one);
         let other = self.lease.until.iter().find(|(one, until)| **one != replica && at < **until && !waits(one));
         if let Some((other, until)) = other {
             let (other, left) = (*other, (*until - at).as_secs_f64());
