@@ -254,10 +254,14 @@ impl Checker {
                     }
                 }
             }
-            Event::Fault { call, fault: Fault::Late(_) } => {
-                self.memory().late.insert(*call);
+            Event::Fault { call, fault } => {
+                let mut memory = self.memory();
+                memory.past.fault = Some(at);
+                if matches!(fault, Fault::Late(_)) {
+                    memory.late.insert(*call);
+                }
             }
-            Event::Fault { .. } | Event::Process { .. } | Event::Note(_) => {}
+            Event::Process { .. } | Event::Note(_) => {}
         }
     }
 

@@ -55,6 +55,38 @@ fn no_rule_of_most_services_may_go_without_consent() {
 }
 
 #[test]
+fn without_faults_most_services_may_not_go_at_once_either() {
+    history(async |town| {
+        for name in NAMES {
+            town.asks(name, port(name), &[("maxips", "1")]);
+            town.serve(name, port(name), &["n1"]);
+        }
+        town.pass(20).await;
+        NAMES[1..].iter().for_each(|name| town.world.delete_service(name).unwrap());
+        town.pass(1).await;
+        town.unlist("b");
+        assert!(town.breaks("S6"));
+    });
+}
+
+#[test]
+fn one_that_stopped_before_the_others_may_go() {
+    history(async |town| {
+        for name in NAMES {
+            town.asks(name, port(name), &[("maxips", "1")]);
+            town.serve(name, port(name), &["n1"]);
+        }
+        town.pass(20).await;
+        for name in &NAMES[1..] {
+            town.world.delete_service(name).unwrap();
+            town.pass(1).await;
+        }
+        NAMES[1..6].iter().for_each(|name| town.unlist(name));
+        assert!(!town.breaks("S6"), "{:?}", town.world.checker.violations());
+    });
+}
+
+#[test]
 fn what_was_closed_before_and_opened_for_another_since_is_not_theirs() {
     history(async |town| {
         stopped(town, 5, true).await;

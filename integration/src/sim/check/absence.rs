@@ -247,8 +247,8 @@ impl Memory {
         }
     }
 
-    /// The Services that don't ask any more and are so many that a person must agree to their removal, when nobody did.
-    /// `released` is among them, and has lost what it had just now.
+    /// The Services of which nothing may go: they don't ask any more, and are so many that a person must agree to
+    /// their removal, when nobody did. `released` is among them, and has lost what it had just now.
     fn held(&self, at: Duration, actor: Actor, state: &State, released: Option<&Key>) -> BTreeSet<Key> {
         if matches!(actor, Actor::Replica(replica) if self.past.consents.contains(&replica)) {
             return BTreeSet::new();
@@ -269,14 +269,27 @@ impl Memory {
         };
         exposed.extend(self.services.iter().filter(|(_, known)| has(&known.view)).map(|(key, _)| key.clone()));
         exposed.extend(released.cloned());
-        let known = self.terms.patience.wish + PLANNED;
-        let leaves = |key: &&Key| {
-            let asks = self.services.get(*key).is_some_and(|known| known.wish.is_some());
-            !asks && self.past.stopped.get(*key).is_none_or(|stopped| stopped.since + known <= at)
+        let asks = |key: &&Key| self.services.get(*key).is_some_and(|known| known.wish.is_some());
+        let since = |key: &Key| self.past.stopped.get(key).map(|stopped| stopped.since);
+        let gone: Vec<(&Key, Option<Duration>)> =
+            exposed.iter().filter(|key| !asks(key)).map(|key| (key, since(key))).collect();
+
+        let patience = self.terms.patience.wish + PLANNED;
+        let known = |since: Option<Duration>| since.is_none_or(|since| since + patience <= at);
+        let leaving: BTreeSet<Key> =
+            gone.iter().filter(|(_, since)| known(*since)).map(|(key, _)| (*key).clone()).collect();
+        if leaving.len() > HANDFUL && leaving.len() * 2 > exposed.len() {
+            return leaving;
+        }
+        // Whoever has met with no fault for long knows at once: when it was planned to take something from one, those
+        // that had stopped with it or before were known. That most of them did isn't a matter of what else was known.
+        let calm_since = self.past.fault.map_or(Duration::ZERO, |fault| fault + patience);
+        let with_it = |since: Option<Duration>| gone.iter().filter(|(_, other)| *other <= since).count();
+        let at_once = |since: Option<Duration>| {
+            let count = with_it(since);
+            since.is_some_and(|since| calm_since <= since) && count > HANDFUL && count * 4 > exposed.len() * 3
         };
-        let leaving: BTreeSet<Key> = exposed.iter().filter(leaves).cloned().collect();
-        let held = leaving.len() > HANDFUL && leaving.len() * 2 > exposed.len();
-        if held { leaving } else { BTreeSet::new() }
+        gone.iter().filter(|(_, since)| at_once(*since)).map(|(key, _)| (*key).clone()).collect()
     }
 
     /// Remembers what isn't open for the Services that don't ask any more.
@@ -305,12 +318,13 @@ impl Memory {
         if leaving.is_empty() {
             return broken;
         }
-        let asked: BTreeSet<String> = self.views().filter_map(wish::wish).flat_map(|wish| wish.hostnames).collect();
+        let ask = |view: &ServiceView, name: &str| wish::wish(view).is_some_and(|wish| wish.hostnames.contains(name));
         for zone in before.zones.values() {
             let names = zone.records.keys().filter(|key| key.kind() == "A").map(|key| key.plain_name());
-            for name in names.map(|name| name.trim_end_matches('.').to_owned()).filter(|name| !asked.contains(name)) {
+            for name in names.map(|name| name.trim_end_matches('.').to_owned()) {
                 let Some(service) = twin_of(zone, &name).and_then(|twin| twin.service) else { continue };
-                if !leaving.contains(&service) {
+                let is_other = |view: &&ServiceView| (&view.namespace, &view.name) != (&service.0, &service.1);
+                if !leaving.contains(&service) || self.views().filter(is_other).any(|view| ask(view, &name)) {
                     continue;
                 }
                 let gone = &listed(before, &name) - &listed(after, &name);

@@ -30,6 +30,8 @@ pub(super) struct Past {
     pub(super) disturbed: BTreeMap<String, Duration>,
     /// Services that don't ask any more.
     pub(super) stopped: BTreeMap<Key, Stopped>,
+    /// When a process last met with a fault: until long after it may not know what is so.
+    pub(super) fault: Option<Duration>,
     /// Processes that were told that mass deletion is meant.
     pub(super) consents: BTreeSet<u32>,
 }

@@ -337,7 +337,11 @@ impl Acting {
         // What is refused as things are isn't done: an interface keeps its last group.
         let _ = match what {
             What::ForeignRule(_, port) => {
-                let source = Source::V4("192.0.2.0/24".to_owned());
+                // Among others one of a kind that we never make.
+                let source = match port {
+                    0 => Source::Group(our.id.clone()),
+                    _ => Source::V4("192.0.2.0/24".to_owned()),
+                };
                 let port = i32::from(*port);
                 let rule = RuleKey { protocol: "tcp".to_owned(), from: port, to: port, source };
                 aws.add_rule(Actor::Person, &our.id, rule, "by hand")

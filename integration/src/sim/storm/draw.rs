@@ -186,7 +186,7 @@ impl Draw {
             71 => What::Elastic(self.node()),
             72 => What::Stranger(self.node()),
             73 => What::ForeignGroup(self.node()),
-            74 => What::ForeignRule(self.node(), self.one(&[5000, 9999], 9999)),
+            74 => What::ForeignRule(self.node(), self.one(&[0, 5000, 9999], 9999)),
             75..=76 => What::RuleByHand(self.node(), self.below(8)),
             77 => What::DetachByHand(self.node()),
             78 => What::GroupByHand(self.node()),
