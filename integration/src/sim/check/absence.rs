@@ -110,7 +110,9 @@ impl Memory {
             let names = || wish::wish(view).map(|wish| wish.hostnames).unwrap_or_default();
             let there = view.external_ips.iter().any(|(address, _)| *address == private)
                 || names().iter().any(|name| listed(state, name).contains(&public));
-            takes && !family.has(view) && there
+            // One of them that can't be understood any more keeps what it has, and makes no room for the others.
+            let is_apart = !family.has(view) || wish::wish(view).is_some_and(|wish| !wish.valid);
+            takes && is_apart && there
         };
         self.past.is_calm(at, instance)
             && self.past.nodes_of(instance).all(|node| family.likes(state, node))
