@@ -333,7 +333,8 @@ pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings,
                     Drain { ttl, since: before.since.or(Some(now)), ..*before }
                 }
                 (None, None) => {
-                    let ttl = wished.unwrap_or(settings.default_ttl);
+                    let names = desired.names_of(key).map(OwnedName::ttl).max();
+                    let ttl = wished.unwrap_or(settings.default_ttl).max(names.unwrap_or_default());
                     let since = (!desired.zone_unread).then_some(now);
                     Drain { ttl, since, seen: false, remembered_until: now }
                 }

@@ -6,6 +6,7 @@ use super::super::dns::{self, OwnedName};
 use super::super::{
     Exposure, Hostname, InstanceId, Policy, PublicIp, Record, RecordKey, ServiceKey, Target, ZoneId, annotations,
 };
+use super::desired::own_addresses;
 use super::firewall_steps::list;
 use super::{Action, Plan, RecordChange, Step, View};
 
@@ -77,7 +78,10 @@ fn ask(view: &View<'_>, plan: &mut Plan, busy: &BTreeSet<InstanceId>, hostname: 
         }
         return;
     }
-    let ttl = exposures.iter().map(|exposure| exposure.ttl).min().unwrap_or(eldest.ttl);
+    let mut ttl = exposures.iter().map(|exposure| exposure.ttl).min().unwrap_or(eldest.ttl);
+    if let Some(owned) = owned.filter(|_| is_left(view, exposures, &addresses)) {
+        ttl = ttl.max(owned.ttl());
+    }
     let twin = dns::twin_value(&view.settings.owner, &eldest.service);
     let address = Record { ttl: Some(ttl), values: addresses.iter().map(ToString::to_string).collect() };
     let twin = Record { ttl: Some(ttl), values: BTreeSet::from([twin]) };
@@ -90,6 +94,14 @@ fn ask(view: &View<'_>, plan: &mut Plan, busy: &BTreeSet<InstanceId>, hostname: 
         services: exposures.iter().map(|exposure| exposure.service.clone()).collect(),
         action: Action::ChangeRecords(change),
     });
+}
+
+/// Whether a Service is still published on a node that the name no longer lists. Whoever takes over then learns from
+/// the record for how long resolvers may know it: its TTL isn't lowered meanwhile.
+fn is_left(view: &View<'_>, exposures: &[&Exposure], addresses: &BTreeSet<PublicIp>) -> bool {
+    let services = exposures.iter().filter_map(|exposure| view.snapshot.services.get(&exposure.service));
+    let mut nodes = services.flat_map(own_addresses).filter_map(|ip| view.desired.node_of_private(ip));
+    nodes.any(|node| !addresses.contains(&node.public_ip))
 }
 
 /// Whether the API server would take the addresses of the exposure.

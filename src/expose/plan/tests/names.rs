@@ -354,6 +354,26 @@ fn what_a_name_may_list_since_an_answer_was_lost_is_not_withdrawn_below_it() {
 }
 
 #[test]
+fn a_ttl_is_not_lowered_while_somebody_who_left_the_name_is_published_so_a_successor_knows_how_long() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "100"), ("selector", "")]);
+    world.settle();
+    let ttl = |world: &World| world.observed.records[&ZoneId(ZONE.into())][&dns::address_key("a.example.com")].ttl;
+    world.annotate(&key, "selector", Some("odd=0"));
+    world.annotate(&key, "ttl", Some("10"));
+    world.round();
+    assert_eq!((ttl(&world), world.listed("a.example.com").len()), (Some(100), 1));
+    world.restart();
+    world.round();
+    world.wait(100 + 60 - 1);
+    world.round();
+    assert_eq!((ttl(&world), world.service(&key).external_ips.len()), (Some(100), 2));
+    world.wait(1);
+    world.settle();
+    assert_eq!((ttl(&world), world.service(&key).external_ips.len()), (Some(10), 1));
+}
+
+#[test]
 fn what_a_lost_change_may_not_have_taken_out_of_a_name_yet_is_not_withdrawn_below_it() {
     let mut world = World::new(2);
     let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "30")]);
