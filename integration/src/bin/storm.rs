@@ -15,6 +15,9 @@ use integration::sim::storm::{History, Telling, shrink, tell};
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_secs(10);
 
+/// A history that takes longer has no end: a process goes round in circles without a call, and no time passes.
+const LONGEST: Duration = Duration::from_secs(120);
+
 #[derive(Parser)]
 #[command(
     name = "storm",
@@ -105,6 +108,8 @@ fn main() -> ExitCode {
     println!("histories from seed {seed} on, {jobs} at once");
     let (next, done, failed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicUsize::new(0));
     let totals = Mutex::new(Totals::default());
+    let running: Mutex<BTreeMap<u64, (u64, Instant)>> = Mutex::default();
+    let running = || running.lock().unwrap_or_else(PoisonError::into_inner);
     let started = Instant::now();
     let enough = || {
         cli.failures > 0 && failed.load(Ordering::Relaxed) >= cli.failures
@@ -117,7 +122,9 @@ fn main() -> ExitCode {
                 break;
             }
             let history = History::of(seed.wrapping_add(number));
+            running().insert(number, (history.seed, Instant::now()));
             let telling = tell(&history, cli.tell);
+            running().remove(&number);
             done.fetch_add(1, Ordering::Relaxed);
             {
                 let mut totals = totals.lock().unwrap_or_else(PoisonError::into_inner);
@@ -138,7 +145,14 @@ fn main() -> ExitCode {
             }
         }
     };
-    at_once(jobs, worker, || progress(done.load(Ordering::Relaxed), failed.load(Ordering::Relaxed), started.elapsed()));
+    at_once(jobs, worker, || {
+        progress(done.load(Ordering::Relaxed), failed.load(Ordering::Relaxed), started.elapsed());
+        if let Some((number, (seed, _))) = running().iter().find(|(_, (_, since))| since.elapsed() > LONGEST) {
+            // Nothing ends its thread.
+            println!("\nhistory {} broke L8: seed {seed}: it comes to no end", number + 1);
+            std::process::exit(1);
+        }
+    });
     let totals = totals.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (done, seconds) = (done.load(Ordering::Relaxed), started.elapsed().as_secs_f64());
     println!(
