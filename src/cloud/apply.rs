@@ -13,6 +13,7 @@ use super::doubts::{Doubt, touched};
 use super::error::{Next, StepError, casts_doubt};
 use super::{Cloud, LAG};
 use crate::expose::dns::{address_key, parse_twin, twin_key};
+use crate::expose::firewall::parse_group_name;
 use crate::expose::plan::RecordChange;
 use crate::expose::{
     Action, Group, GroupId, Instance, InstanceId, Lookup, Moment, PublicIp, Reason, Record, Rule, Step, Target,
@@ -26,12 +27,13 @@ pub(super) enum Effect {
     GroupDeleted(GroupId),
     RulesOpened(GroupId, BTreeMap<Rule, String>),
     RulesClosed(GroupId, BTreeMap<Rule, String>),
-    /// The instance as it is now; `shown`: by a read, too.
+    /// The instance as it is now; `shown`: by a read, too; `written`: not by a read alone.
     Interface {
         instance: Instance,
         group: GroupId,
         attached: bool,
         shown: bool,
+        written: bool,
     },
     /// With the id of the change, while it is on its way to the servers.
     Records(RecordChange, Option<String>),
@@ -275,6 +277,14 @@ impl Cloud {
             self.observed.groups.remove(&group);
         }
         failure.doubts.into_iter().for_each(|doubt| self.doubts.add(doubt));
+        if failure.error.next == Next::Wait
+            && let Action::DeleteGroup { group } = &step.action
+            && let Some(group) = self.observed.groups.get(group)
+            && let Some((instance, _)) = parse_group_name(&self.settings.cluster, &group.name)
+        {
+            // Something still has it: perhaps what was read of the instance was of the past.
+            self.doubts.add(Doubt::Instance(instance));
+        }
         if failure.error.reason == Reason::SecurityGroupLimit
             && let Action::CreateGroup { instance, .. }
             | Action::Authorize { instance, .. }
@@ -368,11 +378,11 @@ impl Cloud {
                 self.journal.rules(&id, &rules, false, now);
                 self.observed.close(&id, &rules);
             }
-            Effect::Interface { instance, group, attached, shown } => {
+            Effect::Interface { instance, group, attached, shown, written } => {
                 // A read that has shown it may be followed by one of the past: what is taken for attached is listed.
-                if !shown || !attached {
+                if written && (!shown || !attached) {
                     self.journal.attachment(&instance.id, &group, attached, now);
-                } else {
+                } else if written {
                     self.journal.forget_attachment(&instance.id, &group);
                 }
                 self.observed.wrote_to(&instance.id);

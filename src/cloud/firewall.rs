@@ -195,6 +195,7 @@ impl Cloud {
                 group: group.clone(),
                 attached: attach,
                 shown: true,
+                written: false,
             }]);
         }
         if attach && wanted.vpc != owned.vpc {
@@ -237,8 +238,13 @@ impl Cloud {
 
     /// Looks at once whether somebody else wrote to the interface at the same time.
     async fn verify(&self, step: &Step, wanted: &Instance, group: &GroupId, attach: bool) -> Taken {
-        let effect =
-            |instance: Instance, shown| Effect::Interface { instance, group: group.clone(), attached: attach, shown };
+        let effect = |instance: Instance, shown| Effect::Interface {
+            instance,
+            group: group.clone(),
+            attached: attach,
+            shown,
+            written: true,
+        };
         let Ok(after) = self.read_interface(step, &wanted.id).await else {
             // The write was answered; only the look afterwards failed.
             return Ok(vec![effect(wanted.clone(), false), Effect::Doubted(Doubt::Instance(wanted.id.clone()))]);
