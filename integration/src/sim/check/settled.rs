@@ -277,17 +277,6 @@ impl World {
         }
     }
 
-    /// Whether it is published, or a record of ours is its.
-    fn is_somewhere(&self, service: &ServiceView) -> bool {
-        let is_its = |name: &str, zone| {
-            let twin = twin_of(zone, name).filter(|twin| twin.owner == self.owner);
-            twin.and_then(|twin| twin.service) == Some((service.namespace.clone(), service.name.clone()))
-        };
-        let mut records = self.state.zones.values().flat_map(|zone| zone.records.keys().map(move |key| (zone, key)));
-        service.external_ips.iter().any(|(_, creator)| *creator == Creator::Us)
-            || records.any(|(zone, key)| key.kind() == "A" && is_its(key.plain_name().trim_end_matches('.'), zone))
-    }
-
     /// L2: nothing of ours is left that nobody asks for.
     fn leaks(&self, flaws: &mut Vec<Flaw>) {
         let asked: BTreeSet<String> =
@@ -316,9 +305,6 @@ impl World {
                 }
             }
         }
-        // Nobody needs a way in who has nothing that leads there.
-        let kept = || kept().filter(|service| self.is_somewhere(service));
-        let keeping: BTreeSet<(String, String)> = kept().map(key).collect();
         let keeps: BTreeSet<(String, u16)> = kept().flat_map(ports).collect();
         for group in self.state.groups.values().filter(|group| group.creator == Creator::Us) {
             let instance = group.name.rsplit('/').next().filter(|_| group.name.contains(&self.cluster));
