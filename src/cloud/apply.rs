@@ -356,7 +356,8 @@ impl Cloud {
         });
         unsettled.kept.retain(|ip| ips.contains(ip));
         unsettled.public_ips.extend(ips);
-        unsettled.before.extend(listed(before));
+        // A name that is deleted is known to be so when no read shows it.
+        unsettled.before.extend(address.map(|_| listed(before)).unwrap_or_default());
         (unsettled.service, unsettled.ttl, unsettled.at) = (service, unsettled.ttl.max(ttl), now);
     }
 
