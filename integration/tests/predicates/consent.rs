@@ -8,13 +8,18 @@ fn port(name: &str) -> u16 {
     7000 + u16::from(name.as_bytes()[0])
 }
 
-/// Eight Services are served, and so many of them have stopped asking a good while ago.
-async fn stopped(town: &mut Town, leave: usize, deleted: bool) {
+/// Eight Services are served for a while.
+async fn all_are_served(town: &mut Town) {
     for name in NAMES {
         town.asks(name, port(name), &[("maxips", "1")]);
         town.serve(name, port(name), &["n1"]);
     }
     town.pass(20).await;
+}
+
+/// Eight Services are served, and so many of them have stopped asking a good while ago.
+async fn stopped(town: &mut Town, leave: usize, deleted: bool) {
+    all_are_served(town).await;
     for name in &NAMES[..leave] {
         match deleted {
             true => town.world.delete_service(name).unwrap(),
@@ -57,11 +62,7 @@ fn no_rule_of_most_services_may_go_without_consent() {
 #[test]
 fn without_faults_most_services_may_not_go_at_once_either() {
     history(async |town| {
-        for name in NAMES {
-            town.asks(name, port(name), &[("maxips", "1")]);
-            town.serve(name, port(name), &["n1"]);
-        }
-        town.pass(20).await;
+        all_are_served(town).await;
         NAMES[1..].iter().for_each(|name| town.world.delete_service(name).unwrap());
         town.pass(1).await;
         town.unlist("b");
@@ -72,11 +73,7 @@ fn without_faults_most_services_may_not_go_at_once_either() {
 #[test]
 fn one_that_stopped_before_the_others_may_go() {
     history(async |town| {
-        for name in NAMES {
-            town.asks(name, port(name), &[("maxips", "1")]);
-            town.serve(name, port(name), &["n1"]);
-        }
-        town.pass(20).await;
+        all_are_served(town).await;
         for name in &NAMES[1..] {
             town.world.delete_service(name).unwrap();
             town.pass(1).await;
