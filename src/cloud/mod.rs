@@ -130,10 +130,10 @@ impl Cloud {
     }
 
     /// Another process may have written since: nothing that was read or written before counts any more, and the
-    /// next refresh is a full one. It may have written a moment ago if it has `handed_over`: what is read for the next
-    /// two minutes may be older than that, and is made sure of before it is relied on.
-    pub fn start_over(&mut self, handed_over: bool) {
-        self.inherits_until = if handed_over { self.now().after(LAG) } else { Moment::default() };
+    /// next refresh is a full one. If that follows closings, what is read for the next two minutes may be older than
+    /// those, and is made sure of before it is relied on.
+    pub fn start_over(&mut self, follows_closings: bool) {
+        self.inherits_until = if follows_closings { self.now().after(LAG) } else { Moment::default() };
         self.written = BTreeSet::new();
         self.observed = Observed::default();
         self.complete = refresh::Complete::default();

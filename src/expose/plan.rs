@@ -190,6 +190,11 @@ impl Plan {
 }
 
 impl Action {
+    /// Whether the step takes away what lets traffic reach an instance.
+    pub fn closes(&self) -> bool {
+        matches!(self, Action::Revoke { .. } | Action::Detach { .. } | Action::DeleteGroup { .. })
+    }
+
     /// What the step works on.
     pub fn target(&self) -> Target {
         match self {

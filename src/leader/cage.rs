@@ -41,6 +41,8 @@ struct Claim {
     /// Empty when it isn't known yet.
     uid: String,
     first_write: Duration,
+    /// Who led before may have closed something lately: the Lease doesn't tell that nobody did.
+    after_closings: bool,
 }
 
 #[derive(Debug, Default)]
@@ -131,7 +133,8 @@ impl Cage {
             goes_on = state.claim.as_ref().is_some_and(|claim| claim.uid.is_empty() || claim.uid == record.uid);
             if !goes_on {
                 // Ours by name only: somebody restored or wrote it, and others may have led meanwhile.
-                state.claim = Some(Claim { uid: String::new(), first_write: now + self.wait(Free::Blanked) });
+                let first_write = now + self.wait(Free::Blanked);
+                state.claim = Some(Claim { uid: String::new(), first_write, after_closings: true });
             }
             if let Some(claim) = &mut state.claim {
                 claim.uid.clone_from(&record.uid);
@@ -209,11 +212,16 @@ impl Cage {
         if !record::bind(&mut body, &read.version) {
             return conflict("the patch isn't an object");
         }
+        match self.fence.closings() {
+            Some(tells) if tells != read.closes => record::tell_of_closings(&mut body, tells),
+            // Whoever doesn't lead yet, or any more, leaves it as it is.
+            _ => {}
+        }
         record::stamp(&mut body, &self.clock);
         let sent = self.fence.moment();
         if !gives_up && free != Free::Ours {
             let first_write = sent.monotonic + self.wait(free);
-            self.state().claim = Some(Claim { uid: read.uid, first_write });
+            self.state().claim = Some(Claim { uid: read.uid, first_write, after_closings: free == Free::Blanked });
         }
         let response = self.send(closed(parts, &body)?).await?;
         self.written(&response, sent, free, gives_up);
@@ -231,7 +239,7 @@ impl Cage {
         record::stamp(&mut body, &self.clock);
         let sent = self.fence.moment();
         let first_write = sent.monotonic + self.wait(Free::Missing);
-        self.state().claim = Some(Claim { uid: String::new(), first_write });
+        self.state().claim = Some(Claim { uid: String::new(), first_write, after_closings: true });
         let response = self.send(closed(parts, &body)?).await?;
         self.written(&response, sent, Free::Missing, false);
         Ok(response)
@@ -253,7 +261,9 @@ impl Cage {
             && let Some(claim) = &mut state.claim
         {
             claim.uid.clone_from(&record.uid);
-            let confirmed = Confirmed { sent, first_write: claim.first_write, handed_over: free == Free::Released };
+            let first_write = claim.first_write;
+            let after_closings = claim.after_closings || record.closes;
+            let confirmed = Confirmed { sent, first_write, after_closings, tells: record.closes };
             state.confirmed = Some((confirmed, free));
         }
         self.see(&mut state, record);

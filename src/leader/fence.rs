@@ -11,6 +11,9 @@ use tokio::sync::watch;
 /// still then) or somebody set the clock; either way our deadline can't be trusted.
 const RUNAWAY: Duration = Duration::from_secs(2);
 
+/// So long a Lease tells of what was closed: for longer than reads are believed to lag.
+const TOLD_FOR: Duration = Duration::from_secs(300);
+
 /// Whether this process leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leadership {
@@ -56,8 +59,10 @@ pub(super) struct Confirmed {
     pub sent: Moment,
     /// No write before this (monotonic).
     pub first_write: Duration,
-    /// The Lease was given up in an orderly way just before.
-    pub handed_over: bool,
+    /// Who led before may have closed something lately.
+    pub after_closings: bool,
+    /// The Lease tells of closings now.
+    pub tells: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +70,9 @@ struct Held {
     term: u64,
     deadline: Duration,
     first_write: Duration,
-    handed_over: bool,
+    after_closings: bool,
+    /// The Lease tells whoever comes next that something is being closed.
+    tells: bool,
     renewed: Moment,
 }
 
@@ -81,6 +88,8 @@ struct State {
     other: Option<String>,
     /// Until when a write that was given up without an answer may still take effect.
     unanswered_until: Duration,
+    /// Until when the Lease must tell of closings.
+    closes_until: Duration,
 }
 
 struct Inner {
@@ -291,10 +300,46 @@ impl Fence {
         self.held(&mut self.state()).is_some_and(|held| held.first_write <= now)
     }
 
-    /// Whether the Lease was given up in an orderly way just before this term: what the one before did may have been
-    /// done a moment ago, while of one that fell silent the Lease has to run out first.
-    pub fn was_handed_over(&self) -> bool {
-        self.held(&mut self.state()).is_some_and(|held| held.handed_over)
+    /// Whether whoever led before this term may have closed something so lately that reads don't show it yet.
+    pub fn follows_closings(&self) -> bool {
+        self.held(&mut self.state()).is_some_and(|held| held.after_closings)
+    }
+
+    /// Waits until the Lease tells that this process closes something. To be asked before anything is closed: should
+    /// this process end, whoever comes next knows by it not to trust what is read as open. It goes on telling so for some
+    /// minutes.
+    ///
+    /// # Errors
+    /// When this process doesn't lead.
+    pub async fn announce_closings(&self) -> Result<(), NotLeader> {
+        let mut changes = self.inner.changes.subscribe();
+        loop {
+            changes.mark_unchanged();
+            let left = {
+                let mut state = self.state();
+                let now = self.now();
+                state.closes_until = now + TOLD_FOR;
+                let held = self.leads(&mut state).ok_or(NOT_HELD)?;
+                if held.tells {
+                    return Ok(());
+                }
+                held.deadline.saturating_sub(now)
+            };
+            self.inner.wanted.notify_one();
+            let _ = tokio::time::timeout(left.max(Duration::from_millis(1)), changes.changed()).await;
+        }
+    }
+
+    /// Whether the next renewal is to tell of closings; `None` when this process doesn't lead. It is sent at once: if it
+    /// isn't to tell of any, none may begin on the strength of the one before.
+    pub(super) fn closings(&self) -> Option<bool> {
+        let mut state = self.state();
+        self.leads(&mut state)?;
+        let tells = self.now() < state.closes_until;
+        if let Some(held) = &mut state.held {
+            held.tells &= tells;
+        }
+        Some(tells)
     }
 
     /// The API server has confirmed a write of the Lease. Returns the term if it begins with this.
@@ -306,9 +351,14 @@ impl Fence {
             term,
             deadline: confirmed.sent.monotonic + self.inner.usable,
             first_write: confirmed.first_write,
-            handed_over: before.map_or(confirmed.handed_over, |held| held.handed_over),
+            after_closings: before.map_or(confirmed.after_closings, |held| held.after_closings),
+            tells: confirmed.tells,
             renewed: confirmed.sent,
         });
+        if before.is_none() && confirmed.tells {
+            // Reads may not show to a third one, either, what is told of.
+            state.closes_until = self.now() + TOLD_FOR;
+        }
         // An answer that took too long gives nothing.
         self.held(&mut state)?;
         let began = before.is_none().then_some(term);

@@ -2,6 +2,7 @@
 //! values out. Times in the object are never read: they come from other machines' clocks.
 
 use crate::clock::SharedClock;
+use crate::expose::PREFIX;
 use serde_json::{Map, Value, json};
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +25,8 @@ pub(super) struct Record {
     /// When it was renewed, by the holder's clock and as text: only ever compared with itself. May be empty.
     pub renewed: String,
     pub transitions: i64,
+    /// It tells that its holder has closed something lately.
+    pub closes: bool,
 }
 
 impl Record {
@@ -38,6 +41,7 @@ impl Record {
             duration: lease.pointer("/spec/leaseDurationSeconds").and_then(Value::as_i64).unwrap_or_default(),
             renewed: text("/spec/renewTime"),
             transitions: lease.pointer("/spec/leaseTransitions").and_then(Value::as_i64).unwrap_or_default(),
+            closes: lease.pointer("/metadata/annotations").is_some_and(|all| all.get(closes()).is_some()),
         })
     }
 
@@ -108,6 +112,22 @@ pub(super) fn bind(patch: &mut Value, version: &str) -> bool {
     let Some(metadata) = object(patch, "metadata") else { return false };
     metadata.insert("resourceVersion".to_owned(), json!(version));
     true
+}
+
+/// Makes a PATCH tell that this process closes something, or no longer.
+pub(super) fn tell_of_closings(patch: &mut Value, tells: bool) {
+    let annotations = object(patch, "metadata").and_then(|metadata| {
+        let entry = metadata.entry("annotations").or_insert_with(|| json!({}));
+        entry.as_object_mut()
+    });
+    if let Some(annotations) = annotations {
+        annotations.insert(closes(), if tells { json!("true") } else { Value::Null });
+    }
+}
+
+/// The annotation that tells it.
+fn closes() -> String {
+    format!("{PREFIX}closes")
 }
 
 /// Puts our own wall clock in the place of the crate's, so that simulated histories can be replayed.

@@ -3,6 +3,7 @@
 pub(crate) mod api;
 mod chaos;
 mod clocks;
+mod closings;
 mod handover;
 mod layers;
 mod odd;

@@ -72,7 +72,7 @@ impl Reconciler {
             if plan.steps.is_empty() {
                 return self.finish(&snapshot, &plan).await;
             }
-            if !self.take(&plan.steps).await {
+            if !self.announce(&plan.steps).await || !self.take(&plan.steps).await {
                 return Next::Lost;
             }
         }
@@ -157,6 +157,20 @@ impl Reconciler {
         let desired = desire(snapshot, observed, &settings, &self.memory, now);
         remember(&desired, snapshot, &settings, &mut self.memory, now);
         plan(&desired, snapshot, observed, &settings, &self.memory, now)
+    }
+
+    /// Before anything is closed, the Lease tells so. False when leadership is lost, or the loop is to stop.
+    async fn announce(&self, steps: &[Step]) -> bool {
+        if !steps.iter().any(|step| step.action.closes()) {
+            return true;
+        }
+        let mut stop = self.stop.subscribe();
+        tokio::select! {
+            biased;
+            // The sender is in `self`.
+            _ = stop.wait_for(|stop| *stop) => false,
+            announced = self.parts.fence.announce_closings() => announced.is_ok(),
+        }
     }
 
     /// Takes the steps, all at the same time within bounds. False when leadership is lost.

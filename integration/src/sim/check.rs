@@ -209,6 +209,11 @@ impl Checker {
         self.memory().meddled.values().max().copied()
     }
 
+    /// When a process last met with a fault.
+    pub fn last_fault(&self) -> Option<Duration> {
+        self.memory().past.fault
+    }
+
     /// What was broken so far.
     pub fn violations(&self) -> Vec<Violation> {
         self.memory().violations.clone()

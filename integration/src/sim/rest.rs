@@ -11,6 +11,8 @@ use crate::sim::world::{CLUSTER, FULL_SYNC, PROPAGATION, TTL, World};
 const READ: Duration = Duration::from_secs(FULL_SYNC.as_secs() * 5 / 4);
 /// What the daemon has written it believes for so long against reads that don't show it.
 const BELIEF: Duration = Duration::from_secs(300);
+/// What became of a write whose answer was lost is taken for unknown for so long.
+const UNSETTLED: Duration = Duration::from_secs(120);
 /// How often is looked whether all is well.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -102,8 +104,9 @@ impl World {
             if self.done() != done {
                 (done, since) = (self.done(), now);
             }
+            let known = self.checker.last_fault().is_none_or(|at| at + UNSETTLED + READ <= now);
             let well = || settled::flaws(&self.aws, &self.kube, CLUSTER, CLUSTER).is_empty();
-            if now >= end || self.led_since().is_some_and(|led| now >= since.max(led) + quiet) && well() {
+            if now >= end || known && self.led_since().is_some_and(|led| now >= since.max(led) + quiet) && well() {
                 return Ok(done);
             }
         }

@@ -37,6 +37,8 @@ pub struct History {
     pub aws: aws::Options,
     /// What happens, in order. `None`: left out when the history was made shorter, so that the rest keeps its numbers.
     pub happenings: Vec<Option<Happening>>,
+    /// Whether all Services are deleted in the end, when everything has come to rest: then nothing of ours may be left.
+    pub all_go: bool,
 }
 
 impl History {
@@ -76,10 +78,15 @@ impl History {
         let leaves = self.happenings.iter().flatten().filter(|happening| {
             matches!(
                 happening.what,
-                What::Delete(_) | What::Recreate(..) | What::Annotate(_, "hostname", None) | What::DeleteMany
+                What::Delete(_)
+                    | What::Recreate(..)
+                    | What::Annotate(_, "hostname", None)
+                    | What::DeleteMany
+                    | What::LoseAnnotations
             )
         });
-        leaves.map(|happening| if happening.what == What::DeleteMany { 6 } else { 1 }).sum::<usize>() > 5
+        let many = |what: &What| matches!(what, What::DeleteMany | What::LoseAnnotations);
+        leaves.map(|happening| if many(&happening.what) { 6 } else { 1 }).sum::<usize>() > 5
     }
 
     /// How it is begun, for people.

@@ -71,6 +71,31 @@ async fn a_service_that_asks_no_more_leaves_dns_and_its_addresses_before_its_por
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
+async fn nothing_is_closed_before_the_lease_tells_of_it() {
+    for reachable in [true, false] {
+        let world = World::new(1, &[asking("quake")]);
+        let _process = world.converged(&["quake"]).await;
+        world.api.edit(|objects| {
+            objects.change("services", "games", "quake", |service| {
+                service["metadata"]["annotations"].as_object_mut().unwrap().remove(HOSTNAME);
+            });
+        });
+        let note =
+            || world.leases.lease()["metadata"]["annotations"]["external-ips.alpha.openfresh.github.io/closes"].clone();
+        world.until("it isn't published", || world.ips("quake").is_null()).await;
+        assert!(note().is_null());
+        if reachable {
+            world.until("it is closed", || world.sent("RevokeSecurityGroupIngress") == 1).await;
+            assert_eq!(note(), json!("true"));
+        } else {
+            world.leases.cut("a");
+            world.pass(secs(120)).await;
+            assert_eq!(world.sent("RevokeSecurityGroupIngress"), 0);
+        }
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
 async fn a_node_that_leaves_a_service_is_drained_before_it_is_closed() {
     let world = World::new(2, &[asking("quake")]);
     let _process = world.converged(&["quake"]).await;

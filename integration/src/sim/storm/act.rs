@@ -103,13 +103,7 @@ impl Acting {
                 self.delete(*service);
                 self.create(*service, wish);
             }
-            What::Annotate(service, name, value) => {
-                let change = [(annotation(name), value.as_deref())];
-                let change: Vec<(&str, Option<&str>)> =
-                    change.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-                let (namespace, name) = place(*service);
-                let _ = self.world.kube.by(Actor::Person).annotate(namespace, &name, &change);
-            }
+            What::Annotate(service, name, value) => self.annotate(*service, name, value.as_deref()),
             What::Ports(service, ports) => {
                 let (namespace, name) = place(*service);
                 let change = json!({"spec": {"ports": crate::sim::world::spec_ports(ports)}});
@@ -121,6 +115,7 @@ impl Acting {
                 let _ = self.world.kube.by(Actor::Person).set_external_ips(namespace, &name, &addresses);
             }
             What::DeleteMany => (1..=u8::MAX).for_each(|service| self.delete(service)),
+            What::LoseAnnotations => (1..=u8::MAX).for_each(|service| self.annotate(service, "hostname", None)),
             What::NodeJoins(interfaces) => {
                 self.world.add_node(*interfaces)?;
             }
@@ -180,6 +175,11 @@ impl Acting {
                 person.patch(Resource::Leases, namespace, name, &nonsense)
             }
         };
+    }
+
+    fn annotate(&self, service: u8, name: &str, value: Option<&str>) {
+        let (namespace, service) = place(service);
+        let _ = self.world.kube.by(Actor::Person).annotate(namespace, &service, &[(&annotation(name), value)]);
     }
 
     fn happens_to_leader(&mut self, what: &What) {

@@ -22,6 +22,10 @@ pub(super) fn history(seed: u64) -> History {
         1..=9 => (4 + random.below(6) as u32, 6 + random.below(10) as u8, 120),
         _ => (1 + random.below(4) as u32, 1 + random.below(5) as u8, 40),
     };
+    let aside = random.fork("aside");
+    if aside.percent(2) {
+        return accident(seed, &aside);
+    }
     let draw = Draw { random: random.clone(), services };
     let mut happenings = vec![draw.begins(0)];
     happenings.extend((1..services).filter(|_| random.percent(60)).map(|service| draw.begins(service)));
@@ -43,6 +47,34 @@ pub(super) fn history(seed: u64) -> History {
         lease: *random.pick(&[15, 30, 60, 60]).unwrap_or(&15),
         aws: account(&random, seed),
         happenings: happenings.into_iter().map(Some).collect(),
+        all_go: aside.percent(15),
+    }
+}
+
+/// Many Services are served well, and most of them go at once.
+fn accident(seed: u64, random: &Random) -> History {
+    let services = 8 + random.below(7) as u8;
+    let draw = Draw { random: random.clone(), services };
+    let mut happenings: Vec<Happening> = (0..services).map(|service| draw.serves(service)).collect();
+    let mut later = |seconds: usize, what| {
+        happenings.push(Happening { after: Duration::from_secs(random.below(seconds) as u64), what });
+    };
+    later(200, What::Calm);
+    later(60, random.pick(&[What::DeleteMany, What::LoseAnnotations]).cloned().unwrap_or(What::Calm));
+    let troubled = random.percent(50);
+    for _ in 0..random.below(12) {
+        let what = if troubled && random.percent(18) { draw.fault(false) } else { draw.change() };
+        later(30, what);
+    }
+    History {
+        seed,
+        nodes: 1 + random.below(4) as u32,
+        services,
+        replicas: 1 + random.below(2),
+        lease: 15,
+        aws: account(random, seed),
+        happenings: happenings.into_iter().map(Some).collect(),
+        all_go: random.percent(15),
     }
 }
 
@@ -158,6 +190,12 @@ impl Draw {
         Happening { after: Duration::ZERO, what: What::Create(service, self.wish(service)) }
     }
 
+    /// A Service that nothing is in the way of.
+    fn serves(&self, service: u8) -> Happening {
+        let annotations = vec![("hostname", format!("h{service}.example.com"))];
+        Happening { after: Duration::ZERO, what: What::Create(service, Wish { ports: self.ports(), annotations }) }
+    }
+
     fn name(&self) -> String {
         format!("h{}.example.com", self.service())
     }
@@ -175,7 +213,7 @@ impl Draw {
             32..=35 => What::Recreate(service, self.wish(service)),
             36..=43 => What::Ports(service, self.ports()),
             44..=45 => What::ExternalIps(service, self.one(&[vec![], vec!["192.0.2.9".to_owned()]], vec![])),
-            46 => What::DeleteMany,
+            46 => self.one(&[What::DeleteMany, What::LoseAnnotations], What::DeleteMany),
             47..=50 => What::NodeJoins(1 + self.random.below(2)),
             51..=55 => What::NodeEnds(self.node(), Duration::from_secs(self.random.below(40) as u64)),
             56 => What::NodeDeleted(self.node()),

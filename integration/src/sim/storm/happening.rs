@@ -41,6 +41,8 @@ pub enum What {
     ExternalIps(u8, Vec<String>),
     /// All Services are deleted but the first: `kubectl delete` with too wide a selector.
     DeleteMany,
+    /// All Services but the first lose their hostname annotations: a migration that forgot them.
+    LoseAnnotations,
     /// A new node joins, with so many interfaces.
     NodeJoins(usize),
     /// The instance ends, and its Node goes away so much later.

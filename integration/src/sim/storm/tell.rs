@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::sim::check::{Patience, Violation};
-use crate::sim::event::Event;
+use crate::sim::event::{Actor, Event};
+use crate::sim::kube::Resource;
 use crate::sim::{Replica, Setting, World, simulate};
 
 use super::History;
@@ -76,11 +77,17 @@ pub fn tell(history: &History, with_story: bool) -> Telling {
             telling.broken = match end {
                 Ok(()) => {
                     if history.withdraws_many() {
-                        // Somebody reads that withdrawals are held back, and that all is as it should be.
-                        world.arguments.push("--allow-mass-delete".to_owned());
-                        world.replicas.iter_mut().for_each(Replica::terminate);
+                        allow_mass_delete(&mut world);
                     }
-                    world.comes_to_rest().await?
+                    let mut broken = world.comes_to_rest().await?;
+                    if history.all_go && broken.is_empty() {
+                        if !history.withdraws_many() {
+                            allow_mass_delete(&mut world);
+                        }
+                        delete_all(&world);
+                        broken = world.comes_to_rest().await?;
+                    }
+                    broken
                 }
                 Err(error) => {
                     let mut broken = world.checker.violations();
@@ -115,6 +122,23 @@ pub fn tell(history: &History, with_story: bool) -> Telling {
         telling.broken.push(Violation { rule: "panic", at, what: panic });
     }
     telling
+}
+
+/// Somebody reads that withdrawals are held back, and that all is as it should be.
+fn allow_mass_delete(world: &mut World) {
+    world.arguments.push("--allow-mass-delete".to_owned());
+    world.replicas.iter_mut().for_each(Replica::terminate);
+}
+
+fn delete_all(world: &World) {
+    let person = world.kube.by(Actor::Person);
+    let services: Vec<(String, String)> = world
+        .kube
+        .look(|look| look.services().map(|service| (service.namespace.clone(), service.name.clone())).collect());
+    for (namespace, name) in services {
+        // It is there, unless it went this moment.
+        let _ = person.delete(Resource::Services, &namespace, &name);
+    }
 }
 
 async fn happen(history: &History) -> Result<(World, Result<()>)> {
