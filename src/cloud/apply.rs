@@ -345,7 +345,8 @@ impl Cloud {
             values.filter_map(|value| value.parse().ok()).map(PublicIp).collect()
         };
         let ips = listed(address);
-        let ttl = address.into_iter().chain(before).filter_map(|record| record.ttl).max().unwrap_or(0);
+        let records = change.create.values().chain(change.delete.values());
+        let ttl = records.filter_map(|record| record.ttl).max().unwrap_or(0);
         let unsettled = self.observed.unsettled.entry(place).or_insert_with(|| Unsettled {
             service: service.clone(),
             public_ips: BTreeSet::new(),

@@ -179,6 +179,12 @@ impl OwnedName {
         self.address.as_ref().and_then(|record| record.ttl).unwrap_or(0)
     }
 
+    /// For how many seconds resolvers may know what it listed lately: where a TTL is lowered, the twin keeps the higher
+    /// one until the answers with it are forgotten, so that a process that starts meanwhile knows of them.
+    pub fn known_for(&self) -> u32 {
+        self.ttl().max(self.twin.ttl.unwrap_or(0))
+    }
+
     /// What has to be named exactly to replace or delete it.
     pub fn records(&self) -> BTreeMap<RecordKey, Record> {
         let twin = (twin_key(&self.name), self.twin.clone());

@@ -242,6 +242,8 @@ pub struct Memory {
     pub trials: BTreeMap<ServiceKey, Trial>,
     /// Addresses that are published but in no record any more, since when.
     pub drains: BTreeMap<(ServiceKey, PrivateIp), Drain>,
+    /// Names whose TTL was lowered, while answers with the higher one may be about.
+    pub lowered: BTreeMap<dns::NameKey, Lowered>,
     /// What failed lately.
     pub failures: BTreeMap<Target, Failure>,
     /// Names whose last change Route 53 has not yet confirmed to be on its servers.
@@ -273,6 +275,23 @@ pub struct Drain {
     /// When resolvers have forgotten the answers with a higher TTL that were given before; the record's way to all
     /// of Route 53's servers not counted in.
     pub remembered_until: Moment,
+}
+
+/// A name whose TTL was lowered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lowered {
+    /// The higher TTL, in seconds.
+    pub ttl: u32,
+    /// When the lower one was first seen.
+    pub since: Moment,
+}
+
+impl Lowered {
+    /// When resolvers have forgotten the answers with the higher TTL; the record's way to all of Route 53's servers not
+    /// counted in.
+    pub fn remembered_until(&self) -> Moment {
+        self.since.after(Duration::from_secs(self.ttl.into()))
+    }
 }
 
 /// A step that failed, and when it may be tried again.

@@ -26,13 +26,14 @@
 //! | L4 | without faults: a leader soon, and the same one for as long as it lives ([`succession`]) |
 //! | L5 | with one thing poisoned: all others as without it (`tests/never_isolation.rs`) |
 //! | L6 | at rest: what is so follows from the last wishes, not from the way there ([`ends`]) |
-//! | L7 | three writes more for each fault than without, and nothing made twice ([`counts`]) |
+//! | L7 | three writes more for each fault than without, and nothing made twice ([`counts`]); where nothing is about, each write to AWS changes something |
 //! | L8 | a process whose loop doesn't move gives the Lease up (`tests/never_wedged.rs`) |
 
 mod absence;
 mod aws;
 pub mod counts;
 pub mod ends;
+mod idle;
 mod kube;
 mod lease;
 mod past;
@@ -130,7 +131,7 @@ struct Known {
     born: Duration,
 }
 
-/// An address that a name listed, and that resolvers may know until then.
+/// An address that a name listed, and that resolvers may know until then by what they were answered.
 #[derive(Clone, Debug)]
 struct Lingering {
     name: String,
@@ -163,6 +164,7 @@ struct Memory {
     late: BTreeSet<u64>,
     past: past::Past,
     lease: lease::Terms,
+    idle: idle::Idle,
     /// By Service: how often an address came to its list by us, and left it.
     publications: BTreeMap<String, Count>,
     violations: Vec<Violation>,
@@ -195,6 +197,7 @@ impl Checker {
             late: BTreeSet::new(),
             past: past::Past::default(),
             lease: lease::Terms::default(),
+            idle: idle::Idle::default(),
             publications: BTreeMap::new(),
             violations: Vec::new(),
         };
@@ -221,6 +224,7 @@ impl Checker {
 
     /// Something happened.
     pub fn see(&self, at: Duration, event: &Event) {
+        self.memory().judge_idle(at, event);
         match event {
             Event::Called(call) => {
                 let nodes = self.kube.look(|look| look.nodes().next().is_some());

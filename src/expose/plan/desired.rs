@@ -7,7 +7,7 @@ use super::super::dns::{self, Hostname, NameKey, OwnedName};
 use super::super::nodes::{self, Alive, Joined};
 use super::super::publication::{ADDRESSES, ASSIGNED};
 use super::super::{
-    Drain, Exposure, FieldOwner, InstanceId, Memory, Moment, Observed, Placement, PrivateIp, PublicIp, Reason,
+    Drain, Exposure, FieldOwner, InstanceId, Lowered, Memory, Moment, Observed, Placement, PrivateIp, PublicIp, Reason,
     Rejection, Rule, Service, ServiceKey, Settings, Snapshot, ZoneId, annotations, firewall, placement,
 };
 use super::Publication;
@@ -305,16 +305,29 @@ impl<'a> Desired<'a> {
 /// Brings the memory up to date with what is seen at `now`: since when a published address is in no record any
 /// more, and forgets what no longer matters.
 pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings, memory: &mut Memory, now: Moment) {
+    let before = std::mem::take(&mut memory.lowered);
+    let lowered = desired.names.iter().filter(|(_, name)| name.ttl() < name.known_for());
+    let since = |key: &NameKey, ttl| before.get(key).filter(|known| known.ttl == ttl).map_or(now, |known| known.since);
+    memory.lowered = lowered
+        .map(|(key, name)| (key.clone(), Lowered { ttl: name.known_for(), since: since(key, name.known_for()) }))
+        .collect();
+
     let mut drains = BTreeMap::new();
     for (key, service) in &snapshot.services {
         for ip in own_addresses(service) {
             let Some(node) = desired.node_of_private(ip) else { continue };
             let before = memory.drains.get(&(key.clone(), ip));
             let listed = desired.names_of(key).filter(|name| name.public_ips().contains(&node.public_ip));
+            let listed: Vec<&OwnedName> = listed.collect();
+            let ttls = listed.iter().map(|name| name.ttl());
+            let lowered = |name: &&OwnedName| {
+                memory.lowered.get(&(name.zone.clone(), name.name.clone())).map(Lowered::remembered_until)
+            };
+            let remembered_until = listed.iter().filter_map(lowered).max().map_or(now, |until| until.max(now));
             let maybe = desired.usage.maybe_listed(key).get(&node.public_ip).copied();
             let wished = desired.exposures.get(key).map(|exposure| exposure.ttl);
-            let drain = match (listed.map(OwnedName::ttl).chain(maybe).max(), before) {
-                (Some(ttl), None) => Drain { ttl, since: None, seen: true, remembered_until: now },
+            let drain = match (ttls.chain(maybe).max(), before) {
+                (Some(ttl), None) => Drain { ttl, since: None, seen: true, remembered_until },
                 (Some(ttl), Some(before)) => {
                     // With a lower TTL now, answers with the higher one are still about.
                     let until = match before.since {
@@ -322,7 +335,8 @@ pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings,
                         None => before.remembered_until,
                         Some(since) => since.after(Duration::from_secs(before.ttl.into())),
                     };
-                    Drain { ttl, since: None, seen: true, remembered_until: before.remembered_until.max(until) }
+                    let remembered_until = remembered_until.max(before.remembered_until).max(until);
+                    Drain { ttl, since: None, seen: true, remembered_until }
                 }
                 // Nothing is published before a record lists it. Where none was ever seen, it is in a zone that can't
                 // be read, if there is one: nobody can tell whether it is gone from there.
@@ -333,7 +347,7 @@ pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings,
                     Drain { ttl, since: before.since.or(Some(now)), ..*before }
                 }
                 (None, None) => {
-                    let names = desired.names_of(key).map(OwnedName::ttl).max();
+                    let names = desired.names_of(key).map(OwnedName::known_for).max();
                     let ttl = wished.unwrap_or(settings.default_ttl).max(names.unwrap_or_default());
                     let since = (!desired.zone_unread).then_some(now);
                     Drain { ttl, since, seen: false, remembered_until: now }

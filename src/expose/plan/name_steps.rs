@@ -6,7 +6,6 @@ use super::super::dns::{self, OwnedName};
 use super::super::{
     Exposure, Hostname, InstanceId, Policy, PublicIp, Record, RecordKey, ServiceKey, Target, ZoneId, annotations,
 };
-use super::desired::own_addresses;
 use super::firewall_steps::list;
 use super::{Action, Plan, RecordChange, Step, View};
 
@@ -78,13 +77,11 @@ fn ask(view: &View<'_>, plan: &mut Plan, busy: &BTreeSet<InstanceId>, hostname: 
         }
         return;
     }
-    let mut ttl = exposures.iter().map(|exposure| exposure.ttl).min().unwrap_or(eldest.ttl);
-    if let Some(owned) = owned.filter(|_| is_left(view, exposures, &addresses)) {
-        ttl = ttl.max(owned.ttl());
-    }
+    let ttl = exposures.iter().map(|exposure| exposure.ttl).min().unwrap_or(eldest.ttl);
+    let known_for = owned.map_or(ttl, |owned| ttl.max(known_for(view, plan, owned)));
     let twin = dns::twin_value(&view.settings.owner, &eldest.service);
     let address = Record { ttl: Some(ttl), values: addresses.iter().map(ToString::to_string).collect() };
-    let twin = Record { ttl: Some(ttl), values: BTreeSet::from([twin]) };
+    let twin = Record { ttl: Some(known_for), values: BTreeSet::from([twin]) };
     let create =
         BTreeMap::from([(dns::address_key(hostname.as_str()), address), (dns::twin_key(hostname.as_str()), twin)]);
     let delete = owned.map(OwnedName::records).unwrap_or_default();
@@ -96,12 +93,15 @@ fn ask(view: &View<'_>, plan: &mut Plan, busy: &BTreeSet<InstanceId>, hostname: 
     });
 }
 
-/// Whether a Service is still published on a node that the name no longer lists. Whoever takes over then learns from
-/// the record for how long resolvers may know it: its TTL isn't lowered meanwhile.
-fn is_left(view: &View<'_>, exposures: &[&Exposure], addresses: &BTreeSet<PublicIp>) -> bool {
-    let services = exposures.iter().filter_map(|exposure| view.snapshot.services.get(&exposure.service));
-    let mut nodes = services.flat_map(own_addresses).filter_map(|ip| view.desired.node_of_private(ip));
-    nodes.any(|node| !addresses.contains(&node.public_ip))
+/// For how many seconds resolvers may know what the name listed until now; its twin says so until they have forgotten.
+fn known_for(view: &View<'_>, plan: &mut Plan, owned: &OwnedName) -> u32 {
+    let Some(lowered) = view.memory.lowered.get(&(owned.zone.clone(), owned.name.clone())) else { return owned.ttl() };
+    let forgotten_at = lowered.remembered_until().after(view.settings.propagation);
+    if forgotten_at <= view.now {
+        return owned.ttl();
+    }
+    plan.wake(forgotten_at);
+    lowered.ttl
 }
 
 /// Whether the API server would take the addresses of the exposure.

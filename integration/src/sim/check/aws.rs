@@ -214,7 +214,7 @@ impl Memory {
             }
             let name = key.plain_name().trim_end_matches('.').to_owned();
             if key.kind() == "A" {
-                self.remember_gone(at, &name, was, is);
+                self.remember_answers(at, &name, was, is);
             }
             if !ours {
                 self.rewritten.insert(name.strip_prefix("a-").unwrap_or(&name).to_owned(), at);
@@ -228,11 +228,20 @@ impl Memory {
         }
     }
 
-    fn remember_gone(&mut self, at: Duration, name: &str, was: Option<&Arc<RecordSet>>, is: Option<&Arc<RecordSet>>) {
-        let ttl = Duration::from_secs(was.and_then(|record| record.ttl).unwrap_or_default().into());
-        let until = at + ttl + self.terms.propagation;
-        for address in addresses(was).difference(&addresses(is)) {
-            self.lingering.push(Lingering { name: name.to_owned(), address: *address, until });
+    /// What an answer said, resolvers know for its TTL: also of an address that stays with a lower one, since it may leave
+    /// before they ask again.
+    fn remember_answers(
+        &mut self,
+        at: Duration,
+        name: &str,
+        was: Option<&Arc<RecordSet>>,
+        is: Option<&Arc<RecordSet>>,
+    ) {
+        let ttl = |record: Option<&Arc<RecordSet>>| record.and_then(|record| record.ttl).unwrap_or_default();
+        let until = at + Duration::from_secs(ttl(was).into()) + self.terms.propagation;
+        let (lowered, left) = (ttl(is) < ttl(was), addresses(is));
+        for address in addresses(was).into_iter().filter(|address| lowered || !left.contains(address)) {
+            self.lingering.push(Lingering { name: name.to_owned(), address, until });
         }
     }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use crate::sim::aws::{Aws, State};
+use crate::sim::aws::{Aws, RecordKey, State};
 use crate::sim::event::Creator;
 use crate::sim::kube::{Kube, NodeView, ServiceView};
 
@@ -299,6 +299,10 @@ impl World {
                 }
                 if !asked.contains(hostname) {
                     flaws.push(("L2", format!("{name} {} is left: nobody asks for it", key.kind())));
+                }
+                let address = || RecordKey::new(hostname, "A", None).and_then(|key| zone.records.get(&key));
+                if key.kind() == "TXT" && address().is_some_and(|address| address.ttl != record.ttl) {
+                    flaws.push(("L2", format!("{name} still has the TTL of before")));
                 }
                 if key.kind() == "TXT" && twin(record).is_some() && wish::listed(&self.state, hostname).is_empty() {
                     flaws.push(("L2", format!("{name} is a twin alone")));

@@ -354,23 +354,53 @@ fn what_a_name_may_list_since_an_answer_was_lost_is_not_withdrawn_below_it() {
 }
 
 #[test]
-fn a_ttl_is_not_lowered_while_somebody_who_left_the_name_is_published_so_a_successor_knows_how_long() {
+fn the_twin_tells_a_successor_of_a_higher_ttl_until_it_is_forgotten() {
+    for first_lowered in [false, true] {
+        let mut world = World::new(2);
+        let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "100"), ("selector", "")]);
+        world.settle();
+        let ttls = |world: &World| {
+            let records = &world.observed.records[&ZoneId(ZONE.into())];
+            [dns::address_key("a.example.com"), dns::twin_key("a.example.com")].map(|key| records[&key].ttl.unwrap())
+        };
+        world.annotate(&key, "ttl", Some("10"));
+        if first_lowered {
+            world.round();
+            assert_eq!(ttls(&world), [10, 100]);
+        }
+        world.annotate(&key, "selector", Some("odd=0"));
+        world.round();
+        assert_eq!((ttls(&world), world.listed("a.example.com").len()), ([10, 100], 1));
+        world.restart();
+        world.round();
+        world.wait(100 + 60 - 1);
+        world.round();
+        assert_eq!((ttls(&world), world.service(&key).external_ips.len()), ([10, 100], 2));
+        world.wait(1);
+        world.settle();
+        assert_eq!((ttls(&world), world.service(&key).external_ips.len()), ([10, 10], 1));
+    }
+}
+
+#[test]
+fn a_higher_ttl_that_is_forgotten_holds_up_nobody() {
     let mut world = World::new(2);
-    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "100"), ("selector", "")]);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "3600"), ("selector", "")]);
     world.settle();
-    let ttl = |world: &World| world.observed.records[&ZoneId(ZONE.into())][&dns::address_key("a.example.com")].ttl;
-    world.annotate(&key, "selector", Some("odd=0"));
     world.annotate(&key, "ttl", Some("10"));
     world.round();
-    assert_eq!((ttl(&world), world.listed("a.example.com").len()), (Some(100), 1));
-    world.restart();
+    assert_eq!(world.plan().wake_at, Some(Moment(world.now.0 + std::time::Duration::from_secs(3600 + 60))));
+    world.wait(3600 + 60);
+    assert_eq!(world.round(), ["change-name a.example.com"]);
+    assert_eq!(world.round(), [""; 0]);
+    world.annotate(&key, "selector", Some("odd=0"));
     world.round();
-    world.wait(100 + 60 - 1);
+    world.wait(10 + 60 - 1);
     world.round();
-    assert_eq!((ttl(&world), world.service(&key).external_ips.len()), (Some(100), 2));
+    assert_eq!(world.service(&key).external_ips.len(), 2);
     world.wait(1);
-    world.settle();
-    assert_eq!((ttl(&world), world.service(&key).external_ips.len()), (Some(10), 1));
+    world.round();
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
 }
 
 #[test]
