@@ -24,6 +24,8 @@ use crate::expose::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     GroupCreated(Group),
+    /// By a read: somebody made it before.
+    GroupFound(Group),
     GroupDeleted(GroupId),
     RulesOpened(GroupId, BTreeMap<Rule, String>),
     RulesClosed(GroupId, BTreeMap<Rule, String>),
@@ -274,6 +276,7 @@ impl Cloud {
             self.unknown(&step.action, now);
         }
         if let Some(group) = failure.gone {
+            self.journal.forget_group(&group);
             self.observed.groups.remove(&group);
         }
         failure.doubts.into_iter().for_each(|doubt| self.doubts.add(doubt));
@@ -366,6 +369,10 @@ impl Cloud {
         match effect {
             Effect::GroupCreated(group) => {
                 self.journal.created(&group, now);
+                self.observed.groups.insert(group.id.clone(), group);
+            }
+            Effect::GroupFound(group) => {
+                self.journal.found(&group, now);
                 self.observed.groups.insert(group.id.clone(), group);
             }
             Effect::GroupDeleted(id) => {

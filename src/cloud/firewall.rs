@@ -67,8 +67,10 @@ impl Cloud {
     /// There is a group of that name. It is ours only if it carries our tag.
     async fn adopt(&self, step: &Step, name: &str, vpc: &str) -> Taken {
         let found = inventory::group_named(&self.ec2, &self.settings.cluster, name, vpc).await;
-        match found.map_err(|error| Failure::of(step, &error))? {
-            Some((group, true)) => Ok(vec![Effect::GroupCreated(group)]),
+        // That read may show the past: one of the same name that is no more.
+        let found = found.map_err(|error| Failure::of(step, &error))?;
+        match found.filter(|(group, _)| !self.journal.is_deleted(&group.id, self.now())) {
+            Some((group, true)) => Ok(vec![Effect::GroupFound(group)]),
             Some((group, false)) => Err(Failure::plain(StepError::new(
                 Reason::Failed,
                 Next::BackOff,

@@ -39,8 +39,18 @@ struct Written {
 
 impl Journal {
     pub fn created(&mut self, group: &Group, now: Moment) {
-        self.groups.insert(group.id.clone(), (now, Some(group.clone())));
+        self.found(group, now);
         self.young.insert(group.id.clone(), now);
+    }
+
+    /// It is there, by a read that others may not agree with yet; who made it isn't known, nor when.
+    pub fn found(&mut self, group: &Group, now: Moment) {
+        self.groups.insert(group.id.clone(), (now, Some(group.clone())));
+    }
+
+    /// Whether we have deleted the group so lately that reads may still show it.
+    pub fn is_deleted(&self, group: &GroupId, now: Moment) -> bool {
+        self.groups.get(group).is_some_and(|(at, group)| group.is_none() && is_recent(*at, now))
     }
 
     pub fn deleted(&mut self, group: &GroupId, now: Moment) {

@@ -207,9 +207,10 @@ impl Checker {
         checker
     }
 
-    /// When somebody last changed by hand what is let in at a node.
+    /// When somebody last changed by hand what is let in at a node, or the records of a name.
     pub fn last_meddling(&self) -> Option<Duration> {
-        self.memory().meddled.values().max().copied()
+        let memory = self.memory();
+        memory.meddled.values().chain(memory.rewritten.values()).max().copied()
     }
 
     /// When a process last met with a fault.

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, missing_docs)]
 
 mod absence;
+mod answers;
 mod consent;
 mod counts;
 mod ends;
+mod strangers;
 mod succession;
 mod town;

@@ -129,6 +129,43 @@ async fn a_group_of_our_name_is_adopted_only_with_our_tag() {
     assert!(!cloud.observed().groups.contains_key(&sg("sg-2")));
 }
 
+/// Somebody has put another group of the same name in the place of one.
+fn replaced(aws: &Aws) {
+    aws.state().ec2.groups.remove("sg-1");
+    aws.group("sg-2", "external-ips/c1/i-1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_a_read_found_is_not_waited_for_like_a_new_one() {
+    let aws = Aws::default();
+    aws.instance("i-1", 1);
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.group("sg-1", "external-ips/c1/i-1");
+    aws.freeze_reads();
+    replaced(&aws);
+    one(&mut cloud, create("i-1")).await.unwrap();
+    let error = one(&mut cloud, attach("i-1", "sg-1")).await.unwrap_err();
+    assert_ne!(error.next, Next::Wait, "{error}");
+    aws.thaw_reads();
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert_eq!(cloud.observed().groups.keys().collect::<Vec<_>>(), [&sg("sg-2")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_we_deleted_is_not_found_again_in_a_read_of_the_past() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.freeze_reads();
+    one(&mut cloud, delete("sg-1")).await.unwrap();
+    replaced(&aws);
+    let error = one(&mut cloud, create("i-1")).await.unwrap_err();
+    assert_eq!(error.next, Next::Wait, "{error}");
+    assert!(cloud.observed().groups.is_empty());
+    aws.thaw_reads();
+    one(&mut cloud, create("i-1")).await.unwrap();
+    assert_eq!(cloud.observed().groups.keys().collect::<Vec<_>>(), [&sg("sg-2")]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_create_whose_answer_was_lost_is_read_and_found() {
     let aws = Aws::default();

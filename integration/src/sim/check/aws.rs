@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::sim::aws::state::{Group, Interface, RecordSet, Zone};
+use crate::sim::aws::state::{Group, Interface, RecordSet, Rule, Zone};
 use crate::sim::aws::{RecordKey, State};
 use crate::sim::event::{Actor, Creator};
 
@@ -115,12 +115,22 @@ impl Memory {
         if old.creator != Creator::Us {
             return self.broken("S3", at, format!("the group {name}, which isn't ours, was changed or deleted"));
         }
-        let gone = old.rules.iter().filter(|(key, _)| new.is_some_and(|new| !new.rules.contains_key(key)));
-        for (key, rule) in gone.collect::<Vec<_>>() {
-            if rule.creator != Creator::Us {
-                self.broken("S3", at, format!("the rule {key:?} of {name}, which isn't ours, was revoked"));
+        let Some(new) = new else {
+            if self.is_used(at, old) {
+                self.broken("S3", at, format!("{name} was deleted, though somebody else has a rule in it"));
             }
+            return;
+        };
+        let gone = old.rules.iter().filter(|(key, _)| !new.rules.contains_key(key));
+        for (key, _) in gone.filter(|(_, rule)| rule.creator != Creator::Us) {
+            self.broken("S3", at, format!("the rule {key:?} of {name}, which isn't ours, was revoked"));
         }
+    }
+
+    /// Whether somebody else has had a rule in the group for long enough to be known of.
+    fn is_used(&self, at: Duration, group: &Group) -> bool {
+        let known = |rule: &Rule| rule.created_at + self.terms.patience.meddling <= at;
+        group.rules.values().any(|rule| rule.creator != Creator::Us && known(rule))
     }
 
     /// S5 for rules that we have added: nothing is opened for a Service before the API server has said, in a dry run, that
@@ -158,6 +168,11 @@ impl Memory {
         let raced = new.instance.as_ref().is_some_and(|id| self.is_meddled(at, id));
         if was != is && !raced {
             self.broken("S3", at, format!("the foreign groups of {} were {was:?} and are {is:?}", new.id));
+        }
+        let left = old.groups.keys().filter(|group| !new.groups.contains_key(*group) && ours(before, group));
+        if let Some(group) = left.filter_map(|id| before.groups.get(id)).find(|group| self.is_used(at, group)) {
+            let what = format!("{} was taken off {}, though somebody else has a rule in it", group.name, new.id);
+            self.broken("S3", at, what);
         }
         let added = new.groups.keys().any(|group| !old.groups.contains_key(group) && ours(after, group));
         if added && new.device_index != 0 {
