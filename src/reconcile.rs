@@ -275,7 +275,7 @@ impl Reconciler {
         self.term = Some(term);
         self.parts.fence.enter(term);
         self.parts.cluster.begin();
-        self.parts.cloud.start_over(self.parts.fence.follows_closings());
+        self.parts.cloud.start_over(self.parts.fence.closed_before());
         self.full_at = None;
         self.memory = Memory::default();
         self.nodes.clear();

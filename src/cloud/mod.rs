@@ -25,7 +25,7 @@ use aws_api::Client;
 use slog::Logger;
 
 use crate::clock::SharedClock;
-use crate::expose::{Hostname, InstanceId, Moment, Observed, Reason};
+use crate::expose::{Closed, Hostname, InstanceId, Moment, Observed, Reason};
 use doubts::{Doubt, Doubts};
 use journal::Journal;
 
@@ -130,12 +130,13 @@ impl Cloud {
     }
 
     /// Another process may have written since: nothing that was read or written before counts any more, and the
-    /// next refresh is a full one. If that follows closings, what is read for the next two minutes may be older than
-    /// those, and is made sure of before it is relied on.
-    pub fn start_over(&mut self, follows_closings: bool) {
-        self.inherits_until = if follows_closings { self.now().after(LAG) } else { Moment::default() };
+    /// next refresh is a full one. Where something was `closed` lately, what is read for the next two minutes may be
+    /// older than that, and is made sure of before it is relied on.
+    pub fn start_over(&mut self, closed: Closed) {
+        let nothing = closed == Closed::default();
+        self.inherits_until = if nothing { Moment::default() } else { self.now().after(LAG) };
         self.written = BTreeSet::new();
-        self.observed = Observed::default();
+        self.observed = Observed { closed, ..Observed::default() };
         self.complete = refresh::Complete::default();
         self.doubts = Doubts::default();
         self.groups_unread = None;

@@ -197,7 +197,9 @@ impl Cloud {
                     if self.observed.detachments.get(&id).is_some_and(|until| asked >= *until) {
                         self.observed.detachments.remove(&id);
                     }
-                    if asked < self.inherits_until && !self.written.contains(&id) {
+                    let concerns = |group: &GroupId| self.observed.closed.concerns(group);
+                    let may_be_behind = asked < self.inherits_until && instance.groups.iter().any(concerns);
+                    if may_be_behind && !self.written.contains(&id) {
                         self.observed.unproven.insert(id.clone());
                     } else {
                         self.observed.unproven.remove(&id);

@@ -187,20 +187,52 @@ pub struct Observed {
     pub zones: BTreeMap<ZoneId, Zone>,
     /// The record sets of those zones.
     pub records: BTreeMap<ZoneId, BTreeMap<RecordKey, Record>>,
-    /// Instances whose groups were read so soon after another process was in charge that the read may be older than what
-    /// that one did last, and that this process hasn't written to.
+    /// Instances with groups of [`Observed::closed`] by a read that may be older than what was closed, and that this
+    /// process hasn't written to.
     pub unproven: std::collections::BTreeSet<InstanceId>,
     /// Rules that were to be closed, and instances that a group was to be taken off, though nobody knows whether that
     /// took effect; and from when on a read tells.
     pub closings: BTreeMap<(GroupId, Rule), Moment>,
     /// See [`Observed::closings`].
     pub detachments: BTreeMap<InstanceId, Moment>,
-    /// While the same as of [`Observed::unproven`] holds for the rules of the groups: those that this process opened
+    /// Of which groups another process has closed something so lately that reads may not show it yet.
+    pub closed: Closed,
+    /// While the same as of [`Observed::unproven`] holds for the rules of those groups: those that this process opened
     /// itself.
     pub opened: Option<std::collections::BTreeSet<(GroupId, Rule)>>,
     /// Changes of names whose outcome isn't known, and no later one is: what they would list may be listed, whatever a
     /// read shows, since it may show the past.
     pub unsettled: BTreeMap<dns::NameKey, Unsettled>,
+}
+
+/// Of which security groups something was closed lately: rules, or their attachments, or they themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// Of these.
+    Of(std::collections::BTreeSet<GroupId>),
+    /// Nobody knows of which.
+    Any,
+}
+
+impl Default for Closed {
+    fn default() -> Closed {
+        Closed::Of(std::collections::BTreeSet::new())
+    }
+}
+
+impl Closed {
+    /// Whether it may be this group.
+    pub fn concerns(&self, group: &GroupId) -> bool {
+        match self {
+            Closed::Of(groups) => groups.contains(group),
+            Closed::Any => true,
+        }
+    }
+
+    /// Whether it may be all of these groups.
+    pub fn covers(&self, groups: &std::collections::BTreeSet<GroupId>) -> bool {
+        groups.iter().all(|group| self.concerns(group))
+    }
 }
 
 /// What a name may list, since a change that would have it so was sent and its answer lost.

@@ -190,9 +190,12 @@ impl Plan {
 }
 
 impl Action {
-    /// Whether the step takes away what lets traffic reach an instance.
-    pub fn closes(&self) -> bool {
-        matches!(self, Action::Revoke { .. } | Action::Detach { .. } | Action::DeleteGroup { .. })
+    /// The group of which the step takes away what lets traffic reach an instance.
+    pub fn closes(&self) -> Option<&GroupId> {
+        match self {
+            Action::Revoke { group, .. } | Action::Detach { group, .. } | Action::DeleteGroup { group } => Some(group),
+            _ => None,
+        }
     }
 
     /// What the step works on.

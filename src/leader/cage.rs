@@ -6,6 +6,7 @@ use super::fence::{Confirmed, Fence, Moment};
 use super::record::{self, Record, Seen};
 use super::settings::LeaseSettings;
 use crate::clock::SharedClock;
+use crate::expose::Closed;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{Method, Request, Response, StatusCode, header};
@@ -213,7 +214,7 @@ impl Cage {
             return conflict("the patch isn't an object");
         }
         match self.fence.closings() {
-            Some(tells) if tells != read.closes => record::tell_of_closings(&mut body, tells),
+            Some(closed) if closed != read.closed => record::tell_of_closings(&mut body, &closed),
             // Whoever doesn't lead yet, or any more, leaves it as it is.
             _ => {}
         }
@@ -262,8 +263,8 @@ impl Cage {
         {
             claim.uid.clone_from(&record.uid);
             let first_write = claim.first_write;
-            let after_closings = claim.after_closings || record.closes;
-            let confirmed = Confirmed { sent, first_write, after_closings, tells: record.closes };
+            let closed_before = if claim.after_closings { Closed::Any } else { record.closed.clone() };
+            let confirmed = Confirmed { sent, first_write, closed_before, tells: record.closed.clone() };
             state.confirmed = Some((confirmed, free));
         }
         self.see(&mut state, record);

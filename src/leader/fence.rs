@@ -2,6 +2,8 @@
 //! writes in flight. Asks nobody: the elector tells it what the API server has confirmed.
 
 use crate::clock::SharedClock;
+use crate::expose::{Closed, GroupId};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -13,6 +15,9 @@ const RUNAWAY: Duration = Duration::from_secs(2);
 
 /// So long a Lease tells of what was closed: for longer than reads are believed to lag.
 const TOLD_FOR: Duration = Duration::from_secs(300);
+
+/// It names so many groups at most; of more it tells that they are many.
+const MOST_TOLD: usize = 200;
 
 /// Whether this process leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,16 +58,16 @@ pub(super) struct Moment {
 }
 
 /// What a confirmed write of the Lease gives.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Confirmed {
     /// Just before the request was sent.
     pub sent: Moment,
     /// No write before this (monotonic).
     pub first_write: Duration,
-    /// Who led before may have closed something lately.
-    pub after_closings: bool,
-    /// The Lease tells of closings now.
-    pub tells: bool,
+    /// What whoever led before may have closed lately.
+    pub closed_before: Closed,
+    /// Which closings the Lease tells of now.
+    pub tells: Closed,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -70,9 +75,6 @@ struct Held {
     term: u64,
     deadline: Duration,
     first_write: Duration,
-    after_closings: bool,
-    /// The Lease tells whoever comes next that something is being closed.
-    tells: bool,
     renewed: Moment,
 }
 
@@ -88,8 +90,14 @@ struct State {
     other: Option<String>,
     /// Until when a write that was given up without an answer may still take effect.
     unanswered_until: Duration,
-    /// Until when the Lease must tell of closings.
-    closes_until: Duration,
+    /// What whoever led before this term may have closed lately.
+    closed_before: Closed,
+    /// Which closings the Lease tells whoever comes next of, while it is held.
+    tells: Closed,
+    /// Until when it must tell of which.
+    closed: BTreeMap<GroupId, Duration>,
+    /// The same, where nobody knows of which.
+    closed_any: Duration,
 }
 
 struct Inner {
@@ -300,27 +308,27 @@ impl Fence {
         self.held(&mut self.state()).is_some_and(|held| held.first_write <= now)
     }
 
-    /// Whether whoever led before this term may have closed something so lately that reads don't show it yet.
-    pub fn follows_closings(&self) -> bool {
-        self.held(&mut self.state()).is_some_and(|held| held.after_closings)
+    /// What whoever led before this term may have closed so lately that reads don't show it yet.
+    pub fn closed_before(&self) -> Closed {
+        self.state().closed_before.clone()
     }
 
-    /// Waits until the Lease tells that this process closes something. To be asked before anything is closed: should
-    /// this process end, whoever comes next knows by it not to trust what is read as open. It goes on telling so for some
-    /// minutes.
+    /// Waits until the Lease tells that this process closes something of these groups. To be asked before anything is
+    /// closed: should this process end, whoever comes next knows by it not to trust what is read as open there. It goes on
+    /// telling so for some minutes.
     ///
     /// # Errors
     /// When this process doesn't lead.
-    pub async fn announce_closings(&self) -> Result<(), NotLeader> {
+    pub async fn announce_closings(&self, groups: &BTreeSet<GroupId>) -> Result<(), NotLeader> {
         let mut changes = self.inner.changes.subscribe();
         loop {
             changes.mark_unchanged();
             let left = {
                 let mut state = self.state();
                 let now = self.now();
-                state.closes_until = now + TOLD_FOR;
+                state.closed.extend(groups.iter().map(|group| (group.clone(), now + TOLD_FOR)));
                 let held = self.leads(&mut state).ok_or(NOT_HELD)?;
-                if held.tells {
+                if state.tells.covers(groups) {
                     return Ok(());
                 }
                 held.deadline.saturating_sub(now)
@@ -330,14 +338,19 @@ impl Fence {
         }
     }
 
-    /// Whether the next renewal is to tell of closings; `None` when this process doesn't lead. It is sent at once: if it
-    /// isn't to tell of any, none may begin on the strength of the one before.
-    pub(super) fn closings(&self) -> Option<bool> {
+    /// Which closings the next renewal is to tell of; `None` when this process doesn't lead. It is sent at once: what it
+    /// doesn't tell of may not begin on the strength of the one before.
+    pub(super) fn closings(&self) -> Option<Closed> {
         let mut state = self.state();
         self.leads(&mut state)?;
-        let tells = self.now() < state.closes_until;
-        if let Some(held) = &mut state.held {
-            held.tells &= tells;
+        let now = self.now();
+        state.closed.retain(|_, until| now < *until);
+        let any = now < state.closed_any || state.closed.len() > MOST_TOLD;
+        let tells = if any { Closed::Any } else { Closed::Of(state.closed.keys().cloned().collect()) };
+        if tells != state.tells {
+            // Until it is confirmed.
+            let both = |group: &GroupId| tells.concerns(group) && state.tells.concerns(group);
+            state.tells = Closed::Of(state.closed.keys().filter(|group| both(group)).cloned().collect());
         }
         Some(tells)
     }
@@ -351,14 +364,18 @@ impl Fence {
             term,
             deadline: confirmed.sent.monotonic + self.inner.usable,
             first_write: confirmed.first_write,
-            after_closings: before.map_or(confirmed.after_closings, |held| held.after_closings),
-            tells: confirmed.tells,
             renewed: confirmed.sent,
         });
-        if before.is_none() && confirmed.tells {
+        if before.is_none() {
+            state.closed_before = confirmed.closed_before;
             // Reads may not show to a third one, either, what is told of.
-            state.closes_until = self.now() + TOLD_FOR;
+            let until = self.now() + TOLD_FOR;
+            match &confirmed.tells {
+                Closed::Of(groups) => state.closed.extend(groups.iter().map(|group| (group.clone(), until))),
+                Closed::Any => state.closed_any = until,
+            }
         }
+        state.tells = confirmed.tells;
         // An answer that took too long gives nothing.
         self.held(&mut state)?;
         let began = before.is_none().then_some(term);

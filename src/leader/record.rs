@@ -2,8 +2,9 @@
 //! values out. Times in the object are never read: they come from other machines' clocks.
 
 use crate::clock::SharedClock;
-use crate::expose::PREFIX;
+use crate::expose::{Closed, GroupId, PREFIX};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 /// A moment that has passed by every clock: the crate finds the Lease expired.
@@ -12,6 +13,9 @@ const LONG_AGO: &str = "1970-01-01T00:00:00.000000Z";
 const NEVER: &str = "9000-01-01T00:00:00.000000Z";
 /// What the crate's `step_down` writes for a duration.
 const RELEASED: i64 = 1;
+
+/// In the place of the groups of which something is closed: too many to name.
+const ANY: &str = "*";
 
 /// What matters of a Lease object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,8 +29,8 @@ pub(super) struct Record {
     /// When it was renewed, by the holder's clock and as text: only ever compared with itself. May be empty.
     pub renewed: String,
     pub transitions: i64,
-    /// It tells that its holder has closed something lately.
-    pub closes: bool,
+    /// What it tells of closings of its holder.
+    pub closed: Closed,
 }
 
 impl Record {
@@ -41,7 +45,11 @@ impl Record {
             duration: lease.pointer("/spec/leaseDurationSeconds").and_then(Value::as_i64).unwrap_or_default(),
             renewed: text("/spec/renewTime"),
             transitions: lease.pointer("/spec/leaseTransitions").and_then(Value::as_i64).unwrap_or_default(),
-            closes: lease.pointer("/metadata/annotations").is_some_and(|all| all.get(closes()).is_some()),
+            closed: lease
+                .pointer("/metadata/annotations")
+                .and_then(|all| all.get(annotation())?.as_str())
+                .map(closed)
+                .unwrap_or_default(),
         })
     }
 
@@ -114,20 +122,31 @@ pub(super) fn bind(patch: &mut Value, version: &str) -> bool {
     true
 }
 
-/// Makes a PATCH tell that this process closes something, or no longer.
-pub(super) fn tell_of_closings(patch: &mut Value, tells: bool) {
+/// Makes a PATCH tell of what this process closes.
+pub(super) fn tell_of_closings(patch: &mut Value, closed: &Closed) {
     let annotations = object(patch, "metadata").and_then(|metadata| {
         let entry = metadata.entry("annotations").or_insert_with(|| json!({}));
         entry.as_object_mut()
     });
     if let Some(annotations) = annotations {
-        annotations.insert(closes(), if tells { json!("true") } else { Value::Null });
+        let value = match closed {
+            Closed::Any => json!(ANY),
+            Closed::Of(groups) if groups.is_empty() => Value::Null,
+            Closed::Of(groups) => json!(groups.iter().map(|group| group.0.as_str()).collect::<Vec<_>>().join(",")),
+        };
+        annotations.insert(annotation(), value);
     }
 }
 
-/// The annotation that tells it.
-fn closes() -> String {
+/// The annotation that tells of them.
+fn annotation() -> String {
     format!("{PREFIX}closes")
+}
+
+fn closed(text: &str) -> Closed {
+    let groups: BTreeSet<GroupId> =
+        text.split(',').map(str::trim).filter(|id| !id.is_empty()).map(|id| GroupId(id.to_owned())).collect();
+    if groups.contains(&GroupId(ANY.to_owned())) { Closed::Any } else { Closed::Of(groups) }
 }
 
 /// Puts our own wall clock in the place of the crate's, so that simulated histories can be replayed.

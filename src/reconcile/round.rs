@@ -11,7 +11,7 @@ use crate::cloud::{Error as CloudError, Kind, Next as After, StepError};
 use crate::cluster::{Class, Cluster, Error as ClusterError};
 use crate::expose::brake::brake;
 use crate::expose::plan::{desire, effect, plan, remember};
-use crate::expose::{Action, Failure, Plan, Reason, Snapshot, Step, Trial};
+use crate::expose::{Action, Failure, GroupId, Plan, Reason, Snapshot, Step, Trial};
 
 /// A round never takes more plans than this: the longest honest way is about ten (try, create, open, attach,
 /// list, publish, and as many to close), and some more when others interfere.
@@ -161,7 +161,8 @@ impl Reconciler {
 
     /// Before anything is closed, the Lease tells so. False when leadership is lost, or the loop is to stop.
     async fn announce(&self, steps: &[Step]) -> bool {
-        if !steps.iter().any(|step| step.action.closes()) {
+        let closed: BTreeSet<GroupId> = steps.iter().filter_map(|step| step.action.closes()).cloned().collect();
+        if closed.is_empty() {
             return true;
         }
         let mut stop = self.stop.subscribe();
@@ -169,7 +170,7 @@ impl Reconciler {
             biased;
             // The sender is in `self`.
             _ = stop.wait_for(|stop| *stop) => false,
-            announced = self.parts.fence.announce_closings() => announced.is_ok(),
+            announced = self.parts.fence.announce_closings(&closed) => announced.is_ok(),
         }
     }
 

@@ -2,7 +2,7 @@ use super::aws::{Aws, Fault};
 use super::ec2::permission;
 use super::*;
 use crate::cloud::Next;
-use crate::expose::Reason;
+use crate::expose::{Closed, Reason};
 
 fn world() -> Aws {
     let aws = Aws::default();
@@ -268,7 +268,10 @@ async fn what_is_read_right_after_taking_over_is_proven_by_a_write_or_by_time() 
     let mut cloud = read(&aws, &["i-1"]).await;
     one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
     assert!(cloud.observed().unproven.is_empty());
-    cloud.start_over(true);
+    cloud.start_over(Closed::Of([sg("sg-2")].into()));
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert!(cloud.observed().unproven.is_empty(), "nothing of its groups was closed");
+    cloud.start_over(Closed::Of([sg("sg-1")].into()));
     cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
     assert_eq!(cloud.observed().unproven, ids(&["i-1"]));
     // It is written though it is shown, and after that another early read is nothing new.
@@ -279,7 +282,7 @@ async fn what_is_read_right_after_taking_over_is_proven_by_a_write_or_by_time() 
     assert!(cloud.observed().unproven.is_empty());
     one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
     assert!(aws.writes().is_empty());
-    cloud.start_over(true);
+    cloud.start_over(Closed::Any);
     cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
     tokio::time::sleep(Duration::from_secs(120)).await;
     cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
@@ -292,7 +295,7 @@ async fn rules_that_are_shown_are_made_sure_of_one_by_one() {
     aws.sg("sg-1", |group| group.rules.insert(permission(53), "external-ips: games/quake".into()));
     aws.sg("sg-1", |group| group.rules.insert(permission(54), "external-ips: games/quake".into()));
     let mut cloud = read(&aws, &["i-1"]).await;
-    cloud.start_over(true);
+    cloud.start_over(Closed::Any);
     cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
     assert_eq!(cloud.observed().opened, Some(BTreeSet::new()));
     // Of what is shown, one is there.
@@ -315,7 +318,7 @@ async fn a_rule_that_is_made_sure_of_stays_the_one_that_it_was_made_as() {
     let aws = world();
     aws.sg("sg-1", |group| group.rules.insert(permission(53), "external-ips: games/doom".into()));
     let mut cloud = read(&aws, &["i-1"]).await;
-    cloud.start_over(true);
+    cloud.start_over(Closed::Any);
     cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
     one(&mut cloud, authorize("i-1", "sg-1", &[53])).await.unwrap();
     assert_eq!(cloud.observed().groups[&sg("sg-1")].rules[&udp(53)], "external-ips: games/doom");

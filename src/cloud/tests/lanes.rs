@@ -3,8 +3,8 @@ use std::sync::Mutex;
 use super::aws::{Aws, Fault};
 use super::*;
 use crate::cloud::Next;
-use crate::expose::Moment;
 use crate::expose::plan::effect;
+use crate::expose::{Closed, Moment};
 use slog::Drain;
 
 fn world(instances: u8) -> Aws {
@@ -172,7 +172,7 @@ async fn a_confirmed_step_has_the_effect_that_the_core_expects() {
         cloud.apply(std::slice::from_ref(&step)).await.remove(0).unwrap();
         assert_eq!(*cloud.observed(), expected, "{}", step.action);
         // And so AWS says.
-        cloud.start_over(false);
+        cloud.start_over(Closed::default());
         cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
         assert_eq!(*cloud.observed(), expected, "{}", step.action);
     }

@@ -2,7 +2,7 @@ use super::aws::{Aws, Fault};
 use super::ec2::permission;
 use super::*;
 use crate::cloud::{Kind, Next};
-use crate::expose::{Hostname, PrivateIp, PublicIp, Reason, RecordType};
+use crate::expose::{Closed, Hostname, PrivateIp, PublicIp, Reason, RecordType};
 
 fn world() -> Aws {
     let aws = Aws::default();
@@ -337,7 +337,7 @@ async fn groups_that_were_never_read_stop_everything() {
     aws.mend();
     fresh.refresh(&ids(&["i-1"]), true).await.unwrap();
     // Nor does a new term know those of the former one.
-    fresh.start_over(false);
+    fresh.start_over(Closed::default());
     aws.break_down("DescribeSecurityGroups", "", Fault::Answer(503, "RequestLimitExceeded", "slow down"));
     assert!(!fresh.refresh(&ids(&["i-1"]), true).await.unwrap_err().is_usable());
     // And what fails beside the groups counts as before.
@@ -430,7 +430,7 @@ async fn after_a_new_start_nothing_old_is_believed() {
     cloud.apply(&[change("Z1", "a.example.com", &[], &["203.0.113.1"])]).await.remove(0).unwrap();
     aws.sg("sg-1", |group| group.rules.clear());
     assert_eq!(cloud.unsynced().len(), 1);
-    cloud.start_over(false);
+    cloud.start_over(Closed::default());
     assert!(cloud.unsynced().is_empty());
     assert!(!cloud.is_complete() && cloud.observed().groups.is_empty());
     cloud.refresh(&ids(&["i-1"]), false).await.unwrap();

@@ -1,7 +1,7 @@
 use super::aws::{Aws, Fault};
 use super::*;
 use crate::cloud::Next;
-use crate::expose::{PublicIp, Reason};
+use crate::expose::{Closed, PublicIp, Reason};
 
 /// The twin of every name here.
 const TWIN: &str = "\"heritage=external-dns,external-dns/owner=c1,external-dns/resource=service/games/quake\"";
@@ -32,7 +32,7 @@ async fn many_names_of_a_zone_go_in_one_batch() {
     assert_eq!(aws.values("Z2", "\\052.other.example.", "A").unwrap(), ["203.0.113.2", "203.0.113.3"]);
     let as_written = cloud.observed().clone();
     assert_eq!(as_written.records[&ZoneId("Z1".into())].len(), 100);
-    cloud.start_over(false);
+    cloud.start_over(Closed::default());
     cloud.refresh(&ids(&[]), true).await.unwrap();
     assert_eq!(*cloud.observed(), as_written);
 }

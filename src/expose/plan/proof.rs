@@ -50,7 +50,9 @@ impl<'a> Proof<'a> {
         if self.observed.closings.contains_key(&place) {
             return false;
         }
-        let Some(opened) = &self.observed.opened else { return true };
+        let Some(opened) = self.observed.opened.as_ref().filter(|_| self.observed.closed.concerns(&group.id)) else {
+            return true;
+        };
         opened.contains(&place) || self.served.get(id).is_some_and(|rules| rules.contains(rule))
     }
 

@@ -86,7 +86,7 @@ async fn nothing_is_closed_before_the_lease_tells_of_it() {
         assert!(note().is_null());
         if reachable {
             world.until("it is closed", || world.sent("RevokeSecurityGroupIngress") == 1).await;
-            assert_eq!(note(), json!("true"));
+            assert!(note().as_str().is_some_and(|groups| groups.starts_with("sg-")), "{}", note());
         } else {
             world.leases.cut("a");
             world.pass(secs(120)).await;

@@ -683,6 +683,7 @@ fn rules_found_when_taking_over_count_as_open_only_where_their_service_is_publis
     for group in world.observed.groups.values_mut() {
         group.rules.insert(rule, firewall::description(&b));
     }
+    world.observed.closed = Closed::Any;
     world.observed.opened = Some(Default::default());
     world.observed.unproven.insert(id);
     let steps = world.round();
