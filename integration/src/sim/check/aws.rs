@@ -12,6 +12,10 @@ use crate::sim::event::{Actor, Creator};
 use super::wish;
 use super::{FRESH, Lingering, Memory};
 
+/// What somebody else put into a group is shown after so long: reads may be two minutes behind, and a full one has to
+/// come.
+const SHOWN: Duration = Duration::from_secs(180);
+
 /// The owner and the Service that a twin names.
 pub(super) struct Twin {
     pub owner: String,
@@ -129,7 +133,7 @@ impl Memory {
 
     /// Whether somebody else has had a rule in the group for long enough to be known of.
     fn is_used(&self, at: Duration, group: &Group) -> bool {
-        let known = |rule: &Rule| rule.created_at + self.terms.patience.meddling <= at;
+        let known = |rule: &Rule| rule.created_at + self.terms.patience.meddling.min(SHOWN) <= at;
         group.rules.values().any(|rule| rule.creator != Creator::Us && known(rule))
     }
 
