@@ -282,6 +282,14 @@ pub struct Memory {
     pub unsynced: std::collections::BTreeSet<Hostname>,
 }
 
+impl Memory {
+    /// Whether the TTL of a name was lowered while answers with the higher one may be about.
+    pub fn lowered(&self, name: &dns::OwnedName) -> Option<&Lowered> {
+        // Hardly ever: most plans need no key for each name.
+        (!self.lowered.is_empty()).then(|| self.lowered.get(&(name.zone.clone(), name.name.clone()))).flatten()
+    }
+}
+
 /// The outcome of a dry run of a publication.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trial {

@@ -348,9 +348,9 @@ impl Fence {
         let any = now < state.closed_any || state.closed.len() > MOST_TOLD;
         let tells = if any { Closed::Any } else { Closed::Of(state.closed.keys().cloned().collect()) };
         if tells != state.tells {
-            // Until it is confirmed.
-            let both = |group: &GroupId| tells.concerns(group) && state.tells.concerns(group);
-            state.tells = Closed::Of(state.closed.keys().filter(|group| both(group)).cloned().collect());
+            // Until the new note is confirmed: what is in both.
+            let told = state.closed.keys().filter(|group| state.tells.concerns(group)).cloned().collect();
+            state.tells = Closed::Of(told);
         }
         Some(tells)
     }

@@ -124,18 +124,16 @@ pub(super) fn bind(patch: &mut Value, version: &str) -> bool {
 
 /// Makes a PATCH tell of what this process closes.
 pub(super) fn tell_of_closings(patch: &mut Value, closed: &Closed) {
-    let annotations = object(patch, "metadata").and_then(|metadata| {
-        let entry = metadata.entry("annotations").or_insert_with(|| json!({}));
-        entry.as_object_mut()
-    });
-    if let Some(annotations) = annotations {
-        let value = match closed {
-            Closed::Any => json!(ANY),
-            Closed::Of(groups) if groups.is_empty() => Value::Null,
-            Closed::Of(groups) => json!(groups.iter().map(|group| group.0.as_str()).collect::<Vec<_>>().join(",")),
-        };
-        annotations.insert(annotation(), value);
-    }
+    object(patch, "metadata");
+    let Some(annotations) = patch.get_mut("metadata").and_then(|metadata| object(metadata, "annotations")) else {
+        return;
+    };
+    let value = match closed {
+        Closed::Any => json!(ANY),
+        Closed::Of(groups) if groups.is_empty() => Value::Null,
+        Closed::Of(groups) => json!(groups.iter().map(|group| group.0.as_str()).collect::<Vec<_>>().join(",")),
+    };
+    annotations.insert(annotation(), value);
 }
 
 /// The annotation that tells of them.

@@ -306,11 +306,12 @@ impl<'a> Desired<'a> {
 /// more, and forgets what no longer matters.
 pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings, memory: &mut Memory, now: Moment) {
     let before = std::mem::take(&mut memory.lowered);
-    let lowered = desired.names.iter().filter(|(_, name)| name.ttl() < name.known_for());
-    let since = |key: &NameKey, ttl| before.get(key).filter(|known| known.ttl == ttl).map_or(now, |known| known.since);
-    memory.lowered = lowered
-        .map(|(key, name)| (key.clone(), Lowered { ttl: name.known_for(), since: since(key, name.known_for()) }))
-        .collect();
+    let lowered = desired.names.iter().filter(|(_, name)| name.ttl() < name.known_for()).map(|(key, name)| {
+        let ttl = name.known_for();
+        let known = before.get(key).filter(|known| known.ttl == ttl);
+        (key.clone(), known.copied().unwrap_or(Lowered { ttl, since: now }))
+    });
+    memory.lowered = lowered.collect();
 
     let mut drains = BTreeMap::new();
     for (key, service) in &snapshot.services {
@@ -320,10 +321,8 @@ pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings,
             let listed = desired.names_of(key).filter(|name| name.public_ips().contains(&node.public_ip));
             let listed: Vec<&OwnedName> = listed.collect();
             let ttls = listed.iter().map(|name| name.ttl());
-            let lowered = |name: &&OwnedName| {
-                memory.lowered.get(&(name.zone.clone(), name.name.clone())).map(Lowered::remembered_until)
-            };
-            let remembered_until = listed.iter().filter_map(lowered).max().map_or(now, |until| until.max(now));
+            let lowered = listed.iter().filter_map(|name| memory.lowered(name));
+            let remembered_until = lowered.map(Lowered::remembered_until).max().map_or(now, |until| until.max(now));
             let maybe = desired.usage.maybe_listed(key).get(&node.public_ip).copied();
             let wished = desired.exposures.get(key).map(|exposure| exposure.ttl);
             let drain = match (ttls.chain(maybe).max(), before) {

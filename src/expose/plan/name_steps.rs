@@ -95,7 +95,7 @@ fn ask(view: &View<'_>, plan: &mut Plan, busy: &BTreeSet<InstanceId>, hostname: 
 
 /// For how many seconds resolvers may know what the name listed until now; its twin says so until they have forgotten.
 fn known_for(view: &View<'_>, plan: &mut Plan, owned: &OwnedName) -> u32 {
-    let Some(lowered) = view.memory.lowered.get(&(owned.zone.clone(), owned.name.clone())) else { return owned.ttl() };
+    let Some(lowered) = view.memory.lowered(owned) else { return owned.ttl() };
     let forgotten_at = lowered.remembered_until().after(view.settings.propagation);
     if forgotten_at <= view.now {
         return owned.ttl();

@@ -7,10 +7,7 @@ use std::time::Duration;
 use crate::sim::event::{Actor, Call, Event, Seam};
 
 use super::Memory;
-
-/// After a fault, a change by somebody else, or the end of a process the daemon may have to make sure of things for so
-/// long.
-const UNSURE: Duration = Duration::from_secs(400);
+use super::past::DISTURBED;
 
 /// Answers that say no for reasons that only a write can find out: how much is allowed or left, and what AWS itself
 /// isn't done with.
@@ -22,7 +19,8 @@ const FOUND_OUT: [&str; 5] =
 pub(super) struct Idle {
     /// By number: operation and target.
     open: BTreeMap<u64, String>,
-    /// When something last happened that leaves the daemon unsure.
+    /// When something last happened that leaves the daemon unsure: a fault, a change by somebody else, the end of a
+    /// process. So it may be for [`DISTURBED`].
     disturbed: Option<Duration>,
 }
 
@@ -51,7 +49,7 @@ impl Idle {
 
     fn answered(&mut self, at: Duration, call: u64, code: Option<&str>) -> Option<String> {
         let about = self.open.remove(&call)?;
-        let sure = self.disturbed.is_none_or(|disturbed| disturbed + UNSURE < at);
+        let sure = self.disturbed.is_none_or(|disturbed| disturbed + DISTURBED < at);
         let found_out = |code: &str| FOUND_OUT.contains(&code) || code.ends_with("LimitExceeded");
         (sure && !code.is_some_and(found_out)).then(|| match code {
             Some(code) => format!("{about} changed nothing: {code}"),

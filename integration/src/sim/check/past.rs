@@ -12,7 +12,7 @@ use super::{Checker, Known};
 
 /// What somebody else did to an instance may be unknown for so long: what we have written ourselves is believed for some
 /// minutes against reads that don't show it.
-const DISTURBED: Duration = Duration::from_secs(400);
+pub(super) const DISTURBED: Duration = Duration::from_secs(400);
 
 /// Namespace and name.
 pub(super) type Key = (String, String);
