@@ -126,7 +126,7 @@ impl fmt::Display for Action {
             Action::CreateGroup { name, .. } => write!(f, "create security group {name}"),
             Action::Authorize { group, rules, .. } => write!(f, "add {} to {group}", rule_list(rules)),
             Action::Attach { instance, group } => write!(f, "attach {group} to {instance}"),
-            Action::ChangeRecords(change) if change.create.is_empty() => {
+            Action::ChangeRecords(change) if change.withdraws() => {
                 write!(f, "delete the record of {}", change.name)
             }
             Action::ChangeRecords(change) => write!(f, "write the record of {}", change.name),
@@ -169,6 +169,13 @@ pub struct RecordChange {
     pub delete: BTreeMap<RecordKey, Record>,
     /// What is written instead; must not exist otherwise.
     pub create: BTreeMap<RecordKey, Record>,
+}
+
+impl RecordChange {
+    /// Whether no address is listed any more afterwards.
+    pub fn withdraws(&self) -> bool {
+        !self.create.contains_key(&super::dns::address_key(&self.name))
+    }
 }
 
 /// The steps that may be taken now. None depends on another: they may run in any order and at the same time.

@@ -137,7 +137,7 @@ pub(super) fn words(action: &Action) -> (&'static str, &'static str) {
         Action::CreateGroup { .. } => ("security_group", "create"),
         Action::Authorize { .. } => ("security_group_rules", "authorize"),
         Action::Attach { .. } => ("security_group", "attach"),
-        Action::ChangeRecords(change) if change.create.is_empty() => ("dns_record", "delete"),
+        Action::ChangeRecords(change) if change.withdraws() => ("dns_record", "delete"),
         Action::ChangeRecords(change) if change.delete.is_empty() => ("dns_record", "create"),
         Action::ChangeRecords(_) => ("dns_record", "update"),
         Action::Publish(_) => ("service", "publish"),

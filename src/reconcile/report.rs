@@ -44,7 +44,7 @@ impl News {
         let (reason, action) = match &step.action {
             Action::Authorize { .. } => ("FirewallOpened", "Authorize"),
             Action::Revoke { .. } => ("FirewallClosed", "Revoke"),
-            Action::ChangeRecords(change) if change.create.is_empty() => ("RecordDeleted", "DeleteRecord"),
+            Action::ChangeRecords(change) if change.withdraws() => ("RecordDeleted", "DeleteRecord"),
             Action::ChangeRecords(_) => ("RecordSynced", "ChangeRecord"),
             Action::Publish(_) => ("NodesAssigned", "Publish"),
             Action::Release { .. } => ("NodesReleased", "Release"),

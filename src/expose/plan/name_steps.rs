@@ -73,7 +73,7 @@ fn ask(view: &View<'_>, plan: &mut Plan, busy: &BTreeSet<InstanceId>, hostname: 
     }
     if addresses.is_empty() {
         if let Some(owned) = owned.filter(|owned| owned.address.is_some()) {
-            delete(plan, owned, "none of its nodes is there any more".into());
+            delete(view, plan, owned, "none of its nodes is there any more".into());
         }
         return;
     }
@@ -192,9 +192,9 @@ fn leave(view: &View<'_>, plan: &mut Plan, owned: &OwnedName) {
         if !others_serve || view.settings.policy == Policy::UpsertOnly {
             return shrink(view, plan, owned);
         }
-        delete(plan, owned, format!("{key} asks for other names now"));
+        delete(view, plan, owned, format!("{key} asks for other names now"));
     } else {
-        delete(plan, owned, format!("{key} doesn't ask for it any more"));
+        delete(view, plan, owned, format!("{key} doesn't ask for it any more"));
     }
 }
 
@@ -224,7 +224,7 @@ fn move_out(view: &View<'_>, plan: &mut Plan, hostname: &Hostname, owned: &Owned
     }
     let moved = view.desired.at_home(hostname).is_some_and(|home| !home.public_ips().is_empty());
     if moved && view.settings.policy == Policy::Sync {
-        return delete(plan, owned, "it is in the zone where it belongs now".into());
+        return delete(view, plan, owned, "it is in the zone where it belongs now".into());
     }
     shrink(view, plan, owned);
 }
@@ -238,13 +238,17 @@ fn shrink(view: &View<'_>, plan: &mut Plan, owned: &OwnedName) {
     if left == *current {
         return;
     }
-    let left = if left.is_empty() { published(view, &owned.service) } else { left };
+    let anew = left.is_empty();
+    let left = if anew { published(view, &owned.service) } else { left };
     if left.is_empty() {
-        return delete(plan, owned, "none of its nodes is there any more".into());
+        return delete(view, plan, owned, "none of its nodes is there any more".into());
     }
     let mut create = owned.records();
     if let Some(record) = create.get_mut(&dns::address_key(&owned.name)) {
         record.values = left.iter().map(ToString::to_string).collect();
+        // Nobody need know the new ones for as long as somebody else wrote that the old ones may be known.
+        let asked = view.desired.exposures.get(&owned.service).map(|exposure| exposure.ttl).filter(|_| anew);
+        record.ttl = record.ttl.map(|ttl| asked.map_or(ttl, |asked| ttl.min(asked)));
     }
     let reason = describe(&owned.name, current, &left);
     replace(plan, owned, create, reason);
@@ -259,8 +263,18 @@ fn published(view: &View<'_>, key: &ServiceKey) -> BTreeSet<PublicIp> {
     open.filter_map(|id| view.desired.joined.alive.get(id)).map(|node| node.public_ip).collect()
 }
 
-fn delete(plan: &mut Plan, owned: &OwnedName, why: String) {
-    replace(plan, owned, BTreeMap::new(), format!("{} is withdrawn: {why}", owned.name));
+fn delete(view: &View<'_>, plan: &mut Plan, owned: &OwnedName, why: String) {
+    let mut create = BTreeMap::new();
+    // A process that starts without it would go by the TTL that is asked for.
+    let guessed = view.desired.exposures.get(&owned.service).map(|exposure| exposure.ttl);
+    if guessed.is_some_and(|guessed| owned.known_for() > guessed) {
+        let known_for = known_for(view, plan, owned);
+        if known_for > 0 {
+            let twin = Record { ttl: Some(known_for), values: owned.twin.values.clone() };
+            create.insert(dns::twin_key(&owned.name), twin);
+        }
+    }
+    replace(plan, owned, create, format!("{} is withdrawn: {why}", owned.name));
 }
 
 /// Puts `create` in the place of the name's records.

@@ -8,5 +8,6 @@ mod histories;
 mod names;
 mod refusals;
 mod rules;
+mod ttls;
 mod unseen;
 mod world;

@@ -139,24 +139,6 @@ fn an_alias_that_someone_put_beside_our_ownership_record_takes_the_name() {
 }
 
 #[test]
-fn a_drain_lasts_as_long_as_answers_with_an_earlier_higher_ttl_may_be_remembered() {
-    let mut world = World::new(2);
-    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "3600"), ("selector", "odd=1")]);
-    world.settle();
-    world.annotate(&key, "ttl", Some("60"));
-    world.round();
-    world.wait(600);
-    world.annotate(&key, "selector", Some("odd=0"));
-    world.round();
-    world.wait(3000 + 60 - 1);
-    world.round();
-    assert_eq!(world.service(&key).external_ips.len(), 2);
-    world.wait(1);
-    world.round();
-    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
-}
-
-#[test]
 fn a_node_that_can_never_be_read_keeps_no_dead_address_of_others_in_the_names() {
     let mut world = World::new(3);
     let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
@@ -354,56 +336,6 @@ fn what_a_name_may_list_since_an_answer_was_lost_is_not_withdrawn_below_it() {
 }
 
 #[test]
-fn the_twin_tells_a_successor_of_a_higher_ttl_until_it_is_forgotten() {
-    for first_lowered in [false, true] {
-        let mut world = World::new(2);
-        let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "100"), ("selector", "")]);
-        world.settle();
-        let ttls = |world: &World| {
-            let records = &world.observed.records[&ZoneId(ZONE.into())];
-            [dns::address_key("a.example.com"), dns::twin_key("a.example.com")].map(|key| records[&key].ttl.unwrap())
-        };
-        world.annotate(&key, "ttl", Some("10"));
-        if first_lowered {
-            world.round();
-            assert_eq!(ttls(&world), [10, 100]);
-        }
-        world.annotate(&key, "selector", Some("odd=0"));
-        world.round();
-        assert_eq!((ttls(&world), world.listed("a.example.com").len()), ([10, 100], 1));
-        world.restart();
-        world.round();
-        world.wait(100 + 60 - 1);
-        world.round();
-        assert_eq!((ttls(&world), world.service(&key).external_ips.len()), ([10, 100], 2));
-        world.wait(1);
-        world.settle();
-        assert_eq!((ttls(&world), world.service(&key).external_ips.len()), ([10, 10], 1));
-    }
-}
-
-#[test]
-fn a_higher_ttl_that_is_forgotten_holds_up_nobody() {
-    let mut world = World::new(2);
-    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "3600"), ("selector", "")]);
-    world.settle();
-    world.annotate(&key, "ttl", Some("10"));
-    world.round();
-    assert_eq!(world.plan().wake_at, Some(Moment(world.now.0 + std::time::Duration::from_secs(3600 + 60))));
-    world.wait(3600 + 60);
-    assert_eq!(world.round(), ["change-name a.example.com"]);
-    assert_eq!(world.round(), [""; 0]);
-    world.annotate(&key, "selector", Some("odd=0"));
-    world.round();
-    world.wait(10 + 60 - 1);
-    world.round();
-    assert_eq!(world.service(&key).external_ips.len(), 2);
-    world.wait(1);
-    world.round();
-    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
-}
-
-#[test]
 fn what_a_lost_change_may_not_have_taken_out_of_a_name_yet_is_not_withdrawn_below_it() {
     let mut world = World::new(2);
     let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "30")]);
@@ -473,29 +405,4 @@ fn nobody_is_published_where_a_lost_change_may_have_taken_the_address_out_of_the
     world.observed.unsettled.clear();
     world.round();
     assert_eq!(world.service(&b).external_ips, ["10.0.0.2", "10.0.0.1"]);
-}
-
-#[test]
-fn a_rejected_service_drains_from_when_the_name_that_it_shares_lists_the_node_no_more() {
-    let mut world = World::new(2);
-    let a = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "30")]);
-    let b = world.add_service("b", 6316, &[("hostname", "a.example.com"), ("ttl", "30")]);
-    world.settle();
-    world.service(&a).ports = vec![Port { protocol: Protocol::Udp, number: 6316 }];
-    world.round();
-    assert_eq!(world.rejected(), [b.clone()].into());
-    world.wait(1000);
-    // The name leaves the first node, and the Service can be served again.
-    world.annotate(&a, "selector", Some("odd=0"));
-    world.round();
-    world.annotate(&b, "selector", Some("odd=0"));
-    world.service(&a).ports = vec![Port { protocol: Protocol::Udp, number: 6315 }];
-    world.round();
-    assert_eq!(world.rejected(), [].into());
-    world.wait(30 + 60 - 1);
-    world.round();
-    assert_eq!(world.service(&b).external_ips, ["10.0.0.1", "10.0.0.2"]);
-    world.wait(1);
-    world.round();
-    assert_eq!(world.service(&b).external_ips, ["10.0.0.2"]);
 }

@@ -303,7 +303,7 @@ pub fn describe(action: &Action) -> String {
         Action::CreateGroup { instance, .. } => format!("create-group {instance}"),
         Action::Authorize { instance, .. } => format!("authorize {instance}"),
         Action::Attach { instance, .. } => format!("attach {instance}"),
-        Action::ChangeRecords(change) if change.create.is_empty() => format!("delete-name {}", change.name),
+        Action::ChangeRecords(change) if change.withdraws() => format!("delete-name {}", change.name),
         Action::ChangeRecords(change) => format!("change-name {}", change.name),
         Action::Publish(p) => format!("publish {}", p.service.name),
         Action::Release { service, .. } => format!("release {}", service.name),
