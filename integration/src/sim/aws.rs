@@ -340,7 +340,10 @@ impl Aws {
             page_repeats: fault == Some(&Fault::PageRepeats),
         };
         let Principal { policy, actor, arn, .. } = principal;
-        let patchy = world.options.patchy && !age.is_zero() && !matches!(fault, Some(Fault::Stale(_)));
+        let patchy = world.options.patchy
+            && !world.options.steady_lag
+            && !age.is_zero()
+            && !matches!(fault, Some(Fault::Stale(_)));
         let caller = Caller { actor, policy, arn, now, shown: now.saturating_sub(age), patchy, spoil };
         let content = match kind {
             Kind::Ec2 => ec2::answer(world, &caller, &request.operation, &request.form),

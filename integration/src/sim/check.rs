@@ -119,6 +119,8 @@ pub struct Terms {
     pub patience: Patience,
     /// Whether terms are judged (S8-S10). Off where two leaders are forced, or a request is delivered late.
     pub leadership: bool,
+    /// Whether no read of AWS shows an older state than one before it.
+    pub monotone: bool,
 }
 
 /// A Service, and since when it has asked for what it asks for.
@@ -182,6 +184,7 @@ impl Checker {
     /// A checker of the world as it is now. It sees nothing until it is made the journal's witness.
     pub fn new(aws: Aws, kube: Kube, terms: Terms) -> Checker {
         let memory = Memory {
+            idle: idle::Idle::new(terms.monotone),
             terms,
             state: aws.look(State::clone),
             services: BTreeMap::new(),
@@ -197,7 +200,6 @@ impl Checker {
             late: BTreeSet::new(),
             past: past::Past::default(),
             lease: lease::Terms::default(),
-            idle: idle::Idle::default(),
             publications: BTreeMap::new(),
             violations: Vec::new(),
         };

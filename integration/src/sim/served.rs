@@ -323,6 +323,8 @@ fn terms(setup: &Setup) -> Terms {
         secrets: vec![SECRET.to_owned()],
         patience: setup.patience,
         leadership: true,
+        // Nothing is eventual there.
+        monotone: true,
     }
 }
 

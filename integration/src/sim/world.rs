@@ -150,6 +150,7 @@ impl World {
             secrets: (0..64).map(secret).collect(),
             patience: setting.patience,
             leadership: setting.leadership,
+            monotone: setting.aws.is_monotone(),
         };
         let checker = Checker::new(aws.clone(), kube.clone(), terms);
         let witness = checker.clone();

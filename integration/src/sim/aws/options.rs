@@ -20,6 +20,8 @@ pub struct Options {
     pub route53_lag: Duration,
     /// In this percentage of the cases it is, by an amount that is drawn.
     pub lag_percent: u32,
+    /// Instead, each read is as old as it may be: none shows less than one before it.
+    pub steady_lag: bool,
     /// Whether an old answer of EC2 shows some things as they were and others as they are; else all are as they were.
     pub patchy: bool,
     /// How long a group can't be deleted after it was taken off an interface.
@@ -59,6 +61,7 @@ impl Default for Options {
             ec2_lag: Duration::ZERO,
             route53_lag: Duration::ZERO,
             lag_percent: 50,
+            steady_lag: false,
             patchy: true,
             release_time: Duration::ZERO,
             propagation: Duration::from_secs(30),
@@ -73,6 +76,13 @@ impl Default for Options {
             interface_limit_in_words: false,
             limits: Limits::default(),
         }
+    }
+}
+
+impl Options {
+    /// Whether no read shows an older state than one before it.
+    pub fn is_monotone(&self) -> bool {
+        self.steady_lag || (self.ec2_lag.is_zero() && self.route53_lag.is_zero())
     }
 }
 

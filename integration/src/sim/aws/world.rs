@@ -146,6 +146,9 @@ impl World {
 
     /// How old an answer is.
     pub fn age(&self, lag: Duration) -> Duration {
+        if self.options.steady_lag {
+            return lag;
+        }
         if lag.is_zero() || !self.random.percent(self.options.lag_percent) {
             return Duration::ZERO;
         }

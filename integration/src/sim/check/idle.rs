@@ -9,10 +9,18 @@ use crate::sim::event::{Actor, Call, Event, Seam};
 use super::Memory;
 use super::past::DISTURBED;
 
-/// Answers that say no for reasons that only a write can find out: how much is allowed or left, and what AWS itself
-/// isn't done with.
-const FOUND_OUT: [&str; 5] =
-    ["DependencyViolation", "InvalidGroup.NotFound", "InvalidParameterValue", "PriorRequestNotComplete", "Throttling"];
+/// Answers that say no for reasons that only a write can find out: how much is allowed or left, what AWS itself isn't
+/// done with, and what time it is there.
+const FOUND_OUT: [&str; 8] = [
+    "AuthFailure",
+    "DependencyViolation",
+    "InvalidGroup.NotFound",
+    "InvalidParameterValue",
+    "PriorRequestNotComplete",
+    "RequestExpired",
+    "SignatureDoesNotMatch",
+    "Throttling",
+];
 
 /// Writes to AWS under way, and whether it is known what to expect of them.
 #[derive(Default)]
@@ -22,9 +30,17 @@ pub(super) struct Idle {
     /// When something last happened that leaves the daemon unsure: a fault, a change by somebody else, the end of a
     /// process. So it may be for [`DISTURBED`].
     disturbed: Option<Duration>,
+    /// Whether no read shows an older state than one before it: then nothing is forgotten by what a read showed.
+    monotone: bool,
 }
 
 impl Idle {
+    /// Where no read of AWS shows an older state than one before it (`monotone`), a world is undisturbed from its
+    /// beginning.
+    pub(super) fn new(monotone: bool) -> Idle {
+        Idle { monotone, ..Idle::default() }
+    }
+
     /// Something happened. What was about, if it is the answer to a write that should have changed something and didn't.
     fn see(&mut self, at: Duration, event: &Event) -> Option<String> {
         match event {
@@ -32,6 +48,8 @@ impl Idle {
             Event::Changed { call: Some(call), actor: Actor::Replica(_), .. } => {
                 self.open.remove(call);
             }
+            // Whoever comes into a world finds it as it is.
+            Event::Changed { call: None, .. } if at.is_zero() && self.monotone => {}
             Event::Changed { seam: Seam::Aws, .. } | Event::Fault { .. } => self.disturbed = Some(at),
             Event::Changed { what, .. } if what.contains("leases") => self.disturbed = Some(at),
             Event::Process { what, .. } if what != "starts" => self.disturbed = Some(at),
@@ -106,6 +124,17 @@ mod tests {
         assert!(!judged(&[call(), changed(Some(7), Actor::Replica(1), Seam::Aws)], None));
         for code in ["DependencyViolation", "RulesPerSecurityGroupLimitExceeded", "RequestLimitExceeded"] {
             assert!(!judged(&[call()], Some(code)));
+        }
+    }
+
+    #[test]
+    fn a_world_is_undisturbed_from_its_beginning_where_no_read_goes_back_behind_another() {
+        for monotone in [false, true] {
+            let mut idle = Idle::new(monotone);
+            assert_eq!(idle.see(Duration::ZERO, &changed(None, Actor::Person, Seam::Aws)), None);
+            idle.see(Duration::from_secs(50), &call());
+            let found = idle.see(Duration::from_secs(50), &answered(None));
+            assert_eq!(found.is_some(), monotone);
         }
     }
 

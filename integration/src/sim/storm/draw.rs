@@ -94,6 +94,7 @@ fn account(random: &Random, seed: u64) -> aws::Options {
         release_time: some(30, 60),
         zone_busy: some(15, 3),
         listed_batch_errors: random.percent(50),
+        steady_lag: random.fork("steady").percent(40),
         page: random.percent(30).then(|| 5 + random.below(5)),
         partial_authorize: random.percent(10),
         interface_limit_in_words: random.percent(50),
