@@ -33,10 +33,36 @@ pub(super) struct Doubts {
     all: BTreeSet<Doubt>,
     /// What could not be read lately, and when that was.
     failed: BTreeMap<Kind, Moment>,
-    /// Instances that the last read of them didn't mention, and when the first such answer was there.
-    missed: BTreeMap<InstanceId, (Moment, Moment)>,
-    /// The same of groups.
-    missed_groups: BTreeMap<GroupId, (Moment, Moment)>,
+    instances: Missed<InstanceId>,
+    groups: Missed<GroupId>,
+}
+
+/// What the last read didn't mention: when the first such answer was there, and the last one.
+#[derive(Debug)]
+struct Missed<Id>(BTreeMap<Id, (Moment, Moment)>);
+
+impl<Id> Default for Missed<Id> {
+    fn default() -> Self {
+        Missed(BTreeMap::new())
+    }
+}
+
+impl<Id: Ord + Clone> Missed<Id> {
+    /// Notes that an answer left something out, and tells whether that is confirmed.
+    fn note(&mut self, id: &Id, asked: Moment, answered: Moment) -> bool {
+        let (first, last) = self.0.entry(id.clone()).or_insert((answered, answered));
+        *last = answered;
+        let confirmed = asked >= first.after(LAG);
+        if confirmed {
+            self.0.remove(id);
+        }
+        confirmed
+    }
+
+    /// When is asked for each of them again.
+    fn due_at(&self) -> impl Iterator<Item = Moment> {
+        self.0.values().map(|(_, last)| last.after(AGAIN))
+    }
 }
 
 impl Doubts {
@@ -46,7 +72,7 @@ impl Doubts {
 
     pub fn groups(&self) -> bool {
         let is_group = |doubt: &Doubt| matches!(doubt, Doubt::Group(_) | Doubt::GroupName(_));
-        !self.missed_groups.is_empty() || self.all.iter().any(is_group)
+        !self.groups.0.is_empty() || self.all.iter().any(is_group)
     }
 
     pub fn zones(&self) -> bool {
@@ -58,7 +84,7 @@ impl Doubts {
             Doubt::Instance(id) => Some(id.clone()),
             _ => None,
         });
-        doubted.chain(self.missed.keys().cloned()).collect()
+        doubted.chain(self.instances.0.keys().cloned()).collect()
     }
 
     pub fn records(&self) -> BTreeSet<ZoneId> {
@@ -89,7 +115,7 @@ impl Doubts {
     /// A read showed the instance.
     pub fn seen(&mut self, id: &InstanceId) {
         self.all.remove(&Doubt::Instance(id.clone()));
-        self.missed.remove(id);
+        self.instances.0.remove(id);
     }
 
     /// A complete read that was begun at `asked` and answered at `answered` didn't mention the instance. True when
@@ -97,27 +123,27 @@ impl Doubts {
     /// hour.
     pub fn missed(&mut self, id: &InstanceId, asked: Moment, answered: Moment) -> bool {
         self.all.remove(&Doubt::Instance(id.clone()));
-        miss(&mut self.missed, id, asked, answered)
+        self.instances.note(id, asked, answered)
     }
 
     /// The same of a complete listing of groups.
     pub fn missed_group(&mut self, id: &GroupId, asked: Moment, answered: Moment) -> bool {
-        miss(&mut self.missed_groups, id, asked, answered)
+        self.groups.note(id, asked, answered)
     }
 
     /// Of all groups, only these are still missed.
     pub fn retain_missed_groups(&mut self, missed: &BTreeSet<GroupId>) {
-        self.missed_groups.retain(|id, _| missed.contains(id));
+        self.groups.0.retain(|id, _| missed.contains(id));
     }
 
     /// Whether the last read of the instance didn't mention it and that is not yet confirmed.
     pub fn is_missed(&self, id: &InstanceId) -> bool {
-        self.missed.contains_key(id)
+        self.instances.0.contains_key(id)
     }
 
     /// Forgets instances and zones that nothing is known of any more.
     pub fn prune(&mut self, instance: impl Fn(&InstanceId) -> bool, zone: impl Fn(&ZoneId) -> bool) {
-        self.missed.retain(|id, _| instance(id));
+        self.instances.0.retain(|id, _| instance(id));
         self.all.retain(|doubt| match doubt {
             Doubt::Instance(id) => instance(id),
             Doubt::Records(id) => zone(id),
@@ -141,8 +167,8 @@ impl Doubts {
                 Doubt::Records(zone) => Kind::Records(zone.clone()),
             })
         });
-        let missed = self.missed.values().map(|(_, last)| last.after(AGAIN).max(after_failure(&Kind::Instances)));
-        let groups = self.missed_groups.values().map(|(_, last)| last.after(AGAIN).max(after_failure(&Kind::Groups)));
+        let missed = self.instances.due_at().map(|at| at.max(after_failure(&Kind::Instances)));
+        let groups = self.groups.due_at().map(|at| at.max(after_failure(&Kind::Groups)));
         doubted.chain(missed).chain(groups).min()
     }
 
@@ -150,22 +176,6 @@ impl Doubts {
     pub fn concern(&self, action: &Action) -> bool {
         touched(action).iter().any(|doubt| self.all.contains(doubt))
     }
-}
-
-/// Notes that an answer left something out, and tells whether that is confirmed.
-fn miss<Id: Ord + Clone>(
-    missed: &mut BTreeMap<Id, (Moment, Moment)>,
-    id: &Id,
-    asked: Moment,
-    answered: Moment,
-) -> bool {
-    let (first, last) = missed.entry(id.clone()).or_insert((answered, answered));
-    *last = answered;
-    let confirmed = asked >= first.after(LAG);
-    if confirmed {
-        missed.remove(id);
-    }
-    confirmed
 }
 
 /// What an action touches: what is in doubt when its outcome isn't known.

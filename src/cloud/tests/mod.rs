@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod attachments;
 pub(crate) mod aws;
 pub(crate) mod ec2;
 mod firewall;
 mod lanes;
+mod proof;
 mod reading;
 mod records;
 pub(crate) mod route53;
@@ -53,6 +55,19 @@ fn cloud_with(aws: &Aws, settings: CloudSettings, log: slog::Logger) -> Cloud {
 
 fn cloud(aws: &Aws) -> Cloud {
     cloud_with(aws, settings(), slog::Logger::root(slog::Discard, slog::o!()))
+}
+
+fn world() -> Aws {
+    let aws = Aws::default();
+    aws.instance("i-1", 1);
+    aws.group("sg-1", "external-ips/c1/i-1");
+    aws
+}
+
+async fn one(cloud: &mut Cloud, step: Step) -> Result<(), crate::cloud::StepError> {
+    let mut results = cloud.apply(&[step]).await;
+    assert_eq!(results.len(), 1);
+    results.remove(0)
 }
 
 /// A module that has read everything.

@@ -5,9 +5,12 @@
 mod brake;
 mod firewall;
 mod histories;
+mod left_alone;
 mod names;
 mod refusals;
 mod rules;
+mod sharing;
+mod succession;
 mod ttls;
 mod unseen;
 mod world;

@@ -4,13 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::super::*;
-use super::world::{World, ZONE};
-
-const SIMPLE: &[(&str, &str)] = &[("hostname", "a.example.com"), ("maxips", "1")];
-
-fn position(steps: &[String], wanted: &str) -> usize {
-    steps.iter().position(|step| step == wanted).unwrap_or_else(|| panic!("{wanted} is not in {steps:?}"))
-}
+use super::world::{SIMPLE, World, ZONE, position};
 
 #[test]
 fn exposing_tries_then_opens_then_attaches_then_lists_then_publishes() {
@@ -157,24 +151,6 @@ fn a_changed_selector_makes_the_new_nodes_before_it_breaks_the_old_ones_and_drai
 }
 
 #[test]
-fn a_restart_in_the_middle_of_a_drain_starts_the_drain_anew() {
-    let mut world = World::new(2);
-    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "30")]);
-    world.settle();
-    world.annotate(&key, "selector", Some("odd=0"));
-    world.round();
-    world.wait(80);
-    world.restart();
-    world.round();
-    assert_eq!(world.service(&key).external_ips.len(), 2);
-    world.wait(89);
-    assert_eq!(world.round(), Vec::<String>::new());
-    world.wait(1);
-    world.round();
-    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
-}
-
-#[test]
 fn fewer_nodes_withdraw_the_surplus_and_keep_the_rest_where_it_is() {
     let mut world = World::new(3);
     let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("maxips", "3")]);
@@ -283,71 +259,6 @@ fn an_instance_that_ec2_kept_silent_about_is_not_gone() {
 }
 
 #[test]
-fn an_annotation_that_turns_bad_leaves_everything_as_it_was() {
-    let mut world = World::new(2);
-    let key = world.add_service("a", 6315, SIMPLE);
-    world.settle();
-    for (name, value) in [("maxips", "two"), ("selector", "a in ("), ("hostname", "..")] {
-        let before = world.service(&key).annotations.get(name).cloned();
-        world.annotate(&key, name, Some(value));
-        assert_eq!(world.settle(), Vec::<String>::new(), "{name}={value}");
-        let condition = world.condition(&key).unwrap();
-        assert!(!condition.ready && condition.reason == "InvalidAnnotation", "{condition:?}");
-        world.annotate(&key, name, before.as_deref());
-        assert_eq!(world.settle(), Vec::<String>::new());
-    }
-}
-
-#[test]
-fn a_frozen_service_still_loses_the_addresses_of_nodes_that_are_gone() {
-    let mut world = World::new(2);
-    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
-    world.settle();
-    world.annotate(&key, "ttl", Some("soon"));
-    world.snapshot.nodes.remove("n1");
-    world.observed.instances.insert(InstanceId("i-00000001".into()), Lookup::Gone);
-    world.settle();
-    assert_eq!(world.listed("a.example.com"), ["203.0.113.2".to_string()].into());
-    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
-}
-
-#[test]
-fn two_services_that_want_one_port_do_not_share_a_node_and_the_second_reads_whose_it_is() {
-    let mut world = World::new(1);
-    let first = world.add_service("a", 53, SIMPLE);
-    world.settle();
-    let second = world.add_service("b", 53, &[("hostname", "b.example.com")]);
-    assert_eq!(world.settle(), Vec::<String>::new());
-    let condition = world.condition(&second).unwrap();
-    assert_eq!(condition.reason, "PortConflict");
-    assert!(condition.message.contains("games/a"), "{condition:?}");
-    world.snapshot.services.remove(&first);
-    world.settle();
-    assert_eq!(world.service(&second).external_ips, ["10.0.0.1"]);
-}
-
-#[test]
-fn a_record_that_exists_and_is_not_ours_is_left_and_nothing_is_opened() {
-    for (key, record) in [
-        (dns::address_key("a.example.com"), Record { ttl: Some(60), values: ["198.51.100.1".into()].into() }),
-        (
-            RecordKey { name: "a.example.com".into(), kind: RecordType::Other("CNAME".into()), set: String::new() },
-            Record { ttl: Some(60), values: [].into() },
-        ),
-        (
-            dns::twin_key("a.example.com"),
-            Record { ttl: Some(60), values: [dns::twin_value("someone-else", &ServiceKey::new("games", "a"))].into() },
-        ),
-    ] {
-        let mut world = World::new(1);
-        world.observed.records.get_mut(&ZoneId(ZONE.into())).unwrap().insert(key.clone(), record);
-        let service = world.add_service("a", 6315, SIMPLE);
-        assert_eq!(world.settle(), Vec::<String>::new(), "{key:?}");
-        assert_eq!(world.condition(&service).unwrap().reason, "HostnameTaken");
-    }
-}
-
-#[test]
 fn half_a_pair_is_completed() {
     let mut world = World::new(1);
     world.add_service("a", 6315, SIMPLE);
@@ -355,50 +266,6 @@ fn half_a_pair_is_completed() {
     world.observed.records.get_mut(&ZoneId(ZONE.into())).unwrap().remove(&dns::address_key("a.example.com"));
     assert_eq!(world.round(), ["change-name a.example.com"]);
     assert_eq!(world.listed("a.example.com").len(), 1);
-}
-
-#[test]
-fn a_list_that_a_person_set_is_reported_and_never_touched() {
-    let mut world = World::new(1);
-    let key = world.add_service("a", 6315, SIMPLE);
-    world.service(&key).external_ips = vec!["192.0.2.1".into()];
-    world.service(&key).external_ips_owner = FieldOwner::Other("kubectl".into());
-    assert_eq!(world.settle(), Vec::<String>::new());
-    let condition = world.condition(&key).unwrap();
-    assert_eq!(condition.reason, "ExternalIPsTaken");
-    assert!(condition.message.contains("kubectl"));
-}
-
-#[test]
-fn the_list_of_the_2018_version_is_taken_over_when_all_of_it_is_nodes() {
-    let mut world = World::new(2);
-    let key = world.add_service("a", 6315, SIMPLE);
-    world.service(&key).external_ips = vec!["10.0.0.2".into()];
-    world.service(&key).external_ips_owner = FieldOwner::Legacy;
-    world.settle();
-    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
-    assert_eq!(world.service(&key).external_ips_owner, FieldOwner::Us);
-}
-
-#[test]
-fn groups_of_the_2018_version_go_once_the_new_ones_serve() {
-    let mut world = World::new(1);
-    let old = GroupId("old".into());
-    // What it lets in is not to be missed for a moment.
-    let rule = Rule { protocol: Protocol::Udp, from: 6315, to: 6315, source: Cidr::ANY_V4 };
-    let group = Group {
-        id: old.clone(),
-        name: "a.games.test".into(),
-        vpc: "vpc-1".into(),
-        rules: BTreeMap::from([(rule, String::new())]),
-        foreign_rules: false,
-    };
-    world.observed.groups.insert(old.clone(), group);
-    world.instance(1).groups.push(old.clone());
-    world.add_service("a", 6315, SIMPLE);
-    let steps = world.settle();
-    assert!(position(&steps, "attach i-00000001") < position(&steps, "detach i-00000001"), "{steps:?}");
-    assert!(!world.observed.groups.contains_key(&old));
 }
 
 #[test]
@@ -414,44 +281,6 @@ fn a_refused_dry_run_opens_nothing() {
     assert_eq!(world.condition(&key).unwrap().reason, "ExternalIPsForbidden");
     world.wait(301);
     assert_eq!(world.plan().steps.len(), 1, "it is tried again after a while");
-}
-
-#[test]
-fn a_rule_that_a_person_put_into_our_group_is_left_and_so_is_the_group() {
-    let mut world = World::new(1);
-    let key = world.add_service("a", 6315, SIMPLE);
-    world.settle();
-    let rule = Rule { protocol: Protocol::Tcp, from: 8080, to: 8080, source: "198.51.100.0/24".parse().unwrap() };
-    let group = world.observed.groups.values_mut().next().unwrap();
-    group.rules.insert(rule, "put here by hand".into());
-    world.annotate(&key, "hostname", None);
-    world.settle();
-    let group = world.observed.groups.values().next().unwrap();
-    assert_eq!(group.rules.keys().collect::<Vec<_>>(), [&rule]);
-}
-
-#[test]
-fn with_upsert_only_nothing_is_removed_but_addresses_of_strangers() {
-    let mut world = World::new(2);
-    world.settings.policy = Policy::UpsertOnly;
-    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
-    world.settle();
-    world.annotate(&key, "hostname", None);
-    assert_eq!(world.settle(), Vec::<String>::new());
-    world.snapshot.nodes.remove("n1");
-    world.observed.instances.insert(InstanceId("i-00000001".into()), Lookup::Gone);
-    world.settle();
-    assert_eq!(world.listed("a.example.com"), ["203.0.113.2".to_string()].into());
-}
-
-#[test]
-fn what_belongs_to_other_namespaces_is_left_when_one_is_served() {
-    let mut world = World::new(1);
-    world.add_service("a", 6315, SIMPLE);
-    world.settle();
-    world.snapshot.services.clear();
-    world.settings.namespace = Some("another".into());
-    assert_eq!(world.settle(), Vec::<String>::new());
 }
 
 #[test]
@@ -493,111 +322,6 @@ fn one_node_whose_firewall_fails_does_not_keep_the_others_from_serving() {
 }
 
 #[test]
-fn services_that_share_a_hostname_share_nodes_and_the_name_waits_for_both() {
-    let mut world = World::new(3);
-    let tcp = world.add_service("tcp", 5349, &[("hostname", "turn.example.com"), ("maxips", "1")]);
-    let udp = world.add_service("udp", 3478, &[("hostname", "turn.example.com"), ("maxips", "1")]);
-    world.settle();
-    let of_tcp = world.service(&tcp).external_ips.clone();
-    assert_eq!(of_tcp, world.service(&udp).external_ips);
-    assert_eq!(world.listed("turn.example.com").len(), 1);
-    world.snapshot.services.remove(&tcp);
-    let steps = world.settle();
-    assert_eq!(world.listed("turn.example.com").len(), 1, "{steps:?}");
-    assert_eq!(world.plan().steps, []);
-}
-
-#[test]
-fn a_hostname_of_another_namespace_is_refused_and_who_has_it_keeps_it() {
-    let mut world = World::new(2);
-    let first = world.add_service("a", 6315, SIMPLE);
-    world.settle();
-    // Even an elder one, which begins to ask later.
-    let other = ServiceKey::new("elsewhere", "b");
-    let mut service = world.service(&first).clone();
-    service = Service {
-        key: other.clone(),
-        uid: "uid-b".into(),
-        created: 1,
-        ports: vec![Port { protocol: Protocol::Udp, number: 7000 }],
-        external_ips: Vec::new(),
-        external_ips_owner: FieldOwner::Nobody,
-        owns_fields: false,
-        ..service
-    };
-    world.snapshot.services.insert(other.clone(), service);
-    assert_eq!(world.settle(), Vec::<String>::new());
-    let condition = world.condition(&other).unwrap();
-    assert!(condition.reason == "HostnameTaken" && condition.message.contains("games/a"), "{condition:?}");
-    assert_eq!(world.condition(&first).unwrap().reason, "Synced");
-
-    // With an annotation that turned bad it still has what it has.
-    world.annotate(&first, "ttl", Some("soon"));
-    assert_eq!(world.settle(), Vec::<String>::new());
-    assert_eq!(world.condition(&other).unwrap().reason, "HostnameTaken");
-
-    world.annotate(&first, "hostname", None);
-    world.settle();
-    assert_eq!(world.condition(&other).unwrap().reason, "Synced");
-}
-
-#[test]
-fn of_two_namespaces_that_ask_for_a_new_hostname_the_elder_gets_it() {
-    let mut world = World::new(2);
-    let younger = world.add_service("a", 6315, SIMPLE);
-    let elder = ServiceKey::new("zoo", "b");
-    let service = Service { key: elder.clone(), uid: "uid-b".into(), created: 1, ..world.service(&younger).clone() };
-    world.snapshot.services.insert(elder.clone(), service);
-    world.settle();
-    assert_eq!(world.condition(&elder).unwrap().reason, "Synced");
-    assert_eq!(world.condition(&younger).unwrap().reason, "HostnameTaken");
-}
-
-#[test]
-fn a_hostname_of_a_namespace_that_is_not_served_is_refused() {
-    let mut world = World::new(1);
-    world.add_service("a", 6315, SIMPLE);
-    world.settle();
-    let before = world.observed.records.clone();
-    let key = ServiceKey::new("elsewhere", "b");
-    let service = Service { key: key.clone(), ..world.service(&ServiceKey::new("games", "a")).clone() };
-    world.snapshot.services = BTreeMap::from([(
-        key.clone(),
-        Service { external_ips: Vec::new(), external_ips_owner: FieldOwner::Nobody, owns_fields: false, ..service },
-    )]);
-    world.settings.namespace = Some("elsewhere".into());
-    world.settle();
-    assert_eq!(world.observed.records, before);
-    assert_eq!(world.condition(&key).unwrap().reason, "HostnameTaken");
-}
-
-#[test]
-fn a_service_that_exists_but_cannot_be_read_keeps_all_it_has() {
-    let mut world = World::new(2);
-    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
-    world.settle();
-    world.snapshot.services.remove(&key);
-    world.snapshot.unreadable.insert(key.clone());
-    assert_eq!(world.settle(), [""; 0]);
-    world.snapshot.unreadable.clear();
-    world.settle();
-    assert!(world.is_clean());
-}
-
-#[test]
-fn a_node_that_exists_but_cannot_be_read_is_not_gone() {
-    let mut world = World::new(1);
-    world.add_service("a", 6315, &[("hostname", "a.example.com")]);
-    world.settle();
-    let node = world.snapshot.nodes.pop_first().unwrap();
-    world.snapshot.unreadable_nodes = true;
-    assert_eq!(world.settle(), [""; 0]);
-    world.snapshot.nodes.insert(node.0, node.1);
-    world.snapshot.unreadable_nodes = false;
-    assert_eq!(world.settle(), [""; 0]);
-}
-
-#[test]
 fn a_thousand_services_on_a_hundred_nodes_are_planned_within_the_patience_of_a_test() {
     let mut world = World::new(100);
     for n in 0..1000u16 {
@@ -621,42 +345,6 @@ fn a_thousand_services_on_a_hundred_nodes_are_planned_within_the_patience_of_a_t
 }
 
 #[test]
-fn what_a_process_finds_attached_when_it_takes_over_is_attached_again_before_it_is_relied_on() {
-    let mut world = World::new(2);
-    world.add_service("a", 6315, &[("hostname", "a.example.com"), ("selector", "odd=1")]);
-    world.settle();
-    // Of the first node it is known that it serves; a group of the second one may have been taken off by now.
-    let second = InstanceId("i-00000002".into());
-    let name = firewall::group_name(&world.settings.cluster, &second, 1);
-    let id = GroupId("sg-2".into());
-    let vpc = world.instance(2).vpc.clone();
-    let rules = BTreeMap::new();
-    world.observed.groups.insert(id.clone(), Group { id: id.clone(), name, vpc, rules, foreign_rules: false });
-    world.instance(2).groups.push(id);
-    world.observed.unproven.extend([InstanceId("i-00000001".into()), second.clone()]);
-    world.add_service("b", 6316, &[("hostname", "b.example.com")]);
-    let attaching = |step: &Step| matches!(&step.action, Action::Attach { instance, .. } if *instance == second);
-    world.plan().steps.iter().filter(|step| matches!(step.action, Action::TryPublication(_))).for_each(|step| {
-        world.take(step);
-    });
-    for _ in 0..5 {
-        let steps = world.plan().steps;
-        assert!(!steps.iter().any(|step| matches!(step.action, Action::ChangeRecords(_))), "{steps:?}");
-        match steps.iter().find(|step| attaching(step)) {
-            Some(_) => break,
-            None => steps.iter().for_each(|step| world.take(step)),
-        }
-    }
-    let steps = world.plan().steps;
-    assert!(steps.iter().any(attaching), "{steps:?}");
-    assert!(!steps.iter().any(|step| matches!(&step.action, Action::Attach { instance, .. } if *instance != second)));
-    // Once it is done, or a later read shows it, all goes on.
-    world.observed.unproven.clear();
-    world.settle();
-    assert_eq!(world.listed("b.example.com").len(), 2);
-}
-
-#[test]
 fn the_last_addresses_of_a_service_stay_until_others_are_published() {
     let mut world = World::new(2);
     let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("selector", "odd=1")]);
@@ -670,41 +358,4 @@ fn the_last_addresses_of_a_service_stay_until_others_are_published() {
     assert!(!steps.iter().any(|step| matches!(step.action, Action::Publish(_) | Action::Release { .. })), "{steps:?}");
     world.settle();
     assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
-}
-
-#[test]
-fn rules_found_when_taking_over_count_as_open_only_where_their_service_is_published() {
-    let mut world = World::new(1);
-    let a = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
-    world.settle();
-    let id = InstanceId("i-00000001".into());
-    let rule = Rule { protocol: Protocol::Udp, from: 6316, to: 6316, source: Cidr::ANY_V4 };
-    let b = world.add_service("b", 6316, &[("hostname", "b.example.com")]);
-    for group in world.observed.groups.values_mut() {
-        group.rules.insert(rule, firewall::description(&b));
-    }
-    world.observed.closed = Closed::Any;
-    world.observed.opened = Some(Default::default());
-    world.observed.unproven.insert(id);
-    let steps = world.round();
-    assert_eq!(steps, ["try b", "authorize i-00000001", "change-name b.example.com", "publish b"]);
-    assert_eq!(world.service(&a).external_ips, ["10.0.0.1"]);
-}
-
-#[test]
-fn what_may_have_been_closed_is_opened_again_before_it_is_relied_on() {
-    for detached in [false, true] {
-        let mut world = World::new(1);
-        let key = world.add_service("a", 6315, SIMPLE);
-        world.settle();
-        let (id, group) = world.observed.groups.iter().next().unwrap();
-        let closings = group.rules.keys().map(|rule| ((id.clone(), *rule), world.now));
-        match detached {
-            true => _ = world.observed.detachments.insert(InstanceId("i-00000001".into()), world.now),
-            false => world.observed.closings.extend(closings),
-        }
-        let steps = world.round();
-        assert_eq!(steps, [if detached { "attach i-00000001" } else { "authorize i-00000001" }]);
-        assert_eq!(world.service(&key).external_ips, ["10.0.0.1"]);
-    }
 }

@@ -9,6 +9,8 @@ use super::super::super::*;
 use super::super::{desire, effect, plan, remember};
 
 pub const ZONE: &str = "ZPUBLIC";
+/// Annotations of a Service that wants one node.
+pub const SIMPLE: &[(&str, &str)] = &[("hostname", "a.example.com"), ("maxips", "1")];
 
 /// Everything there is.
 #[derive(Clone)]
@@ -294,6 +296,11 @@ impl World {
     pub fn wait(&mut self, seconds: u64) {
         self.now = self.now.after(Duration::from_secs(seconds));
     }
+}
+
+/// Where a step, in two words, is among others.
+pub fn position(steps: &[String], wanted: &str) -> usize {
+    steps.iter().position(|step| step == wanted).unwrap_or_else(|| panic!("{wanted} is not in {steps:?}"))
 }
 
 /// The step in two words.
