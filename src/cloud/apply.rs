@@ -23,9 +23,11 @@ use crate::expose::{
 /// What the answers to a step's calls prove.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
-    GroupCreated(Group),
-    /// By a read: somebody made it before.
-    GroupFound(Group),
+    /// `made`: by us; else a read showed it, and somebody made it before.
+    GroupThere {
+        group: Group,
+        made: bool,
+    },
     GroupDeleted(GroupId),
     RulesOpened(GroupId, BTreeMap<Rule, String>),
     RulesClosed(GroupId, BTreeMap<Rule, String>),
@@ -367,12 +369,12 @@ impl Cloud {
 
     fn take_over(&mut self, effect: Effect, now: Moment) {
         match effect {
-            Effect::GroupCreated(group) => {
-                self.journal.created(&group, now);
-                self.observed.groups.insert(group.id.clone(), group);
-            }
-            Effect::GroupFound(group) => {
-                self.journal.found(&group, now);
+            Effect::GroupThere { group, made } => {
+                if made {
+                    self.journal.created(&group, now);
+                } else {
+                    self.journal.found(&group, now);
+                }
                 self.observed.groups.insert(group.id.clone(), group);
             }
             Effect::GroupDeleted(id) => {

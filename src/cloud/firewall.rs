@@ -57,7 +57,7 @@ impl Cloud {
                 };
                 let (name, vpc) = (name.to_owned(), vpc.to_owned());
                 let group = Group { id, name, vpc, rules: BTreeMap::new(), foreign_rules: false };
-                Ok(vec![Effect::GroupCreated(group)])
+                Ok(vec![Effect::GroupThere { group, made: true }])
             }
             Err(error) if error.is("InvalidGroup.Duplicate") => self.adopt(step, name, vpc).await,
             Err(error) => Err(Failure::of(step, &error)),
@@ -70,7 +70,7 @@ impl Cloud {
         // That read may show the past: one of the same name that is no more.
         let found = found.map_err(|error| Failure::of(step, &error))?;
         match found.filter(|(group, _)| !self.journal.is_deleted(&group.id, self.now())) {
-            Some((group, true)) => Ok(vec![Effect::GroupFound(group)]),
+            Some((group, true)) => Ok(vec![Effect::GroupThere { group, made: false }]),
             Some((group, false)) => Err(Failure::plain(StepError::new(
                 Reason::Failed,
                 Next::BackOff,

@@ -299,17 +299,12 @@ impl Memory {
         if self.past.stopped.is_empty() {
             return;
         }
-        for zone in state.zones.values() {
-            for key in zone.records.keys().filter(|key| key.kind() == "A") {
-                let name = key.plain_name();
-                let name = name.trim_end_matches('.');
-                let Some(service) = twin_of(zone, name).and_then(|twin| twin.service) else { continue };
-                let Some(stopped) = self.past.stopped.get_mut(&service) else { continue };
-                let Some(wish) = &stopped.last else { continue };
-                let instances = listed(state, name).into_iter().filter_map(|address| state.instance_of(address));
-                let closed = instances.filter(|instance| !open_by_us(state, &instance.id, wish));
-                stopped.closed.extend(closed.map(|instance| instance.id.clone()));
-            }
+        for (name, service) in served_names(state) {
+            let Some(stopped) = self.past.stopped.get_mut(&service) else { continue };
+            let Some(wish) = &stopped.last else { continue };
+            let instances = listed(state, &name).into_iter().filter_map(|address| state.instance_of(address));
+            let closed = instances.filter(|instance| !open_by_us(state, &instance.id, wish));
+            stopped.closed.extend(closed.map(|instance| instance.id.clone()));
         }
     }
 
@@ -321,36 +316,42 @@ impl Memory {
             return broken;
         }
         let ask = |view: &ServiceView, name: &str| wish::wish(view).is_some_and(|wish| wish.hostnames.contains(name));
-        for zone in before.zones.values() {
-            let names = zone.records.keys().filter(|key| key.kind() == "A").map(|key| key.plain_name());
-            for name in names.map(|name| name.trim_end_matches('.').to_owned()) {
-                let Some(service) = twin_of(zone, &name).and_then(|twin| twin.service) else { continue };
-                let is_other = |view: &&ServiceView| (&view.namespace, &view.name) != (&service.0, &service.1);
-                if !leaving.contains(&service) || self.views().filter(is_other).any(|view| ask(view, &name)) {
-                    continue;
-                }
-                let gone = &listed(before, &name) - &listed(after, &name);
-                let there = gone.into_iter().filter(|address| {
-                    before.instance_of(*address).is_some_and(|instance| self.past.is_calm(at, &instance.id))
-                });
-                broken.extend(
-                    there.map(|address| format!("{name} no longer lists {address}, {}", unasked(leaving.len()))),
-                );
-                let Some(stopped) = self.past.stopped.get(&service) else { continue };
-                let Some(wish) = &stopped.last else { continue };
-                for instance in listed(before, &name).iter().filter_map(|address| before.instance_of(*address)) {
-                    let closed = open_by_us(before, &instance.id, wish) && !open_by_us(after, &instance.id, wish);
-                    let others = stopped.closed.contains(&instance.id);
-                    if closed && !others && self.past.is_calm(at, &instance.id) {
-                        let (namespace, service) = &service;
-                        let what = format!("{} was closed for {namespace}/{service}", instance.id);
-                        broken.push(format!("{what}, {}", unasked(leaving.len())));
-                    }
+        for (name, service) in served_names(before) {
+            let is_other = |view: &&ServiceView| (&view.namespace, &view.name) != (&service.0, &service.1);
+            if !leaving.contains(&service) || self.views().filter(is_other).any(|view| ask(view, &name)) {
+                continue;
+            }
+            let gone = &listed(before, &name) - &listed(after, &name);
+            let there = gone.into_iter().filter(|address| {
+                before.instance_of(*address).is_some_and(|instance| self.past.is_calm(at, &instance.id))
+            });
+            broken.extend(there.map(|address| format!("{name} no longer lists {address}, {}", unasked(leaving.len()))));
+            let Some(stopped) = self.past.stopped.get(&service) else { continue };
+            let Some(wish) = &stopped.last else { continue };
+            for instance in listed(before, &name).iter().filter_map(|address| before.instance_of(*address)) {
+                let closed = open_by_us(before, &instance.id, wish) && !open_by_us(after, &instance.id, wish);
+                let others = stopped.closed.contains(&instance.id);
+                if closed && !others && self.past.is_calm(at, &instance.id) {
+                    let (namespace, service) = &service;
+                    let what = format!("{} was closed for {namespace}/{service}", instance.id);
+                    broken.push(format!("{what}, {}", unasked(leaving.len())));
                 }
             }
         }
         broken
     }
+}
+
+/// The names with addresses, each with the Service that its twin tells of.
+fn served_names(state: &State) -> impl Iterator<Item = (String, (String, String))> {
+    state.zones.values().flat_map(|zone| {
+        let names = zone.records.keys().filter(|key| key.kind() == "A").map(|key| key.plain_name());
+        names.filter_map(|name| {
+            let name = name.trim_end_matches('.').to_owned();
+            let service = twin_of(zone, &name)?.service?;
+            Some((name, service))
+        })
+    })
 }
 
 fn unasked(leaving: usize) -> String {

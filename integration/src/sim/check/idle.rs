@@ -67,6 +67,10 @@ impl Idle {
 
     fn answered(&mut self, at: Duration, call: u64, code: Option<&str>) -> Option<String> {
         let about = self.open.remove(&call)?;
+        if code == Some("InvalidGroup.NotFound") && about.starts_with("ec2:DeleteSecurityGroup") {
+            // Gone, or too new to be found: the daemon can't know, and takes it for there when a read shows it.
+            self.disturbed = Some(at);
+        }
         let sure = self.disturbed.is_none_or(|disturbed| disturbed + DISTURBED < at);
         let found_out = |code: &str| FOUND_OUT.contains(&code) || code.ends_with("LimitExceeded");
         (sure && !code.is_some_and(found_out)).then(|| match code {
@@ -145,5 +149,13 @@ mod tests {
         for unsure in [changed(None, Actor::Nature, Seam::Aws), fault, ended] {
             assert!(!judged(&[unsure, call()], None));
         }
+    }
+
+    #[test]
+    fn a_group_that_is_not_found_when_it_is_to_go_may_be_there_all_the_same() {
+        let Event::Called(mut delete) = call() else { unreachable!() };
+        delete.operation = "ec2:DeleteSecurityGroup".to_owned();
+        let not_found = answered(Some("InvalidGroup.NotFound"));
+        assert!(!judged(&[Event::Called(delete), not_found, call()], Some("InvalidGroup.Duplicate")));
     }
 }
