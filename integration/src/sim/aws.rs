@@ -14,7 +14,7 @@
 //! | A2 | 5xx before the effect | `Refuse` 500 `InternalError`, 503 `Unavailable` |
 //! | A3 | answer lost after the effect | `LostAfter`, `Hang { effect: true }` |
 //! | A4 | answer lost, the effect comes later | `Late`; `LostBefore` and `Hang { effect: false }`: never |
-//! | A5 | the past is shown, new groups are unknown | [`Options::ec2_lag`], [`Options::route53_lag`]; `Stale` |
+//! | A5 | the past is shown, new groups are unknown | [`Options::ec2_lag`], [`Options::route53_lag`], [`Options::steady_lag`]; `Stale` |
 //! | A6 | DependencyViolation after a detach | [`Options::release_time`] |
 //! | A7 | quotas | [`Options::limits`] |
 //! | A8 | rules that are there, or aren't | always; by VPC ([`Aws::create_vpc`]) |
