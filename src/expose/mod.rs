@@ -301,6 +301,18 @@ pub struct Trial {
     pub at: Moment,
     /// Why it was refused; `None` when it would be accepted.
     pub refused: Option<String>,
+    /// How many times in a row it was refused.
+    pub refusals: u32,
+}
+
+impl Trial {
+    /// Until when a refusal is believed, before it is tried again: it may be a passing one, and a policy lasts.
+    pub fn believed_until(&self) -> Moment {
+        const FIRST: Duration = Duration::from_secs(10);
+        const LONGEST: Duration = Duration::from_secs(300);
+        let doubled = FIRST.saturating_mul(1 << self.refusals.saturating_sub(1).min(16));
+        self.at.after(doubled.min(LONGEST))
+    }
 }
 
 /// A published address that is leaving.

@@ -239,7 +239,10 @@ impl<'a> Scheduler<'a> {
         choose::spread(&mut chosen, leaving, max, |_| 0);
         let (full, roomy): (Vec<_>, Vec<_>) =
             others.into_iter().partition(|alive| self.observed.full.contains_key(&alive.instance.id));
-        for others in [roomy, full] {
+        // A change of course would undo what was done so far, and hold up those who wait for it.
+        let (begun, roomy): (Vec<_>, Vec<_>) =
+            roomy.into_iter().partition(|alive| self.rooms.holds(&alive.instance.id, &unit.rules));
+        for others in [begun, roomy, full] {
             choose::spread(&mut chosen, others, max, |alive| self.claims.load(&alive.instance.id));
         }
         for alive in &chosen {

@@ -209,7 +209,12 @@ impl Reconciler {
                     "service" => publication.service.to_string());
             }
             let (uid, addresses) = (publication.uid.clone(), publication.private_ips.clone());
-            let trial = Trial { uid, addresses, at: self.now(), refused };
+            let before = self.memory.trials.get(&publication.service).filter(|trial| trial.uid == uid);
+            let refusals = match &refused {
+                Some(_) => before.map_or(0, |trial| trial.refusals).saturating_add(1),
+                None => 0,
+            };
+            let trial = Trial { uid, addresses, at: self.now(), refused, refusals };
             self.memory.trials.insert(publication.service.clone(), trial);
             self.memory.failures.remove(&step.action.target());
             return true;

@@ -48,6 +48,11 @@ impl Rooms {
         coming_v4 + new.len() <= room.free.0 && coming_v6 + new_v6.len() <= room.free.1
     }
 
+    /// Whether the node's groups hold all of `rules` already.
+    pub(super) fn holds(&self, node: &InstanceId, rules: &BTreeSet<Rule>) -> bool {
+        self.nodes.get(node).is_some_and(|room| rules.is_subset(&room.present))
+    }
+
     /// Counts `rules` as being on the node.
     pub(super) fn take(&mut self, node: &InstanceId, rules: &BTreeSet<Rule>) {
         if let Some(room) = self.nodes.get_mut(node) {

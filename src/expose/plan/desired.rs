@@ -15,9 +15,6 @@ use super::proof::Proof;
 use super::settling::{Ground, Settled};
 use super::usage::Usage;
 
-/// For how long the refusal of a dry run is believed, before it is tried again.
-pub(super) const TRIAL_BELIEVED: Duration = Duration::from_secs(300);
-
 /// Everything that is asked for, seen against what is there.
 #[derive(Clone, Debug)]
 pub struct Desired<'a> {

@@ -12,7 +12,7 @@ pub fn effect(step: &Step, snapshot: &mut Snapshot, observed: &mut Observed, mem
     match &step.action {
         Action::TryPublication(publication) => {
             let Publication { service, uid, private_ips, .. } = publication.clone();
-            memory.trials.insert(service, Trial { uid, addresses: private_ips, at: now, refused: None });
+            memory.trials.insert(service, Trial { uid, addresses: private_ips, at: now, refused: None, refusals: 0 });
         }
         Action::Publish(publication) => publish(publication, snapshot),
         Action::Release { service, .. } => {

@@ -1,13 +1,18 @@
 //! Records: an address is listed only while its node is open, and a replacement is listed before the old one goes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::super::dns::{self, OwnedName};
 use super::super::{
-    Exposure, Hostname, InstanceId, Policy, PublicIp, Record, RecordKey, ServiceKey, Target, ZoneId, annotations,
+    Exposure, Failure, Hostname, InstanceId, Policy, PublicIp, Record, RecordKey, ServiceKey, Target, ZoneId,
+    annotations,
 };
 use super::firewall_steps::list;
 use super::{Action, Plan, RecordChange, Step, View};
+
+/// What is tried again within this time is worth waiting for.
+const AGAIN_SOON: Duration = Duration::from_secs(3);
 
 pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
     let mut wanted: BTreeMap<&Hostname, Vec<&Exposure>> = BTreeMap::new();
@@ -65,7 +70,8 @@ fn ask(view: &View<'_>, plan: &mut Plan, busy: &BTreeSet<InstanceId>, hostname: 
     // What another zone lists so far comes along: a zone was made below the one where the name was.
     let before = owned.or_else(|| view.desired.elsewhere(hostname).next());
     let current = before.map(|owned| owned.public_ips().clone()).unwrap_or_default();
-    let mut addresses = addresses(view, busy, eldest, exposures, &current);
+    let wait = must_wait(view, plan, busy, eldest, exposures);
+    let mut addresses = addresses(view, wait, eldest, exposures, &current);
     if owned.is_none() {
         // Where the name begins, it lists nobody who isn't open, whatever another zone lists: that one stays so long.
         let is_open = |id: &InstanceId| exposures.iter().all(|exposure| view.desired.is_open(exposure, id));
@@ -110,22 +116,17 @@ fn is_admitted(view: &View<'_>, exposure: &Exposure) -> bool {
     service.is_some_and(|service| view.desired.is_admitted(exposure, service, view.memory))
 }
 
-/// What the record may list now.
+/// What the record may list now. `wait`: nobody is added yet whom others can stand in for.
 fn addresses(
     view: &View<'_>,
-    busy: &BTreeSet<InstanceId>,
+    wait: bool,
     eldest: &Exposure,
     exposures: &[&Exposure],
     current: &BTreeSet<PublicIp>,
 ) -> BTreeSet<PublicIp> {
     let desired = view.desired;
     let open_for_all = |id: &InstanceId| exposures.iter().all(|exposure| desired.is_open(exposure, id));
-    let failing = |id: &InstanceId| {
-        let targets = [Target::Firewall(id.clone()), Target::NewGroup(id.clone())];
-        targets.iter().any(|target| view.memory.failures.contains_key(target))
-    };
-
-    let wait = desired.placed(&eldest.service).any(|node| busy.contains(&node.instance.id));
+    let failing = |id: &InstanceId| failures(view, id).next().is_some();
 
     let mut list = BTreeSet::new();
     let mut complete = true;
@@ -162,6 +163,32 @@ fn addresses(
         }
     }
     list
+}
+
+/// What failed lately on the firewall of an instance.
+fn failures<'a>(view: &View<'a>, id: &InstanceId) -> impl Iterator<Item = &'a Failure> {
+    let memory = view.memory;
+    [Target::Firewall(id.clone()), Target::NewGroup(id.clone())]
+        .into_iter()
+        .filter_map(move |target| memory.failures.get(&target))
+}
+
+/// Whether a node that is to be listed is being worked on. One on which a step failed for the first time, to be tried
+/// again in a moment, is waited for as well, so that names and Services aren't written twice for a passing failure.
+fn must_wait(
+    view: &View<'_>,
+    plan: &mut Plan,
+    busy: &BTreeSet<InstanceId>,
+    eldest: &Exposure,
+    exposures: &[&Exposure],
+) -> bool {
+    let placed: Vec<&InstanceId> = view.desired.placed(&eldest.service).map(|node| &node.instance.id).collect();
+    let closed = placed.iter().filter(|id| !exposures.iter().all(|exposure| view.desired.is_open(exposure, id)));
+    let passing = closed.flat_map(|id| failures(view, id)).filter(|failure| failure.attempts == 1);
+    let given_up_at = passing.map(|failure| failure.retry_at.after(AGAIN_SOON));
+    let soon = given_up_at.filter(|at| view.now < *at && *at <= view.now.after(AGAIN_SOON * 2)).max();
+    soon.into_iter().for_each(|at| plan.wake(at));
+    soon.is_some() || placed.iter().any(|id| busy.contains(*id))
 }
 
 /// A name that is ours and that nobody who can be served asks for.

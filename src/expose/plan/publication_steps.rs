@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::publication::{ADDRESSES, ASSIGNED, joined};
 use super::super::{Exposure, FieldOwner, Policy, PrivateIp, Reason, Service};
-use super::desired::{TRIAL_BELIEVED, own_addresses};
+use super::desired::own_addresses;
 use super::firewall_steps::list;
 use super::{Action, Plan, Step, View};
 
@@ -12,7 +12,7 @@ pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
     for (key, trial) in &view.memory.trials {
         let refused = view.desired.rejections.get(key).is_some_and(|r| r.reason == Reason::ExternalIPsForbidden);
         if refused && trial.refused.is_some() {
-            plan.wake(trial.at.after(TRIAL_BELIEVED));
+            plan.wake(trial.believed_until());
         }
     }
     for (key, service) in &view.snapshot.services {

@@ -12,7 +12,7 @@ use super::super::{
     Exposure, Memory, Moment, Observed, Placement, Reason, Rejection, Service, ServiceKey, Settings, Snapshot,
     placement,
 };
-use super::desired::{TRIAL_BELIEVED, own_addresses};
+use super::desired::own_addresses;
 use super::name_claims;
 
 /// What all of it is decided on.
@@ -121,7 +121,7 @@ impl Ground<'_> {
 
 fn refused_trial(service: &Service, memory: &Memory, now: Moment) -> Option<Rejection> {
     let trial = memory.trials.get(&service.key).filter(|trial| trial.uid == service.uid)?;
-    let why = trial.refused.as_ref().filter(|_| now < trial.at.after(TRIAL_BELIEVED))?;
+    let why = trial.refused.as_ref().filter(|_| now < trial.believed_until())?;
     Some(Rejection {
         service: service.key.clone(),
         uid: service.uid.clone(),

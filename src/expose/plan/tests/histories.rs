@@ -220,7 +220,7 @@ fn happen(world: &mut World, what: &Happening) {
         Happening::Refuses(s) => {
             if let Some(service) = world.snapshot.services.get(&key(s)) {
                 let (uid, at, refused) = (service.uid.clone(), world.now, Some("no".to_owned()));
-                world.memory.trials.insert(key(s), Trial { uid, addresses: Vec::new(), at, refused });
+                world.memory.trials.insert(key(s), Trial { uid, addresses: Vec::new(), at, refused, refusals: 6 });
             }
         }
         Happening::Zone => {

@@ -7,7 +7,7 @@ use super::world::{World, ZONE};
 
 fn refused(world: &mut World, key: &ServiceKey) {
     let uid = world.service(key).uid.clone();
-    let trial = Trial { uid, addresses: vec![], at: world.now, refused: Some("Deny".into()) };
+    let trial = Trial { uid, addresses: vec![], at: world.now, refused: Some("Deny".into()), refusals: 6 };
     world.memory.trials.insert(key.clone(), trial);
 }
 

@@ -13,7 +13,7 @@ fn refuse(world: &mut World, key: &ServiceKey) {
         tried.expect("a dry run")
     };
     let uid = world.service(key).uid.clone();
-    let trial = Trial { uid, addresses, at: world.now, refused: Some("Deny".into()) };
+    let trial = Trial { uid, addresses, at: world.now, refused: Some("Deny".into()), refusals: 6 };
     world.memory.trials.insert(key.clone(), trial);
 }
 
@@ -28,6 +28,16 @@ fn moved(world: &mut World, key: &ServiceKey, namespace: &str) -> ServiceKey {
     let key = service.key.clone();
     world.snapshot.services.insert(key.clone(), service);
     key
+}
+
+#[test]
+fn a_refusal_is_believed_for_longer_each_time_and_for_five_minutes_at_most() {
+    let believed = |refusals| {
+        let at = Moment(std::time::Duration::from_secs(1));
+        Trial { uid: "u".into(), addresses: vec![], at, refused: Some("no".into()), refusals }.believed_until().0
+    };
+    let seconds: Vec<u64> = [1, 2, 3, 4, 5, 6, 7, u32::MAX].map(|refusals| believed(refusals).as_secs() - 1).into();
+    assert_eq!(seconds, [10, 20, 40, 80, 160, 300, 300, 300]);
 }
 
 #[test]

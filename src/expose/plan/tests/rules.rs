@@ -275,7 +275,8 @@ fn a_refused_dry_run_opens_nothing() {
     let steps = world.plan().steps;
     assert!(matches!(&steps[..], [Step { action: Action::TryPublication(_), .. }]), "{steps:?}");
     let uid = world.service(&key).uid.clone();
-    let trial = Trial { uid, addresses: vec![], at: world.now, refused: Some("DenyServiceExternalIPs".into()) };
+    let trial =
+        Trial { uid, addresses: vec![], at: world.now, refused: Some("DenyServiceExternalIPs".into()), refusals: 6 };
     world.memory.trials.insert(key.clone(), trial);
     assert_eq!(world.plan().steps, []);
     assert_eq!(world.condition(&key).unwrap().reason, "ExternalIPsForbidden");
@@ -302,6 +303,52 @@ fn a_step_that_failed_is_not_planned_before_it_is_due() {
     world.wait(5);
     world.round();
     assert_eq!(world.service(&key).external_ips, ["10.0.0.1"]);
+}
+
+#[test]
+fn a_name_waits_a_moment_for_a_node_on_which_something_failed_for_the_first_time() {
+    let failure = |attempts, retry_at| Failure {
+        reason: Reason::Failed,
+        message: "busy".into(),
+        attempts,
+        retry_at: Moment(Duration::from_secs(retry_at)),
+    };
+    let target = Target::Firewall(InstanceId("i-00000001".into()));
+    for then in [None, Some(failure(2, 3))] {
+        let mut world = World::new(2);
+        world.add_service("a", 6315, &[("hostname", "a.example.com"), ("selector", "")]);
+        world.memory.failures.insert(target.clone(), failure(1, 1));
+        world.round();
+        assert!(world.listed("a.example.com").is_empty());
+        assert_eq!(world.plan().wake_at, Some(Moment(Duration::from_secs(1))));
+        match then {
+            // Tried again, and failed again.
+            Some(then) => _ = world.memory.failures.insert(target.clone(), then),
+            // Nothing of the kind for three seconds.
+            None => world.wait(1 + 3),
+        }
+        let steps = world.plan().steps;
+        let records = steps.iter().filter(|step| matches!(step.action, Action::ChangeRecords(_)));
+        assert_eq!(records.count(), 1);
+    }
+}
+
+#[test]
+fn a_node_whose_firewall_is_ready_is_not_given_up_for_another_that_would_do_as_well() {
+    let mut world = World::new(3);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("maxips", "1")]);
+    world.node(1).ready = false;
+    world.node(2).ready = false;
+    let steps = world.plan().steps;
+    steps.iter().for_each(|step| world.take(step));
+    let steps = world.plan().steps;
+    steps.iter().for_each(|step| world.take(step));
+    let steps = world.plan().steps;
+    steps.iter().filter(|step| matches!(step.action, Action::Authorize { .. })).for_each(|step| world.take(step));
+    world.node(1).ready = true;
+    world.node(2).ready = true;
+    world.settle();
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.3"]);
 }
 
 #[test]
