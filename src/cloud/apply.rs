@@ -223,6 +223,12 @@ impl Cloud {
 
     /// Why the step isn't even tried.
     fn not_now(&self, step: &Step) -> Option<Failure> {
+        let mut failure = self.in_the_way(step)?;
+        failure.error.tried = false;
+        Some(failure)
+    }
+
+    fn in_the_way(&self, step: &Step) -> Option<Failure> {
         if let Some((reason, why)) = self.groups_unread.as_ref().filter(|_| rests_on_groups(&step.action)) {
             let message = format!("did not {} yet: {why}", step.action);
             return Some(Failure::plain(StepError::new(*reason, Next::BackOff, message)));

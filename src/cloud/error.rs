@@ -88,6 +88,8 @@ pub struct StepError {
     pub message: String,
     /// What to do next.
     pub next: Next,
+    /// Whether AWS was asked to take it; not while what it rests on can't be read.
+    pub tried: bool,
 }
 
 impl fmt::Display for StepError {
@@ -100,7 +102,7 @@ impl std::error::Error for StepError {}
 
 impl StepError {
     pub(super) fn new(reason: Reason, next: Next, message: impl Into<String>) -> StepError {
-        StepError { reason, message: message.into(), next }
+        StepError { reason, message: message.into(), next, tried: true }
     }
 
     /// AWS's answer to a call of `step`.

@@ -357,6 +357,8 @@ pub struct Failure {
     pub attempts: u32,
     /// Not to be tried again before this moment.
     pub retry_at: Moment,
+    /// Whether it was tried: not when what it rests on couldn't be read, so that nothing is known to be in its way.
+    pub tried: bool,
 }
 
 /// The reasons a Service's owner reads in the condition and in Events: one CamelCase word each.

@@ -250,10 +250,12 @@ impl Reconciler {
             After::Wait => {}
             After::BackOff => warn!(self.parts.log, "{}", error; "step" => &step.reason),
         }
-        let attempts = self.memory.failures.get(&target).map_or(0, |failure| failure.attempts).saturating_add(1);
+        let before = self.memory.failures.get(&target);
+        let attempts = before.map_or(0, |failure| failure.attempts).saturating_add(1);
+        let tried = error.tried || before.is_some_and(|failure| failure.tried);
         let reason = if error.next == After::Replan { Reason::Failed } else { error.reason };
         let retry_at = self.now().after(self.backoff(attempts).max(patience));
-        self.memory.failures.insert(target, Failure { reason, message: error.message, attempts, retry_at });
+        self.memory.failures.insert(target, Failure { reason, message: error.message, attempts, retry_at, tried });
         true
     }
 
@@ -338,5 +340,5 @@ fn explain(error: &ClusterError) -> StepError {
         Class::Throttled { .. } => (Reason::Throttled, After::BackOff),
         Class::Transient => (Reason::Failed, After::BackOff),
     };
-    StepError { reason, message: error.to_string(), next }
+    StepError { reason, message: error.to_string(), next, tried: true }
 }

@@ -126,7 +126,7 @@ fn addresses(
 ) -> BTreeSet<PublicIp> {
     let desired = view.desired;
     let open_for_all = |id: &InstanceId| exposures.iter().all(|exposure| desired.is_open(exposure, id));
-    let failing = |id: &InstanceId| failures(view, id).next().is_some();
+    let failing = |id: &InstanceId| failures(view, id).any(|failure| failure.tried);
 
     let mut list = BTreeSet::new();
     let mut complete = true;

@@ -50,6 +50,7 @@ fn an_address_is_published_though_only_one_of_the_names_could_be_written() {
         message: "no".into(),
         attempts: 1,
         retry_at: Moment(std::time::Duration::from_secs(1_000_000)),
+        tried: true,
     };
     world.memory.failures.insert(Target::Name(ZoneId(ZONE.into()), "b.example.com".into()), failure);
     world.round();
@@ -101,6 +102,7 @@ fn a_name_stays_in_the_old_zone_while_the_new_one_can_not_be_written_and_loses_o
         message: "no".into(),
         attempts: 1,
         retry_at: Moment(std::time::Duration::from_secs(1_000_000)),
+        tried: true,
     };
     world.memory.failures.insert(Target::Name(ZoneId("ZSUB".into()), "a.sub.example.com".into()), failure);
     assert_eq!(world.round(), [""; 0]);
@@ -216,8 +218,13 @@ fn an_address_that_changes_while_a_dry_run_is_due_never_leaves_the_name_empty() 
     let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("maxips", "1")]);
     world.settle();
     world.annotate(&key, "maxips", Some("2"));
-    let failure =
-        Failure { reason: Reason::Failed, message: "no".into(), attempts: 1, retry_at: world.now.after(HOUR) };
+    let failure = Failure {
+        reason: Reason::Failed,
+        message: "no".into(),
+        attempts: 1,
+        retry_at: world.now.after(HOUR),
+        tried: true,
+    };
     world.memory.failures.insert(Target::Service(key.clone()), failure);
     let serving: u8 = if world.service(&key).external_ips == ["10.0.0.1"] { 1 } else { 2 };
     world.instance(serving).public_ip = Some(PublicIp("198.51.100.7".parse().unwrap()));
@@ -238,6 +245,7 @@ fn whose_dry_run_can_not_be_done_keeps_no_other_from_the_name() {
         message: "taken".into(),
         attempts: 1,
         retry_at: world.now.after(HOUR),
+        tried: true,
     };
     world.memory.failures.insert(Target::Service(second), failure);
     let gone: u8 = if world.service(&first).external_ips == ["10.0.0.1"] { 1 } else { 2 };
