@@ -74,7 +74,7 @@ fn ask(view: &View<'_>, plan: &mut Plan, busy: &BTreeSet<InstanceId>, hostname: 
     let mut addresses = addresses(view, wait, eldest, exposures, &current);
     if owned.is_none() {
         // Where the name begins, it lists nobody who isn't open, whatever another zone lists: that one stays so long.
-        let is_open = |id: &InstanceId| exposures.iter().all(|exposure| view.desired.is_open(exposure, id));
+        let is_open = |id: &InstanceId| is_open_for_all(view, exposures, id);
         addresses.retain(|ip| view.desired.node_of_public(*ip).is_some_and(|node| is_open(&node.instance.id)));
     }
     if addresses.is_empty() {
@@ -125,7 +125,7 @@ fn addresses(
     current: &BTreeSet<PublicIp>,
 ) -> BTreeSet<PublicIp> {
     let desired = view.desired;
-    let open_for_all = |id: &InstanceId| exposures.iter().all(|exposure| desired.is_open(exposure, id));
+    let open_for_all = |id: &InstanceId| is_open_for_all(view, exposures, id);
     let failing = |id: &InstanceId| failures(view, id).any(|failure| failure.tried);
 
     let mut list = BTreeSet::new();
@@ -165,6 +165,11 @@ fn addresses(
     list
 }
 
+/// Whether all that the exposures need is open on the instance.
+fn is_open_for_all(view: &View<'_>, exposures: &[&Exposure], id: &InstanceId) -> bool {
+    exposures.iter().all(|exposure| view.desired.is_open(exposure, id))
+}
+
 /// What failed lately on the firewall of an instance.
 fn failures<'a>(view: &View<'a>, id: &InstanceId) -> impl Iterator<Item = &'a Failure> {
     let memory = view.memory;
@@ -183,7 +188,7 @@ fn must_wait(
     exposures: &[&Exposure],
 ) -> bool {
     let placed: Vec<&InstanceId> = view.desired.placed(&eldest.service).map(|node| &node.instance.id).collect();
-    let closed = placed.iter().filter(|id| !exposures.iter().all(|exposure| view.desired.is_open(exposure, id)));
+    let closed = placed.iter().filter(|id| !is_open_for_all(view, exposures, id));
     let passing = closed.flat_map(|id| failures(view, id)).filter(|failure| failure.attempts == 1);
     let given_up_at = passing.map(|failure| failure.retry_at.after(AGAIN_SOON));
     let soon = given_up_at.filter(|at| view.now < *at && *at <= view.now.after(AGAIN_SOON * 2)).max();
