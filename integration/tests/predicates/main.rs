@@ -6,6 +6,7 @@ mod answers;
 mod consent;
 mod counts;
 mod ends;
+mod names;
 mod strangers;
 mod succession;
 mod town;

@@ -328,21 +328,28 @@ impl Memory {
         if is.is_empty() && !was.is_empty() {
             // Whose it was, or who is served under it.
             let whose = twin_of(old, name).and_then(|twin| twin.service);
-            let asks = self.known_wishes(at).find(|(known, wish)| {
-                let view = &known.view;
-                let own =
-                    whose.as_ref().is_some_and(|(namespace, name)| view.namespace == *namespace && view.name == *name);
-                let served = view.external_ips.iter().any(|(_, creator)| *creator == Creator::Us);
-                wish.hostnames.contains(name) && (own || served)
-            });
+            let alive = |address: &Ipv4Addr| {
+                let instance = &after.instance_of(*address)?.id;
+                let (private, _) = wish::addresses(after, instance)?;
+                (self.lives(after, instance) && !self.has_moved(at, instance)).then_some((private, *address))
+            };
+            let alive: Vec<(Ipv4Addr, Ipv4Addr)> = was.iter().filter_map(alive).collect();
+            let deprived =
+                self.known_wishes(at).filter(|(_, wish)| wish.hostnames.contains(name)).find_map(|(known, _)| {
+                    let view = &known.view;
+                    let own = whose
+                        .as_ref()
+                        .is_some_and(|(namespace, name)| view.namespace == *namespace && view.name == *name);
+                    // Who shared the name had those of the addresses that it is published on.
+                    let published = |private: &Ipv4Addr| {
+                        let ours = view.external_ips.iter().filter(|(_, creator)| *creator == Creator::Us);
+                        ours.map(|(ip, _)| ip).any(|ip| *ip == private.to_string())
+                    };
+                    let (_, address) = alive.iter().find(|(private, _)| own || published(private))?;
+                    Some((format!("{}/{}", view.namespace, view.name), *address))
+                });
             let elsewhere = wish::listed(after, name).iter().any(|(_, addresses)| !addresses.is_empty());
-            let alive = was.iter().find(|address| {
-                after
-                    .instance_of(**address)
-                    .is_some_and(|one| self.lives(after, &one.id) && !self.has_moved(at, &one.id))
-            });
-            if let (Some((known, _)), Some(alive), false) = (asks, alive, elsewhere) {
-                let who = format!("{}/{}", known.view.namespace, known.view.name);
+            if let (Some((who, alive)), false) = (deprived, elsewhere) {
                 self.broken("S11", at, format!("{name} lists nothing any more, though {who} asks and {alive} lives"));
             }
         }
