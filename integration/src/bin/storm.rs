@@ -55,7 +55,7 @@ struct Cli {
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',', requires = "seed", conflicts_with_all = ["runs", "minutes"])]
     keep: Vec<usize>,
 
-    /// Print each history as a story
+    /// Print each history as a story; of --points those that break a rule
     #[arg(long)]
     tell: bool,
 
@@ -201,7 +201,11 @@ fn every_point(cli: &Cli) -> ExitCode {
             done.fetch_add(1, Ordering::Relaxed);
             if !broken.is_empty() {
                 failed.fetch_add(1, Ordering::Relaxed);
-                println!("\n{}, {mishap:?}:\n  {}", story.name, broken.join("\n  "));
+                let happened = match cli.tell.then(|| points::tell(story, Some(mishap))) {
+                    Some(Ok(told)) => told.story.join("\n") + "\n",
+                    _ => String::new(),
+                };
+                println!("\n==== {}, {mishap:?}\n{happened}---- broken:\n  {}", story.name, broken.join("\n  "));
             }
         }
     };
