@@ -129,7 +129,7 @@ fn storms(seeds: impl Iterator<Item = u64>) {
 
 #[test]
 fn random_histories_keep_the_never_list() {
-    storms(1..=100);
+    storms(1..=300);
 }
 
 #[test]
@@ -137,5 +137,5 @@ fn random_histories_that_nobody_has_told_before_keep_it_too() {
     let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
     let seed = now.as_millis() as u64 % 1_000_000_000;
     println!("from seed {seed} on");
-    storms(seed..seed + 12);
+    storms(seed..seed + 30);
 }

@@ -52,6 +52,7 @@ use crate::sim::aws::{Aws, State};
 use crate::sim::event::{Actor, Creator, Event, Seam};
 use crate::sim::fault::Fault;
 use crate::sim::kube::{Kube, ServiceView};
+use crate::sim::rest::is_write;
 
 use wish::Wish;
 
@@ -164,6 +165,10 @@ struct Memory {
     tried: BTreeMap<(String, String), Duration>,
     /// Calls that are delivered when their sender has given up.
     late: BTreeSet<u64>,
+    /// Writes under way, by call.
+    writes: BTreeMap<u64, u32>,
+    /// When a process last sent a write without being told what became of it, or when that took effect.
+    unknown: BTreeMap<u32, Duration>,
     past: past::Past,
     lease: lease::Terms,
     idle: idle::Idle,
@@ -198,6 +203,8 @@ impl Checker {
             trials: BTreeMap::new(),
             tried: BTreeMap::new(),
             late: BTreeSet::new(),
+            writes: BTreeMap::new(),
+            unknown: BTreeMap::new(),
             past: past::Past::default(),
             lease: lease::Terms::default(),
             publications: BTreeMap::new(),
@@ -215,9 +222,9 @@ impl Checker {
         memory.meddled.values().chain(memory.rewritten.values()).max().copied()
     }
 
-    /// When a process last met with a fault.
-    pub fn last_fault(&self) -> Option<Duration> {
-        self.memory().past.fault
+    /// When a process last sent a write without being told what became of it, or when that took effect.
+    pub fn last_unknown_write(&self, replica: u32) -> Option<Duration> {
+        self.memory().unknown.get(&replica).copied()
     }
 
     /// What was broken so far.
@@ -233,6 +240,11 @@ impl Checker {
                 let nodes = self.kube.look(|look| look.nodes().next().is_some());
                 let mut memory = self.memory();
                 memory.called(at, call, nodes);
+                if let Actor::Replica(replica) = call.actor
+                    && is_write(event)
+                {
+                    memory.writes.insert(call.number, replica);
+                }
                 if call.operation == "kube:apply services dry-run"
                     && let Some((namespace, name)) = call.target.split_once('/')
                 {
@@ -242,6 +254,7 @@ impl Checker {
             Event::Answered { call, status, .. } => {
                 let mut memory = self.memory();
                 memory.lease.answered(*call, *status);
+                memory.writes.remove(call);
                 if let Some(service) = memory.trials.remove(call)
                     && status.is_some_and(|status| status < 300)
                 {
@@ -271,6 +284,12 @@ impl Checker {
                 memory.past.fault = Some(at);
                 if matches!(fault, Fault::Late(_)) {
                     memory.late.insert(*call);
+                }
+                if let Some(replica) = memory.writes.get(call).copied()
+                    && let Some(after) = fault.leaves_unknown()
+                {
+                    let until = memory.unknown.entry(replica).or_default();
+                    *until = (at + after).max(*until);
                 }
             }
             Event::Process { .. } | Event::Note(_) => {}

@@ -60,6 +60,19 @@ pub enum Fault {
     Undecodable,
 }
 
+impl Fault {
+    /// Whether the sender of a write isn't told what became of it; and if so, how much later it takes effect at most.
+    pub fn leaves_unknown(&self) -> Option<Duration> {
+        match self {
+            Fault::LostBefore | Fault::LostAfter | Fault::Hang { .. } | Fault::Garbled(_) => Some(Duration::ZERO),
+            Fault::Late(after) | Fault::Slow(after) => Some(*after),
+            // A throttle is told before anything is done; any other error of a server may hide an effect.
+            Fault::Refuse { status, .. } => (*status >= 500).then_some(Duration::ZERO),
+            _ => None,
+        }
+    }
+}
+
 /// How an answer is spoiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Garble {

@@ -5,10 +5,9 @@ use std::time::Duration;
 use crate::error::{Result, fail};
 use crate::sim::check::{Violation, settled};
 use crate::sim::event::{Actor, Event};
-use crate::sim::world::{CLUSTER, FULL_SYNC, PROPAGATION, TTL, World};
+use crate::sim::replica::Replica;
+use crate::sim::world::{CLUSTER, PROPAGATION, TTL, Vigil, World};
 
-/// A full read comes at most so much later than it is due.
-const READ: Duration = Duration::from_secs(FULL_SYNC.as_secs() * 5 / 4);
 /// What the daemon has written it believes for so long against reads that don't show it.
 const BELIEF: Duration = Duration::from_secs(300);
 /// What became of a write whose answer was lost is taken for unknown for so long.
@@ -71,12 +70,17 @@ impl World {
         let began = self.stage.clock.now();
         let end = began + self.rest();
         loop {
-            let done = self.until_quiet(end).await?;
-            self.pass(READ).await?;
+            // Where the last full read was followed by no write, the next one would be followed by none.
+            let more = match self.until_quiet(end).await? {
+                None => 0,
+                Some(done) => {
+                    self.pass(self.read()).await?;
+                    self.done() - done
+                }
+            };
             let now = self.stage.clock.now();
-            let more = self.done() - done;
             // What somebody did by hand right after the daemon had written may be unknown to it for so long.
-            let known = self.checker.last_meddling().is_none_or(|at| at + BELIEF + READ * 2 < now);
+            let known = self.checker.last_meddling().is_none_or(|at| at + BELIEF + self.read() * 2 < now);
             if more > 0 && !known && now < end {
                 continue;
             }
@@ -93,10 +97,10 @@ impl World {
     }
 
     /// Time passes until nothing has been written for long and all is as it should be, at most until `end`: what was
-    /// done until then.
-    async fn until_quiet(&mut self, end: Duration) -> Result<usize> {
+    /// done until then, when it never was so.
+    async fn until_quiet(&mut self, end: Duration) -> Result<Option<usize>> {
         // Whoever has written nothing for a full read and a drain has nothing left to do; and somebody must lead.
-        let quiet = READ + TTL + PROPAGATION;
+        let quiet = self.read() + TTL + PROPAGATION + if self.vigil == Vigil::Long { BELIEF } else { Duration::ZERO };
         let (mut done, mut since) = (self.done(), self.stage.clock.now());
         loop {
             self.pass(LOOK).await?;
@@ -104,23 +108,32 @@ impl World {
             if self.done() != done {
                 (done, since) = (self.done(), now);
             }
-            let known = self.checker.last_fault().is_none_or(|at| at + UNSETTLED + READ <= now);
+            let living = self.replicas.iter().filter(|replica| !replica.has_ended()).map(Replica::number);
+            let unknown = living.filter_map(|number| self.checker.last_unknown_write(number)).max();
+            let settled = |at| at + UNSETTLED + self.read() <= now;
+            let known = self.vigil == Vigil::Short || unknown.is_none_or(settled);
             let well = || settled::flaws(&self.aws, &self.kube, CLUSTER, CLUSTER).is_empty();
-            if now >= end || known && self.led_since().is_some_and(|led| now >= since.max(led) + quiet) && well() {
-                return Ok(done);
+            if known && self.led_since().is_some_and(|led| now >= since.max(led) + quiet) && well() {
+                return Ok(None);
+            }
+            if now >= end {
+                return Ok(Some(done));
             }
         }
     }
 
-    /// Since when somebody who lives leads, with time to wait for the one before.
+    /// Since when somebody who lives leads, with time to wait for the one before unless that one gave the Lease up.
     fn led_since(&self) -> Option<Duration> {
         let leader = self.leader()?;
         let lives = self.replicas.iter().any(|replica| replica.number() == leader && !replica.has_ended());
         let since = self.kube.look(|look| {
-            let writes = look.lease_writes().iter().rev();
-            writes.take_while(|write| write.actor == Actor::Replica(leader)).last().map(|write| write.sent)
+            let writes = look.lease_writes();
+            let term = writes.iter().rev().take_while(|write| write.actor == Actor::Replica(leader)).count();
+            let (before, term) = writes.split_at(writes.len() - term);
+            let given_up = before.last().is_some_and(|write| write.holder.is_empty() && !write.deleted);
+            term.first().map(|write| write.sent + if given_up { Duration::ZERO } else { self.lease })
         })?;
-        lives.then_some(since + self.lease)
+        lives.then_some(since)
     }
 
     /// Writes but for those that a quota refused.
@@ -140,10 +153,16 @@ impl World {
         writes.join("; ")
     }
 
+    /// A full read comes at most so long after the one before.
+    fn read(&self) -> Duration {
+        self.full_sync * 5 / 4
+    }
+
     /// How long it takes until everything must be as it should: a takeover, the longest pause after failures, what
-    /// the past is shown, two full reads, a drain.
+    /// the past is shown, two full reads, a drain, and as long as it is watched.
     fn rest(&self) -> Duration {
-        self.lease * 2 + Duration::from_secs(75) + BELIEF + READ * 2 + TTL + PROPAGATION
+        let usual = self.lease * 2 + Duration::from_secs(75) + BELIEF + self.read() * 2 + TTL + PROPAGATION;
+        if self.vigil == Vigil::Long { usual + BELIEF } else { usual }
     }
 }
 

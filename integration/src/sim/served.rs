@@ -22,14 +22,13 @@ use crate::sim::chaos::Fates;
 use crate::sim::check::{Checker, Patience, Terms, Violation, settled, wish};
 use crate::sim::event::{Actor, Event};
 use crate::sim::kube::{self, Kube, Resource, User};
+use crate::sim::world::{LEASE, give_up_lease};
 use crate::sim::{Clock, Stage};
 
 pub use tally::{Met, Tally};
 
 /// The region of the account.
 pub const REGION: &str = "eu-west-1";
-/// The Lease: namespace and name, as `deploy/` has them.
-pub const LEASE: (&str, &str) = ("external-ips", "external-ips");
 
 /// What no secret of a daemon is without: nobody may ever show it.
 const SECRET: &str = "not-to-be-shown";
@@ -114,13 +113,7 @@ impl ServedWorld {
         });
         let fates = Fates::default();
         stage.set_chaos(fates.clone());
-        // The first daemon takes a Lease that was given up at once; whoever makes one has to wait for a leader that it
-        // might not know of.
-        let lease = json!({
-            "metadata": {"namespace": LEASE.0, "name": LEASE.1},
-            "spec": {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": "2026-01-01T00:00:00.000000Z"},
-        });
-        kube.by(Actor::Person).create(Resource::Leases, lease).map_err(|status| said(&status))?;
+        give_up_lease(&kube)?;
         aws.add_principal("demo", "demo", None, Policy::anything(), Actor::Person);
         // kubectl sends no token without TLS: whoever has none is the person before the screen.
         kube.add_user("", User::admin(Actor::Person));

@@ -13,6 +13,7 @@ mod weather;
 use std::time::Duration;
 
 use crate::sim::aws;
+use crate::sim::world::Vigil;
 
 pub use catalogue::{Kinds, faults_of};
 pub use happening::{Happening, What, Wish};
@@ -37,6 +38,12 @@ pub struct History {
     pub aws: aws::Options,
     /// What happens, in order. `None`: left out when the history was made shorter, so that the rest keeps its numbers.
     pub happenings: Vec<Option<Happening>>,
+    /// Whether a process of former times gave the Lease up: else the first one makes it, and has to wait.
+    pub given_up: bool,
+    /// How often processes read everything anew, in seconds.
+    pub full_sync: u64,
+    /// When the world is taken for one at rest.
+    pub vigil: Vigil,
     /// Whether all Services are deleted in the end, when everything has come to rest: then nothing of ours may be left.
     pub all_go: bool,
 }

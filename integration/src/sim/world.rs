@@ -27,11 +27,13 @@ pub const CLUSTER: &str = "sim";
 pub const NAMESPACE: &str = "games";
 /// The zone that names are in.
 pub const DOMAIN: &str = "example.com";
+/// The Lease: namespace and name, as `deploy/` has them.
+pub const LEASE: (&str, &str) = ("external-ips", "external-ips");
 /// TTL of the records where a Service doesn't say.
 pub const TTL: Duration = Duration::from_secs(10);
 /// How long the daemon thinks that a record takes to reach all servers.
 pub const PROPAGATION: Duration = Duration::from_secs(5);
-/// How often the daemon reads everything anew.
+/// How often the daemon reads everything anew where a history doesn't say.
 pub const FULL_SYNC: Duration = Duration::from_secs(40);
 
 /// How a world is set up.
@@ -53,6 +55,21 @@ pub struct Setting {
     pub restart: bool,
     /// How long the Lease lasts; whole seconds.
     pub lease: Duration,
+    /// How often the daemon reads everything anew; whole seconds, at least 10.
+    pub full_sync: Duration,
+    /// When a world is taken for one at rest.
+    pub vigil: Vigil,
+}
+
+/// For how long a world is watched before it is taken for one at rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vigil {
+    /// Until a full read and a drain have passed without a write.
+    Short,
+    /// As long, and until no process takes what became of a write for unknown any more.
+    Usual,
+    /// As long, and until nothing that the daemon has written is believed any more against reads that don't show it.
+    Long,
 }
 
 impl Setting {
@@ -73,6 +90,8 @@ impl Setting {
             leadership: true,
             restart: true,
             lease: Duration::from_secs(15),
+            full_sync: FULL_SYNC,
+            vigil: Vigil::Usual,
         }
     }
 }
@@ -120,6 +139,8 @@ pub struct World {
     restart: bool,
     /// How long the Lease lasts.
     pub(super) lease: Duration,
+    pub(super) full_sync: Duration,
+    pub(super) vigil: Vigil,
     pub(super) counted: Cell<Counted>,
 }
 
@@ -146,8 +167,8 @@ impl World {
             write: Duration::from_secs(5),
             propagation: PROPAGATION,
             owner: CLUSTER.to_owned(),
-            lease_name: ("external-ips".to_owned(), "external-ips".to_owned()),
-            secrets: (0..64).map(secret).collect(),
+            lease_name: (LEASE.0.to_owned(), LEASE.1.to_owned()),
+            secrets: vec![SECRET.to_owned()],
             patience: setting.patience,
             leadership: setting.leadership,
             monotone: setting.aws.is_monotone(),
@@ -176,6 +197,8 @@ impl World {
             nodes: 0,
             restart: setting.restart,
             lease: setting.lease,
+            full_sync: setting.full_sync,
+            vigil: setting.vigil,
             counted: Cell::default(),
         };
         for n in 1..=setting.nodes {
@@ -354,7 +377,7 @@ impl World {
         arguments.push(format!("--pod-name=pod-{number}"));
         arguments.push(format!("--default-ttl={}s", TTL.as_secs()));
         arguments.push(format!("--dns-propagation={}s", PROPAGATION.as_secs()));
-        arguments.push(format!("--full-sync-interval={}s", FULL_SYNC.as_secs()));
+        arguments.push(format!("--full-sync-interval={}s", self.full_sync.as_secs()));
         arguments.push(format!("--lease-duration={}s", self.lease.as_secs()));
         arguments.extend(self.arguments.iter().cloned());
         if arguments.iter().any(|argument| argument == "--allow-mass-delete") {
@@ -369,7 +392,7 @@ impl World {
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
-        let client = || self.kube.client_in(User::daemon(number), "external-ips");
+        let client = || self.kube.client_in(User::daemon(number), LEASE.0);
         let birth = Birth {
             number,
             arguments,
@@ -395,7 +418,7 @@ impl World {
 
     /// The process that leads, by the Lease.
     pub fn leader(&self) -> Option<u32> {
-        let holder = self.kube.look(|look| Some(look.lease("external-ips", "external-ips")?.holder.clone()))?;
+        let holder = self.kube.look(|look| Some(look.lease(LEASE.0, LEASE.1)?.holder.clone()))?;
         let pod = holder.strip_prefix("pod-")?;
         pod.split('_').next()?.parse().ok()
     }
@@ -506,14 +529,31 @@ impl Drop for World {
     }
 }
 
+/// The Lease is there, given up by a process of former times: whoever takes it may write at once, where whoever makes
+/// one has to wait for a leader that it might not know of.
+///
+/// # Errors
+/// When there is one.
+pub fn give_up_lease(kube: &Kube) -> Result<()> {
+    let lease = json!({
+        "metadata": {"namespace": LEASE.0, "name": LEASE.1},
+        "spec": {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": "2026-01-01T00:00:00.000000Z"},
+    });
+    kube.by(Actor::Person).create(Resource::Leases, lease).map_err(|status| said(&status))?;
+    Ok(())
+}
+
 /// `spec.ports` of a Service.
 pub(super) fn spec_ports(ports: &[(&str, u16)]) -> Vec<Value> {
     let port = |(protocol, port): &(&str, u16)| json!({"name": format!("p{port}"), "protocol": protocol, "port": port});
     ports.iter().map(port).collect()
 }
 
+/// What each process's secret key contains, and nothing else.
+const SECRET: &str = "SecretOfTheSimulation";
+
 fn secret(number: u32) -> String {
-    format!("hush{number:04}SecretOfTheSimulation/{number:04}")
+    format!("hush{number:04}{SECRET}/{number:04}")
 }
 
 /// A refusal of the API server, in its words.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::sim::event::{Actor, Event};
 use crate::sim::kube::LeaseWrite;
-use crate::sim::world::World;
+use crate::sim::world::{LEASE, World};
 
 use super::settled::Flaw;
 
@@ -91,7 +91,7 @@ impl World {
     /// L4, of what has happened since `from`: nothing has kept anybody from the API server since then.
     pub fn succession(&self, from: Duration) -> Vec<Flaw> {
         let writes = self.kube.look(|look| look.lease_writes().to_vec());
-        let name = ("external-ips".to_owned(), "external-ips".to_owned());
+        let name = (LEASE.0.to_owned(), LEASE.1.to_owned());
         let (pace, now) = (Pace::of(self.lease), self.stage.clock.now());
         self.stage.journal.read(|events| flaws(events, &writes, &name, pace, from, now))
     }

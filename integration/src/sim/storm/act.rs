@@ -9,7 +9,7 @@ use crate::sim::World;
 use crate::sim::aws::state::{Power, RuleKey, Source};
 use crate::sim::event::{Actor, Creator, Event};
 use crate::sim::kube::Resource;
-use crate::sim::world::{DOMAIN, NAMESPACE};
+use crate::sim::world::{DOMAIN, LEASE, NAMESPACE};
 
 use super::happening::{Happening, What, Wish};
 use super::weather::Sky;
@@ -165,7 +165,7 @@ impl Acting {
 
     fn lease(&self, kind: u8) {
         let person = self.world.kube.by(Actor::Person);
-        let (namespace, name) = ("external-ips", "external-ips");
+        let (namespace, name) = LEASE;
         let _ = match kind {
             0 => person.delete(Resource::Leases, namespace, name),
             1 => person.patch(Resource::Leases, namespace, name, &json!({"spec": {"holderIdentity": null}})),

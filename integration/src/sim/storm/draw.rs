@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::sim::event::Seam;
+use crate::sim::world::Vigil;
 use crate::sim::{Random, aws};
 
 use super::catalogue::Kinds;
@@ -14,67 +15,94 @@ const PORTS: [u16; 6] = [5000, 5001, 5002, 6000, 6001, 22];
 const RANGES: [&str; 4] = ["198.51.100.0/24", "198.51.100.0/24,203.0.113.7/32", "2001:db8::/32", "0.0.0.0/0"];
 const SELECTORS: [&str; 5] = ["pool=odd", "pool=even", "", "pool=none", "pool in ("];
 
+/// How big a history is.
+struct Size {
+    nodes: u32,
+    services: u8,
+    /// Most of what happens once it has begun.
+    most: usize,
+}
+
+impl Size {
+    /// Most are small: what can go wrong at all mostly goes wrong among few, and a big one takes as long as a hundred of
+    /// them. So a machine spends half of its time on the smallest, and the other half on all others.
+    fn draw(random: &Random) -> Size {
+        let some = |least: usize, more: usize| least + random.below(more);
+        match some(0, 1000) {
+            0..=1 => Size { nodes: some(10, 21) as u32, services: some(20, 41) as u8, most: 300 },
+            2..=13 => Size { nodes: some(4, 6) as u32, services: some(6, 10) as u8, most: 120 },
+            14..=119 => Size { nodes: some(1, 4) as u32, services: some(1, 5) as u8, most: 40 },
+            _ => Size { nodes: some(1, 3) as u32, services: some(1, 3) as u8, most: 10 },
+        }
+    }
+}
+
 pub(super) fn history(seed: u64) -> History {
     let random = Random::new(seed).fork("history");
-    let (nodes, services, most) = match random.below(100) {
-        // A big cluster now and then: its histories take many times as long.
-        0 => (10 + random.below(21) as u32, 20 + random.below(41) as u8, 300),
-        1..=9 => (4 + random.below(6) as u32, 6 + random.below(10) as u8, 120),
-        _ => (1 + random.below(4) as u32, 1 + random.below(5) as u8, 40),
-    };
+    let size = Size::draw(&random);
     let aside = random.fork("aside");
-    if aside.percent(2) {
+    if aside.below(200) == 0 {
         return accident(seed, &aside);
     }
-    let draw = Draw { random: random.clone(), services };
+    let draw = Draw { random: random.clone(), services: size.services };
+    let mut history = History::begin(seed, &random, &size);
     let mut happenings = vec![draw.begins(0)];
-    happenings.extend((1..services).filter(|_| random.percent(60)).map(|service| draw.begins(service)));
+    happenings.extend((1..size.services).filter(|_| random.percent(60)).map(|service| draw.begins(service)));
     // Most histories begin with a world at rest: what is withdrawn from it is what hurts.
-    let rest = if random.percent(70) { 20 + random.below(60) as u64 } else { 0 };
+    let first_write = if history.given_up { 0 } else { history.lease };
+    let rest = if random.percent(70) { first_write + 6 + random.below(30) as u64 } else { 0 };
     happenings.push(Happening { after: Duration::from_secs(rest), what: What::Calm });
     let stormy = random.percent(75);
     let late = random.percent(20);
-    for _ in 0..4 + random.below(most) {
+    for _ in 0..4 + random.below(size.most) {
         let after = draw.pause();
         let what = if stormy && random.percent(18) { draw.fault(late) } else { draw.change() };
         happenings.push(Happening { after, what });
     }
-    History {
-        seed,
-        nodes,
-        services,
-        replicas: 1 + random.below(3).min(random.below(3)),
-        lease: *random.pick(&[15, 30, 60, 60]).unwrap_or(&15),
-        aws: account(&random, seed),
-        happenings: happenings.into_iter().map(Some).collect(),
-        all_go: aside.percent(15),
-    }
+    history.happenings = happenings.into_iter().map(Some).collect();
+    history
 }
 
 /// Many Services are served well, and most of them go at once.
 fn accident(seed: u64, random: &Random) -> History {
-    let services = 8 + random.below(7) as u8;
-    let draw = Draw { random: random.clone(), services };
-    let mut happenings: Vec<Happening> = (0..services).map(|service| draw.serves(service)).collect();
+    let size = Size { nodes: 1 + random.below(4) as u32, services: 8 + random.below(7) as u8, most: 12 };
+    let draw = Draw { random: random.clone(), services: size.services };
+    let mut happenings: Vec<Happening> = (0..size.services).map(|service| draw.serves(service)).collect();
     let mut later = |seconds: usize, what| {
         happenings.push(Happening { after: Duration::from_secs(random.below(seconds) as u64), what });
     };
-    later(200, What::Calm);
+    later(150, What::Calm);
     later(60, random.pick(&[What::DeleteMany, What::LoseAnnotations]).cloned().unwrap_or(What::Calm));
     let troubled = random.percent(50);
-    for _ in 0..random.below(12) {
+    for _ in 0..random.below(size.most) {
         let what = if troubled && random.percent(18) { draw.fault(false) } else { draw.change() };
         later(30, what);
     }
-    History {
-        seed,
-        nodes: 1 + random.below(4) as u32,
-        services,
-        replicas: 1 + random.below(2),
-        lease: 15,
-        aws: account(random, seed),
-        happenings: happenings.into_iter().map(Some).collect(),
-        all_go: random.percent(15),
+    let happenings = happenings.into_iter().map(Some).collect();
+    History { happenings, ..History::begin(seed, random, &size) }
+}
+
+impl History {
+    /// One in which nothing happens yet.
+    fn begin(seed: u64, random: &Random, size: &Size) -> History {
+        History {
+            seed,
+            nodes: size.nodes,
+            services: size.services,
+            replicas: 1 + random.below(3).min(random.below(3)),
+            // A short one is renewed often, which takes most of the time of its histories.
+            lease: *random.pick(&[15, 30, 30, 60, 60, 60, 60, 60, 60, 60]).unwrap_or(&60),
+            aws: account(random, seed),
+            happenings: Vec::new(),
+            given_up: random.percent(80),
+            full_sync: *random.pick(&[20, 20, 20, 40]).unwrap_or(&20),
+            vigil: match random.below(100) {
+                0..=2 => Vigil::Long,
+                3..=39 => Vigil::Usual,
+                _ => Vigil::Short,
+            },
+            all_go: random.percent(12),
+        }
     }
 }
 

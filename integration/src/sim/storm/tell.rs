@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::sim::check::{Patience, Violation};
 use crate::sim::event::{Actor, Event};
 use crate::sim::kube::Resource;
+use crate::sim::world::give_up_lease;
 use crate::sim::{Replica, Setting, World, simulate};
 
 use super::History;
@@ -151,8 +152,13 @@ async fn happen(history: &History) -> Result<(World, Result<()>)> {
         leadership: !history.delivers_late(),
         restart: true,
         lease: Duration::from_secs(history.lease),
+        full_sync: Duration::from_secs(history.full_sync),
+        vigil: history.vigil,
     };
     let mut world = World::new(&setting)?;
+    if history.given_up {
+        give_up_lease(&world.kube)?;
+    }
     world.run(history.replicas)?;
     let mut acting = Acting::new(world);
     let end = acting.all(&history.happenings).await;
