@@ -6,7 +6,7 @@ use crate::error::{Result, fail};
 use crate::sim::check::{Violation, settled};
 use crate::sim::event::{Actor, Event};
 use crate::sim::replica::Replica;
-use crate::sim::world::{CLUSTER, PROPAGATION, TTL, Vigil, World};
+use crate::sim::world::{CLUSTER, OTHERS_TTL, PROPAGATION, TTL, Vigil, World};
 
 /// What the daemon has written it believes for so long against reads that don't show it.
 const BELIEF: Duration = Duration::from_secs(300);
@@ -79,9 +79,10 @@ impl World {
                 }
             };
             let now = self.stage.clock.now();
-            // What somebody did by hand right after the daemon had written may be unknown to it for so long.
-            let known = self.checker.last_meddling().is_none_or(|at| at + BELIEF + self.read() * 2 < now);
-            if more > 0 && !known && now < end {
+            // What somebody did by hand right after the daemon had written may be unknown to it for so long, and what
+            // somebody else's record said is then known to resolvers for its TTL.
+            let aftermath = BELIEF + Duration::from_secs(OTHERS_TTL.into()) + PROPAGATION + self.read() * 2;
+            if more > 0 && self.checker.last_meddling().is_some_and(|at| now <= at + aftermath) {
                 continue;
             }
             let mut broken = self.checker.violations();

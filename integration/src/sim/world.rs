@@ -31,6 +31,8 @@ pub const DOMAIN: &str = "example.com";
 pub const LEASE: (&str, &str) = ("external-ips", "external-ips");
 /// TTL of the records where a Service doesn't say.
 pub const TTL: Duration = Duration::from_secs(10);
+/// TTL of the records that others write, in seconds.
+pub const OTHERS_TTL: u32 = 300;
 /// How long the daemon thinks that a record takes to reach all servers.
 pub const PROPAGATION: Duration = Duration::from_secs(5);
 /// How often the daemon reads everything anew where a history doesn't say.

@@ -9,7 +9,7 @@ use crate::sim::World;
 use crate::sim::aws::state::{Power, RuleKey, Source};
 use crate::sim::event::{Actor, Creator, Event};
 use crate::sim::kube::Resource;
-use crate::sim::world::{DOMAIN, LEASE, NAMESPACE};
+use crate::sim::world::{DOMAIN, LEASE, NAMESPACE, OTHERS_TTL};
 
 use super::happening::{Happening, What, Wish};
 use super::weather::Sky;
@@ -204,11 +204,11 @@ impl Acting {
         let _ = match what {
             What::RecordByHand(name) => aws.delete_record(Actor::Person, zone, name, "A"),
             What::TwinByHand(name) => aws.delete_record(Actor::Person, zone, &format!("a-{name}"), "TXT"),
-            What::ForeignRecord(name) => aws.put_record(Actor::Person, zone, name, "A", 300, &["192.0.2.7"]),
+            What::ForeignRecord(name) => aws.put_record(Actor::Person, zone, name, "A", OTHERS_TTL, &["192.0.2.7"]),
             What::OthersName(name) => {
                 let twin = "\"heritage=external-dns,external-dns/owner=another,external-dns/resource=service/a/b\"";
-                aws.put_record(Actor::Controller, zone, &format!("a-{name}"), "TXT", 300, &[twin])
-                    .and_then(|()| aws.put_record(Actor::Controller, zone, name, "A", 300, &["192.0.2.8"]))
+                aws.put_record(Actor::Controller, zone, &format!("a-{name}"), "TXT", OTHERS_TTL, &[twin])
+                    .and_then(|()| aws.put_record(Actor::Controller, zone, name, "A", OTHERS_TTL, &["192.0.2.8"]))
             }
             _ => Ok(()),
         };
