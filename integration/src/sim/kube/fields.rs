@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value};
 
 /// A set of fields.
@@ -94,18 +95,6 @@ impl Fields {
         }
     }
 
-    /// As on the wire.
-    pub fn to_value(&self) -> Value {
-        let mut out = Map::new();
-        if self.here && !self.below.is_empty() {
-            out.insert(".".to_owned(), Value::Object(Map::new()));
-        }
-        for (element, below) in &self.below {
-            out.insert(element.clone(), below.to_value());
-        }
-        Value::Object(out)
-    }
-
     /// From the wire; the root itself is no member.
     pub fn from_value(value: &Value) -> Option<Fields> {
         let mut out = Fields::read(value)?;
@@ -123,6 +112,20 @@ impl Fields {
             out.below.insert(element.clone(), Fields::read(below)?);
         }
         Some(out)
+    }
+}
+
+/// As on the wire.
+impl Serialize for Fields {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_map(None)?;
+        if self.here && !self.below.is_empty() {
+            out.serialize_entry(".", &Map::new())?;
+        }
+        for (element, below) in &self.below {
+            out.serialize_entry(element, below)?;
+        }
+        out.end()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who owns which field: the entries of `metadata.managedFields`, and what an update or a server-side apply makes of
 //! them (k8s.io/apimachinery, `managedfields`).
 
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Value, json};
 
 use super::fields::Fields;
@@ -60,20 +61,6 @@ impl Manager {
         out
     }
 
-    fn to_value(&self) -> Value {
-        let mut out = json!({
-            "operation": if self.applied { "Apply" } else { "Update" },
-            "apiVersion": self.api_version,
-            "fieldsType": "FieldsV1",
-            "fieldsV1": self.fields.to_value(),
-        });
-        let texts = [("manager", &self.name), ("subresource", &self.subresource), ("time", &self.time)];
-        for (name, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
-            out[name] = json!(text);
-        }
-        out
-    }
-
     fn from_value(value: &Value) -> Option<Manager> {
         let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         Some(Manager {
@@ -91,9 +78,20 @@ impl Manager {
     }
 }
 
-/// Entries as on the wire.
-pub(super) fn encode(managers: &[Manager]) -> Value {
-    managers.iter().map(Manager::to_value).collect()
+/// As on the wire.
+impl Serialize for Manager {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_map(None)?;
+        out.serialize_entry("apiVersion", &self.api_version)?;
+        out.serialize_entry("fieldsType", "FieldsV1")?;
+        out.serialize_entry("fieldsV1", &self.fields)?;
+        let texts = [("manager", &self.name), ("subresource", &self.subresource), ("time", &self.time)];
+        for (name, text) in texts.into_iter().filter(|(_, text)| !text.is_empty()) {
+            out.serialize_entry(name, text)?;
+        }
+        out.serialize_entry("operation", if self.applied { "Apply" } else { "Update" })?;
+        out.end()
+    }
 }
 
 /// The entries that a written object carries, or those of the object that it replaces where it carries none or ones

@@ -6,12 +6,13 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde_json::{Map, Value, json};
 use tokio::sync::Notify;
 
 use super::kinds::{self, Resource};
 use super::look::{LeaseWrite, View};
-use super::managed::{Manager, encode};
+use super::managed::Manager;
 use crate::sim::event::Creator;
 
 /// Namespace (empty: none) and name.
@@ -61,18 +62,54 @@ impl Stored {
         if !self.managers.is_empty()
             && let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut)
         {
-            metadata.insert("managedFields".to_owned(), encode(&self.managers));
+            metadata.insert("managedFields".to_owned(), json!(self.managers));
         }
         value
     }
 
     /// The same as JSON, made once.
     pub fn text(&self) -> &Bytes {
-        self.text.get_or_init(|| Bytes::from(self.whole().to_string()))
+        // What is made of JSON values can be written as JSON.
+        self.text.get_or_init(|| Bytes::from(serde_json::to_vec(&Whole(self)).unwrap_or_default()))
     }
 
     pub fn view(&self) -> &View {
         self.view.get_or_init(|| View::of(self))
+    }
+}
+
+/// An object with its managed fields, without kind and apiVersion, to be written without being made first.
+struct Whole<'a>(&'a Stored);
+
+impl Serialize for Whole<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Value::Object(members) = &self.0.value else { return self.0.value.serialize(serializer) };
+        let mut out = serializer.serialize_map(None)?;
+        for (name, member) in members {
+            match member {
+                Value::Object(metadata) if name == "metadata" => {
+                    out.serialize_entry(name, &Metadata(metadata, &self.0.managers))?;
+                }
+                _ => out.serialize_entry(name, member)?,
+            }
+        }
+        out.end()
+    }
+}
+
+struct Metadata<'a>(&'a Map<String, Value>, &'a [Manager]);
+
+impl Serialize for Metadata<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Metadata(members, managers) = self;
+        let mut out = serializer.serialize_map(None)?;
+        for (name, member) in *members {
+            out.serialize_entry(name, member)?;
+        }
+        if !managers.is_empty() {
+            out.serialize_entry("managedFields", managers)?;
+        }
+        out.end()
     }
 }
 

@@ -46,7 +46,9 @@ impl Write<'_> {
             return self.apply(store, old.as_ref(), body);
         }
         let Some(old) = old else { return Err(Status::not_found(resource, &self.asked.name)) };
-        let mut shown = old.whole();
+        // Most patches don't touch the books: they stay as they are then.
+        let books = kind == PatchKind::Json || body.pointer("/metadata/managedFields").is_some();
+        let mut shown = if books { old.whole() } else { old.value.clone() };
         if resource == Resource::NewEvents {
             shown = event::to_new(&shown);
         }
