@@ -105,8 +105,9 @@ struct Inner {
     usable: Duration,
     state: Mutex<State>,
     leadership: watch::Sender<Leadership>,
-    /// Moves with every change of the state.
-    changes: watch::Sender<u64>,
+    /// Tells of every change of the state. Those who wait go on in the order they came: of a `watch` that would be drawn
+    /// anew each time.
+    changes: tokio::sync::Notify,
     /// Somebody needs a fresh renewal or a fresh look.
     wanted: tokio::sync::Notify,
 }
@@ -131,7 +132,7 @@ impl Fence {
             usable,
             state: Mutex::default(),
             leadership: watch::Sender::new(Leadership::Candidate),
-            changes: watch::Sender::new(0),
+            changes: tokio::sync::Notify::new(),
             wanted: tokio::sync::Notify::new(),
         };
         Fence { inner: Arc::new(inner) }
@@ -174,7 +175,7 @@ impl Fence {
             *known = leadership;
             news
         });
-        self.inner.changes.send_modify(|n| *n = n.wrapping_add(1));
+        self.inner.changes.notify_waiters();
     }
 
     fn leads(&self, state: &mut State) -> Option<Held> {
@@ -226,16 +227,15 @@ impl Fence {
     /// Like [`Fence::begin`], but a leader whose renewal is merely not fresh enough for the attempt waits for the
     /// next one instead of being refused.
     pub async fn begin_when_fresh(&self, attempt: Duration) -> Result<Flight, NotLeader> {
-        let mut changes = self.inner.changes.subscribe();
         loop {
-            changes.mark_unchanged();
+            let change = self.inner.changes.notified();
             match self.begin(attempt) {
                 Err(why) if why == TOO_LATE => {}
                 other => return other,
             }
             self.inner.wanted.notify_one();
             let left = self.deadline().unwrap_or_default().saturating_sub(self.now());
-            let _ = tokio::time::timeout(left.max(Duration::from_millis(1)), changes.changed()).await;
+            let _ = tokio::time::timeout(left.max(Duration::from_millis(1)), change).await;
         }
     }
 
@@ -246,9 +246,8 @@ impl Fence {
 
     /// Resolves with the term as soon as this process leads and its writes may start.
     pub async fn writable(&self) -> u64 {
-        let mut changes = self.inner.changes.subscribe();
         loop {
-            changes.mark_unchanged();
+            let change = self.inner.changes.notified();
             let held = self.leads(&mut self.state());
             match held {
                 Some(held) => {
@@ -256,10 +255,10 @@ impl Fence {
                     if wait.is_zero() {
                         return held.term;
                     }
-                    let _ = tokio::time::timeout(wait, changes.changed()).await;
+                    let _ = tokio::time::timeout(wait, change).await;
                 }
                 // The sender lives as long as `self`.
-                None => drop(changes.changed().await),
+                None => change.await,
             }
         }
     }
@@ -274,13 +273,12 @@ impl Fence {
 
     /// Resolves as soon as `term` is over; at once when this process doesn't lead, or leads in another one by now.
     pub async fn over(&self, term: u64) {
-        let mut changes = self.inner.changes.subscribe();
         loop {
-            changes.mark_unchanged();
+            let change = self.inner.changes.notified();
             let held = self.leads(&mut self.state());
             let Some(held) = held.filter(|held| held.term == term) else { return };
             let left = held.deadline.saturating_sub(self.now());
-            let _ = tokio::time::timeout(left.max(Duration::from_millis(1)), changes.changed()).await;
+            let _ = tokio::time::timeout(left.max(Duration::from_millis(1)), change).await;
         }
     }
 
@@ -320,9 +318,8 @@ impl Fence {
     /// # Errors
     /// When this process doesn't lead.
     pub async fn announce_closings(&self, groups: &BTreeSet<GroupId>) -> Result<(), NotLeader> {
-        let mut changes = self.inner.changes.subscribe();
         loop {
-            changes.mark_unchanged();
+            let change = self.inner.changes.notified();
             let left = {
                 let mut state = self.state();
                 let now = self.now();
@@ -334,7 +331,7 @@ impl Fence {
                 held.deadline.saturating_sub(now)
             };
             self.inner.wanted.notify_one();
-            let _ = tokio::time::timeout(left.max(Duration::from_millis(1)), changes.changed()).await;
+            let _ = tokio::time::timeout(left.max(Duration::from_millis(1)), change).await;
         }
     }
 
@@ -414,18 +411,17 @@ impl Fence {
 
     /// Waits until no write of this process can take effect any more: each is answered, or its time is over.
     pub(super) async fn settled(&self) {
-        let mut changes = self.inner.changes.subscribe();
         loop {
-            changes.mark_unchanged();
+            let change = self.inner.changes.notified();
             let (in_flight, until) = {
                 let state = self.state();
                 (state.in_flight, state.unanswered_until)
             };
             let wait = until.saturating_sub(self.now());
             if in_flight > 0 {
-                let _ = changes.changed().await;
+                change.await;
             } else if !wait.is_zero() {
-                let _ = tokio::time::timeout(wait, changes.changed()).await;
+                let _ = tokio::time::timeout(wait, change).await;
             } else {
                 return;
             }
@@ -462,6 +458,6 @@ impl Drop for Flight {
             state.unanswered_until = state.unanswered_until.max(self.until);
         }
         drop(state);
-        self.fence.inner.changes.send_modify(|n| *n = n.wrapping_add(1));
+        self.fence.inner.changes.notify_waiters();
     }
 }

@@ -18,7 +18,7 @@ use crate::sim::world::Vigil;
 pub use catalogue::{Kinds, faults_of};
 pub use happening::{Happening, What, Wish};
 pub use shrink::shrink;
-pub use tell::{Telling, tell};
+pub use tell::{SEED, Telling, tell, tell_twice};
 pub use weather::{Sky, Weather};
 
 /// A history, as data.

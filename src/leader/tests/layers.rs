@@ -2,7 +2,7 @@ use super::world::{World, millis, secs};
 use crate::leader::{Fence, FenceLayer, fence_aws};
 use aws_api::{Attempt, Transport, TransportError};
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{StreamExt, TryFutureExt};
 use http::{Request, Response};
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::Frame;
@@ -104,6 +104,27 @@ async fn a_leader_whose_renewal_is_not_fresh_enough_for_a_write_waits_for_the_ne
     tokio::time::sleep(secs(3)).await;
     assert!(says_not_the_leader(ask(&client, "PATCH", "/x").await.unwrap_err().as_ref()));
     assert_eq!(count.load(Ordering::SeqCst), 100, "nothing is sent that may outlast the Lease");
+    world.check().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn writes_that_wait_for_a_renewal_go_on_in_the_order_they_came() {
+    let world = World::new();
+    let (a, _b) = world.leader_and_standby().await;
+    let long = secs(10);
+    while a.fence.permits(long).is_ok() {
+        tokio::time::sleep(millis(100)).await;
+    }
+    let came: Vec<usize> = (0..20).collect();
+    let mut went = came
+        .iter()
+        .map(|number| a.fence.begin_when_fresh(long).map_ok(move |flight| (*number, flight.answered())))
+        .collect::<futures::stream::FuturesUnordered<_>>();
+    let mut order = Vec::new();
+    while let Some(write) = went.next().await {
+        order.push(write.unwrap().0);
+    }
+    assert_eq!(order, came);
     world.check().await;
 }
 

@@ -15,7 +15,7 @@ use super::History;
 use super::act::Acting;
 
 /// What came of a history.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Telling {
     /// What was broken; nothing in a good one.
     pub broken: Vec<Violation>,
@@ -42,6 +42,9 @@ impl Telling {
         rules
     }
 }
+
+/// The rule that a seed gives one history exactly.
+pub const SEED: &str = "seed";
 
 thread_local! {
     /// The first panic of the history that this thread tells.
@@ -121,6 +124,22 @@ pub fn tell(history: &History, with_story: bool) -> Telling {
     }
     if let Some(panic) = PANIC.with(|panic| panic.borrow_mut().take()) {
         telling.broken.push(Violation { rule: "panic", at, what: panic });
+    }
+    telling
+}
+
+/// Tells a history twice, with its story. Where the two differ, something is decided by chance and not by the seed: that
+/// breaks the rule `seed`.
+pub fn tell_twice(history: &History) -> Telling {
+    let (mut telling, again) = (tell(history, true), tell(history, true));
+    if telling != again {
+        let lines = |telling: &Telling| [telling.story.clone(), telling.logged.clone()].concat();
+        let (first, second) = (lines(&telling), lines(&again));
+        let what = match first.iter().zip(&second).find(|(first, second)| first != second) {
+            Some((first, second)) => format!("told again, another thing happened:\n  {first}\n  {second}"),
+            None => format!("told again, there were {} calls and not {}", again.calls, telling.calls),
+        };
+        telling.broken.push(Violation { rule: SEED, at: telling.simulated, what });
     }
     telling
 }
