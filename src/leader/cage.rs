@@ -1,6 +1,7 @@
 //! The layer around the crate's requests. Owns what was read and written of the Lease, and when. It makes each PATCH
-//! conditional on the GET before it, decides by our own clock whether the Lease is free, shows the crate a Lease
-//! that leads it to the same conclusion, and remembers what a confirmed write gives. It never repeats a request.
+//! conditional on what was known before it, decides by our own clock whether the Lease is free, shows the crate a Lease
+//! that leads it to the same conclusion, and remembers what a confirmed write gives. It never repeats a request, and
+//! spares a leader the GET before each renewal.
 
 use super::fence::{Confirmed, Fence, Moment};
 use super::record::{self, Record, Seen};
@@ -52,6 +53,8 @@ struct State {
     seen: Option<Seen>,
     /// The last GET's Lease and why it may be written, for one write.
     granted: Option<(Record, Option<Free>)>,
+    /// Our own Lease as the answer to a confirmed write showed it, for one renewal.
+    own: Option<Value>,
     claim: Option<Claim>,
     confirmed: Option<(Confirmed, Free)>,
 }
@@ -179,15 +182,35 @@ impl Cage {
         }
     }
 
+    /// What a GET would show, as far as this process knows as a leader: where it is wrong, the PATCH that follows is
+    /// refused, and what is there is read before the next one.
+    fn known(&self) -> Option<Value> {
+        let leads = self.fence.is_leader();
+        let mut state = self.state();
+        let mut lease = state.own.take().filter(|_| leads)?;
+        let record = Record::read(&lease)?;
+        record::rewrite(&mut lease, &record, true);
+        state.granted = Some((record, Some(Free::Ours)));
+        Some(lease)
+    }
+
+    /// There is no Lease (any more).
+    fn gone(&self) {
+        let mut state = self.state();
+        state.seen = None;
+        state.claim = None;
+        drop(state);
+        self.fence.drop_leadership();
+    }
+
     async fn get(&self, request: Request<Body>) -> Result<Response<Bytes>, BoxError> {
         self.state().granted = None;
+        if let Some(lease) = self.known() {
+            return answer(StatusCode::OK, &lease);
+        }
         let response = self.send(request).await?;
         if response.status() == StatusCode::NOT_FOUND {
-            let mut state = self.state();
-            state.seen = None;
-            state.claim = None;
-            drop(state);
-            self.fence.drop_leadership();
+            self.gone();
             return Ok(response);
         }
         if !response.status().is_success() {
@@ -248,6 +271,9 @@ impl Cage {
 
     /// Takes note of the answer to a write. The answer to a successful one is the object as it is after it.
     fn written(&self, response: &Response<Bytes>, sent: Moment, free: Free, gives_up: bool) {
+        if response.status() == StatusCode::NOT_FOUND {
+            return self.gone();
+        }
         let mut state = self.state();
         if !response.status().is_success() {
             if response.status().is_client_error() && free != Free::Ours {
@@ -255,7 +281,8 @@ impl Cage {
             }
             return;
         }
-        let Some(record) = serde_json::from_slice(response.body()).ok().as_ref().and_then(Record::read) else { return };
+        let Ok(lease) = serde_json::from_slice(response.body()) else { return };
+        let Some(record) = Record::read(&lease) else { return };
         if gives_up {
             state.claim = None;
         } else if record.holder == self.settings.holder
@@ -266,6 +293,7 @@ impl Cage {
             let closed_before = if claim.after_closings { Closed::Any } else { record.closed.clone() };
             let confirmed = Confirmed { sent, first_write, closed_before, tells: record.closed.clone() };
             state.confirmed = Some((confirmed, free));
+            state.own = Some(lease);
         }
         self.see(&mut state, record);
     }
@@ -314,10 +342,14 @@ fn conflict(message: &str) -> Result<Response<Bytes>, BoxError> {
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
         "message": message, "reason": "Conflict", "code": 409,
     });
+    answer(StatusCode::CONFLICT, &status)
+}
+
+fn answer(status: StatusCode, body: &Value) -> Result<Response<Bytes>, BoxError> {
     Ok(Response::builder()
-        .status(StatusCode::CONFLICT)
+        .status(status)
         .header(header::CONTENT_TYPE, "application/json")
-        .body(Bytes::from(serde_json::to_vec(&status)?))?)
+        .body(Bytes::from(serde_json::to_vec(body)?))?)
 }
 
 impl Service<Request<Body>> for Cage {

@@ -35,7 +35,7 @@ enum Outcome {
     Leads,
     /// Somebody else holds it.
     Held,
-    /// It changed between our read and our write.
+    /// It isn't what it was when we last read or wrote it.
     Raced,
     Failed,
 }
@@ -223,7 +223,7 @@ impl Elector {
                 warn!(self.log, "the API server's answer doesn't name this process as the Lease's holder");
                 Outcome::Failed
             }
-            (Err(error), None) if code(&error) == Some(409) => {
+            (Err(error), None) if raced(&error) => {
                 debug!(self.log, "the Lease changed meanwhile");
                 Outcome::Raced
             }
@@ -292,6 +292,12 @@ fn code(error: &Error) -> Option<u16> {
         Error::ApiError { response } => Some(response.code),
         _ => None,
     }
+}
+
+/// Whether the Lease isn't there any more, or not as it was.
+fn raced(error: &Error) -> bool {
+    let gone = matches!(error, Error::AcquireLease(_) | Error::RenewLease(_)) && code(error) == Some(404);
+    gone || code(error) == Some(409)
 }
 
 fn reason(free: Free) -> &'static str {

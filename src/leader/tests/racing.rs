@@ -88,6 +88,27 @@ async fn a_holder_whose_lease_is_edited_meanwhile_tries_again_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_leader_reads_its_lease_only_when_something_came_between() {
+    let world = World::new();
+    let (a, _b) = world.leader_and_standby().await;
+    let reads = || world.api.count("a", Kind::Get, 200);
+    let before = reads();
+    a.leads_on_for(secs(60)).await;
+    assert_eq!(reads(), before, "what its own write showed is known");
+    world.api.annotate();
+    a.leads_on_for(secs(20)).await;
+    assert_eq!(reads(), before + 1, "the renewal was refused");
+    world.api.fault("a", Some(Kind::Patch), 1, Fault { lose: true, ..Fault::default() });
+    a.leads_on_for(secs(20)).await;
+    assert_eq!(reads(), before + 2, "nobody knew what became of the renewal");
+    world.api.fault("a", Some(Kind::Patch), 1, Fault { status: Some(500), ..Fault::default() });
+    a.leads_on_for(secs(20)).await;
+    assert_eq!(reads(), before + 3);
+    assert_eq!(world.api.count("a", Kind::Patch, 409), 1);
+    world.check().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn conflicts_without_end_are_no_hot_loop() {
     let world = World::new();
     let (_a, _b) = world.leader_and_standby().await;
