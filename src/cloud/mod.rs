@@ -72,6 +72,8 @@ pub struct Cloud {
     observed: Observed,
     complete: refresh::Complete,
     /// What is read before this may be older than what another process did last.
+    behind_until: Moment,
+    /// The same where that one closed something lately.
     inherits_until: Moment,
     /// The instances that it wrote to.
     written: BTreeSet<InstanceId>,
@@ -90,6 +92,7 @@ impl Cloud {
             ec2,
             dns,
             settings,
+            behind_until: Moment::default(),
             inherits_until: Moment::default(),
             clock,
             log,
@@ -130,11 +133,13 @@ impl Cloud {
     }
 
     /// Another process may have written since: nothing that was read or written before counts any more, and the
-    /// next refresh is a full one. Where something was `closed` lately, what is read for the next two minutes may be
-    /// older than that, and is made sure of before it is relied on.
+    /// next refresh is a full one. What is read for the next two minutes may be older than what that one did: nothing
+    /// that looks empty is taken for empty where somebody may be reached; and where something was `closed` lately, what
+    /// looks open is made sure of before it is relied on.
     pub fn start_over(&mut self, closed: Closed) {
         let nothing = closed == Closed::default();
-        self.inherits_until = if nothing { Moment::default() } else { self.now().after(LAG) };
+        self.behind_until = self.now().after(LAG);
+        self.inherits_until = if nothing { Moment::default() } else { self.behind_until };
         self.written = BTreeSet::new();
         self.observed = Observed { closed, ..Observed::default() };
         self.complete = refresh::Complete::default();

@@ -140,6 +140,7 @@ impl Cloud {
                 let mut before = std::mem::replace(&mut self.observed.groups, groups);
                 before.retain(|id, _| !self.observed.groups.contains_key(id));
                 self.observed.closings.retain(|_, until| now < *until);
+                self.observed.behind = now < self.behind_until;
                 let opened = self.observed.opened.take();
                 self.observed.opened = (now < self.inherits_until).then(|| opened.unwrap_or_default());
                 self.doubts.read(&Kind::Groups);

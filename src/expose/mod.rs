@@ -187,6 +187,8 @@ pub struct Observed {
     pub zones: BTreeMap<ZoneId, Zone>,
     /// The record sets of those zones.
     pub records: BTreeMap<ZoneId, BTreeMap<RecordKey, Record>>,
+    /// The groups were read when what another process did last may not have shown yet: one that looks empty may not be.
+    pub behind: bool,
     /// Instances with groups of [`Observed::closed`] by a read that may be older than what was closed, and that this
     /// process hasn't written to.
     pub unproven: std::collections::BTreeSet<InstanceId>,

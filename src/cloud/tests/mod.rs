@@ -21,8 +21,8 @@ use crate::clock::Clock;
 use crate::expose::firewall::{description, group_name};
 use crate::expose::plan::RecordChange;
 use crate::expose::{
-    Action, Cidr, GroupId, Instance, InstanceId, Lookup, Protocol, Record, RecordKey, Rule, ServiceKey, Step, ZoneId,
-    dns,
+    Action, Cidr, Closed, GroupId, Instance, InstanceId, Lookup, Protocol, Record, RecordKey, Rule, ServiceKey, Step,
+    ZoneId, dns,
 };
 use aws::Aws;
 
@@ -73,6 +73,7 @@ async fn one(cloud: &mut Cloud, step: Step) -> Result<(), crate::cloud::StepErro
 /// A module that has read everything.
 async fn read(aws: &Aws, names: &[&str]) -> Cloud {
     let mut cloud = cloud(aws);
+    cloud.start_over(Closed::default());
     cloud.refresh(&ids(names), true).await.unwrap();
     cloud
 }

@@ -134,3 +134,13 @@ async fn an_answer_that_shows_that_a_group_was_read_too_early_has_its_instance_r
     cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
     assert!(aws.calls().contains(&"DescribeInstances"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_looks_empty_may_not_be_so_for_two_minutes_of_a_new_term() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    assert!(cloud.observed().behind);
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert!(!cloud.observed().behind);
+}

@@ -212,10 +212,11 @@ impl Closing<'_> {
             .any(|(new, key)| !open.contains(new) && !self.unopened.hopeless.contains(new) && replaces(new, key))
     }
 
-    /// Whether the other groups hold everything that is needed.
+    /// Whether the other groups hold everything that is needed or in use.
     fn is_dispensable(&self, group: &Group) -> bool {
         let others = || self.groups.values().filter(|other| other.id != group.id);
         self.needed.rules.keys().all(|rule| others().any(|other| other.rules.contains_key(rule)))
+            && !self.users.lack(self.view, self.id, self.held)
     }
 }
 
@@ -267,9 +268,10 @@ fn remove_legacy(
             let id = &alive.instance.id;
             let ours = groups_of.get(id).into_iter().flat_map(BTreeMap::values);
             let attached = ours.filter(|ours| alive.instance.groups.contains(&ours.id));
-            let open: BTreeSet<&Rule> = attached.flat_map(|ours| ours.rules.keys()).collect();
+            let open: BTreeSet<Rule> = attached.flat_map(|ours| ours.rules.keys().copied()).collect();
             needed.get(id).is_none_or(|needed| needed.rules.keys().all(|rule| open.contains(rule)))
                 && group.rules.keys().all(|rule| open.contains(rule) || !users.rely_on(view, id, rule))
+                && !users.lack(view, id, &open)
         };
         let mut attached = view.desired.joined.alive.values().filter(|alive| alive.instance.groups.contains(&group.id));
         if attached.all(is_replaced) {

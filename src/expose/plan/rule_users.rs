@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::firewall::described_service;
-use super::super::{Instance, InstanceId, Lookup, Policy, PrivateIp, PublicIp, Rule, ServiceKey};
+use super::super::{Instance, InstanceId, Lookup, Policy, Port, PrivateIp, PublicIp, Rule, ServiceKey};
 use super::View;
 use super::desired::own_addresses;
 
@@ -57,6 +57,18 @@ impl<'a> Users<'a> {
         let unknown = |user: &ServiceKey| !view.snapshot.services.contains_key(user);
         self.on(id).any(|user| unknown(user) || has_port_in(view, user, rule))
             || self.unseen_on(view, id).any(|user| has_port_in(view, user, rule))
+    }
+
+    /// Whether somebody is in use on an instance whom no rule of `open` lets in, though reads may be older than the rule
+    /// that does: nothing is known to be empty there.
+    pub(super) fn lack(&self, view: &View<'_>, id: &InstanceId, open: &BTreeSet<Rule>) -> bool {
+        let is_let_in = |port: &Port| open.iter().any(|rule| rule.lets_in(port));
+        let lacks = |user: &&ServiceKey| match view.snapshot.services.get(*user) {
+            Some(service) => !service.ports.iter().all(is_let_in),
+            // The ports of a Service that can't be seen are unknown.
+            None => true,
+        };
+        view.observed.behind && view.observed.instances.get(id) != Some(&Lookup::Gone) && self.on(id).any(lacks)
     }
 
     fn on(&self, id: &InstanceId) -> impl Iterator<Item = &&'a ServiceKey> {

@@ -87,6 +87,47 @@ fn a_frozen_service_holds_no_rule_where_it_is_not_in_use() {
 }
 
 #[test]
+fn a_group_that_is_read_as_empty_stays_while_a_frozen_service_is_published_behind_it() {
+    for group_name in ["external-ips/test/i-00000001", "b.games.test"] {
+        let mut world = World::new(1);
+        let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+        world.settle();
+        world.annotate(&key, "selector", Some("pool=none"));
+        let group = world.observed.groups.values_mut().next().unwrap();
+        group.name = group_name.into();
+        // Under a new leader a read may be older than the rules.
+        world.observed.behind = true;
+        let rules = std::mem::take(&mut group.rules);
+        assert_eq!(world.settle(), [""; 0]);
+        world.observed.groups.values_mut().next().unwrap().rules = rules;
+        assert_eq!(world.settle(), [""; 0]);
+        world.observed.behind = false;
+        assert_eq!(world.settle(), [""; 0]);
+        world.annotate(&key, "hostname", None);
+        world.settle();
+        assert!(world.is_clean(), "{:?}", world.observed.groups);
+    }
+}
+
+#[test]
+fn an_empty_group_goes_though_a_frozen_service_is_published_behind_another_one() {
+    let mut world = World::new(1);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.annotate(&key, "selector", Some("pool=none"));
+    let id = GroupId("external-ips/test/i-00000001/2".into());
+    world.observed.behind = true;
+    let mut second = world.observed.groups.values().next().unwrap().clone();
+    (second.id, second.name) = (id.clone(), id.0.clone());
+    second.rules.clear();
+    world.observed.groups.insert(id.clone(), second);
+    world.instance(1).groups.push(id.clone());
+    let deleted = format!("delete-group {id}");
+    assert_eq!(world.settle().last(), Some(&deleted));
+    assert_eq!(open_ports(&world), [6315]);
+}
+
+#[test]
 fn a_group_of_a_terminated_instance_is_removed_though_its_services_are_frozen() {
     let mut world = World::new(2);
     let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
