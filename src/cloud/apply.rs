@@ -396,11 +396,8 @@ impl Cloud {
                 self.observed.close(&id, &rules);
             }
             Effect::Interface { instance, group, attached, shown, written } => {
-                // A read that has shown it may be followed by one of the past: what is taken for attached is listed.
-                if written && (!shown || !attached) {
-                    self.journal.attachment(&instance.id, &group, attached, now);
-                } else if written {
-                    self.journal.forget_attachment(&instance.id, &group);
+                if written {
+                    self.journal.attachment(&instance.id, &group, attached, shown, now);
                 }
                 self.observed.wrote_to(&instance.id);
                 self.written.insert(instance.id.clone());

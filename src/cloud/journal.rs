@@ -19,12 +19,36 @@ pub(super) struct Journal {
     groups: BTreeMap<GroupId, (Moment, Option<Group>)>,
     /// Groups of ours that are so new that EC2 may not find them yet.
     young: BTreeMap<GroupId, Moment>,
-    /// Added (with its description) or removed.
-    rules: BTreeMap<(GroupId, Rule), (Moment, Option<String>)>,
+    /// Added, with its description, or removed.
+    rules: BTreeMap<(GroupId, Rule), Put<String>>,
     /// Attached or detached.
-    attachments: BTreeMap<(InstanceId, GroupId), (Moment, bool)>,
+    attachments: BTreeMap<(InstanceId, GroupId), Put<()>>,
     /// Written or deleted.
     records: BTreeMap<(ZoneId, RecordKey), Written>,
+}
+
+/// What we have put somewhere or taken away.
+#[derive(Debug)]
+struct Put<T> {
+    at: Moment,
+    /// `None`: taken away.
+    what: Option<T>,
+    /// A read that shows it as it is may be one of the past, and the next one show what was in between: it was taken away
+    /// by us shortly before and put back. What is taken away may be shown again in any case, and what is taken for open
+    /// is listed and published.
+    lasts: bool,
+}
+
+impl<T> Put<T> {
+    fn new(what: Option<T>, before: Option<&Put<T>>, now: Moment) -> Put<T> {
+        let lasts = what.is_none() || before.is_some_and(|before| before.what.is_none() && is_recent(before.at, now));
+        Put { at: now, what, lasts }
+    }
+
+    /// Whether reads are still overlaid with it after one that shows it as it is, or doesn't.
+    fn stays(&self, shown: bool, now: Moment) -> bool {
+        is_recent(self.at, now) && (self.lasts || !shown)
+    }
 }
 
 /// A record that we have written or deleted.
@@ -62,17 +86,19 @@ impl Journal {
 
     pub fn rules(&mut self, group: &GroupId, rules: &BTreeMap<Rule, String>, open: bool, now: Moment) {
         for (rule, description) in rules {
-            self.rules.insert((group.clone(), *rule), (now, open.then(|| description.clone())));
+            let place = (group.clone(), *rule);
+            let put = Put::new(open.then(|| description.clone()), self.rules.get(&place), now);
+            self.rules.insert(place, put);
         }
     }
 
-    pub fn attachment(&mut self, instance: &InstanceId, group: &GroupId, attached: bool, now: Moment) {
-        self.attachments.insert((instance.clone(), group.clone()), (now, attached));
-    }
-
-    /// Whether the group is attached is told by reads alone.
-    pub fn forget_attachment(&mut self, instance: &InstanceId, group: &GroupId) {
-        self.attachments.remove(&(instance.clone(), group.clone()));
+    /// `shown`: a read has shown it since.
+    pub fn attachment(&mut self, instance: &InstanceId, group: &GroupId, attached: bool, shown: bool, now: Moment) {
+        let place = (instance.clone(), group.clone());
+        let put = Put::new(attached.then_some(()), self.attachments.remove(&place).as_ref(), now);
+        if put.stays(shown, now) {
+            self.attachments.insert(place, put);
+        }
     }
 
     pub fn records(&mut self, change: &RecordChange, now: Moment) {
@@ -80,7 +106,10 @@ impl Journal {
         for key in keys {
             let place = (change.zone.clone(), key.clone());
             let mut before = self.records.remove(&place).map(|written| written.before).unwrap_or_default();
-            before.push(change.delete.get(key).cloned());
+            let last = change.delete.get(key).cloned();
+            if !before.contains(&last) {
+                before.push(last);
+            }
             self.records.insert(place, Written { at: now, record: change.create.get(key).cloned(), before });
         }
     }
@@ -126,50 +155,44 @@ impl Journal {
             }
             wanted
         });
-        self.rules.retain(|(id, rule), (at, description)| {
-            let Some(group) = listed.get_mut(id).filter(|_| is_recent(*at, now)) else { return false };
-            match description {
-                Some(description) => match group.rules.get(rule) {
-                    Some(_) => false,
-                    None => group.rules.insert(*rule, description.clone()).is_none(),
-                },
-                // Kept also when a read has shown it: the next one may show the past again, and what is taken for open
-                // is listed and published.
-                None => {
-                    group.rules.remove(rule);
-                    true
-                }
+        self.rules.retain(|(id, rule), put| {
+            let Some(group) = listed.get_mut(id) else { return false };
+            let stays = put.stays(group.rules.contains_key(rule) == put.what.is_some(), now);
+            match &put.what {
+                Some(description) if stays => _ = group.rules.entry(*rule).or_insert_with(|| description.clone()),
+                None if stays => _ = group.rules.remove(rule),
+                _ => {}
             }
+            stays
         });
     }
 
     /// Brings an instance as it was read up to date.
     pub fn overlay_instance(&mut self, instance: &mut Instance, now: Moment) {
-        self.attachments.retain(|(id, group), (at, attached)| {
+        self.attachments.retain(|(id, group), put| {
             if *id != instance.id {
-                return is_recent(*at, now);
+                return is_recent(put.at, now);
             }
-            let shown = instance.groups.contains(group) == *attached;
-            // What we took off is kept as with rules.
-            let wanted = is_recent(*at, now) && (!shown || !*attached);
-            if wanted && *attached {
-                instance.groups.push(group.clone());
-            } else if wanted {
-                instance.groups.retain(|attached| attached != group);
+            let shown = instance.groups.contains(group);
+            let stays = put.stays(shown == put.what.is_some(), now);
+            match put.what {
+                Some(()) if stays && !shown => instance.groups.push(group.clone()),
+                None if stays => instance.groups.retain(|attached| attached != group),
+                _ => {}
             }
-            wanted
+            stays
         });
     }
 
-    /// The groups that an instance has by what we wrote and no read has shown: to be kept in a list that is
+    /// The groups that an instance has, or hasn't, by what we wrote and reads may not show: to be kept in a list that is
     /// written anew, or to be left out of it.
     pub fn unseen(&self, instance: &InstanceId, now: Moment) -> Vec<(GroupId, bool)> {
-        let of = self.attachments.iter().filter(|((id, _), (at, _))| id == instance && is_recent(*at, now));
-        of.map(|((_, group), (_, attached))| (group.clone(), *attached)).collect()
+        let of = self.attachments.iter().filter(|((id, _), put)| id == instance && is_recent(put.at, now));
+        of.map(|((_, group), put)| (group.clone(), put.what.is_some())).collect()
     }
 
-    /// Brings a complete listing of a zone's records up to date. What it shows that was never so by us is somebody
-    /// else's writing, and later than ours.
+    /// Brings a complete listing of a zone's records up to date. What it shows that was so before our last write may be
+    /// of the past, though it is as it is now; what was never so by us is somebody else's writing, and later than ours.
     pub fn overlay_records(&mut self, zone: &ZoneId, listed: &mut BTreeMap<RecordKey, Record>, now: Moment) {
         self.records.retain(|(of, key), written| {
             if of != zone {
@@ -177,7 +200,7 @@ impl Journal {
             }
             let shown = listed.get(key);
             let past = written.before.iter().any(|before| before.as_ref() == shown);
-            let wanted = is_recent(written.at, now) && shown != written.record.as_ref() && past;
+            let wanted = is_recent(written.at, now) && past;
             match &written.record {
                 Some(record) if wanted => _ = listed.insert(key.clone(), record.clone()),
                 None if wanted => _ = listed.remove(key),

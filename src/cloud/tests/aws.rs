@@ -121,8 +121,14 @@ impl Aws {
 
     /// From now on reads show what is now.
     pub fn freeze_reads(&self) {
-        let mut state = self.state();
-        state.past = Some((state.ec2.clone(), state.route53.clone()));
+        let now = self.moment();
+        self.state().past = Some(now);
+    }
+
+    /// What is now, for reads to show later.
+    pub fn moment(&self) -> (Ec2, Route53) {
+        let state = self.state();
+        (state.ec2.clone(), state.route53.clone())
     }
 
     pub fn thaw_reads(&self) {

@@ -76,6 +76,29 @@ async fn what_was_removed_stays_removed_though_a_read_shows_the_past() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_put_back_is_there_though_a_read_shows_first_the_past_before_and_then_that_in_between() {
+    let aws = world();
+    aws.sg("sg-1", |group| group.rules.insert(permission(53), "external-ips: games/quake".into()));
+    aws.vm("i-1", |vm| vm.groups.push("sg-1".into()));
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.freeze_reads();
+    one(&mut cloud, revoke("i-1", "sg-1", &[53])).await.unwrap();
+    one(&mut cloud, detach("i-1", "sg-1")).await.unwrap();
+    let in_between = aws.moment();
+    one(&mut cloud, authorize("i-1", "sg-1", &[53])).await.unwrap();
+    one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    aws.state().past = Some(in_between);
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert_eq!(cloud.observed().groups[&sg("sg-1")].rules, rules(&[53]));
+    assert_eq!(known(&cloud, "i-1").groups, [sg("sg-nodes"), sg("sg-1")]);
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert!(cloud.observed().groups[&sg("sg-1")].rules.is_empty());
+    assert_eq!(known(&cloud, "i-1").groups, [sg("sg-nodes")]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_group_of_our_name_is_adopted_only_with_our_tag() {
     let aws = Aws::default();
     aws.instance("i-1", 1);

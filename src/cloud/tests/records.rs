@@ -375,6 +375,28 @@ async fn a_record_that_was_never_so_by_us_is_somebody_elses_and_later_than_ours(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_record_that_was_put_back_is_there_though_a_read_shows_first_the_past_before_and_then_that_in_between() {
+    let aws = world();
+    let name = "a.example.com";
+    let mut cloud = read(&aws, &[]).await;
+    cloud.apply(&[change("Z1", name, &[], &["203.0.113.1"])]).await.remove(0).unwrap();
+    cloud.refresh(&ids(&[]), true).await.unwrap();
+    aws.freeze_reads();
+    cloud.apply(&[change("Z1", name, &["203.0.113.1"], &[])]).await.remove(0).unwrap();
+    let in_between = aws.moment();
+    cloud.apply(&[change("Z1", name, &[], &["203.0.113.1"])]).await.remove(0).unwrap();
+    cloud.refresh(&ids(&[]), true).await.unwrap();
+    aws.state().past = Some(in_between);
+    cloud.refresh(&ids(&[]), true).await.unwrap();
+    let address = crate::expose::dns::address_key(name);
+    let values = |cloud: &Cloud| cloud.observed().records[&ZoneId("Z1".into())].get(&address).map(|r| r.values.clone());
+    assert_eq!(values(&cloud), Some(["203.0.113.1".to_owned()].into()));
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    cloud.refresh(&ids(&[]), true).await.unwrap();
+    assert_eq!(values(&cloud), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_it_may_not_be_asked_an_accepted_change_counts_as_done() {
     let aws = world();
     let mut cloud = read(&aws, &[]).await;
