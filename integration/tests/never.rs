@@ -51,8 +51,7 @@ fn the_same_seed_gives_the_same_history_byte_for_byte() -> Result<()> {
     Ok(())
 }
 
-/// With people, faults and deaths at any moment, in clusters of all sizes: the last seed gives a large one in which many
-/// writes wait at the fence.
+/// With people, faults and deaths at any moment, in clusters of all sizes: the last seed gives a large one.
 #[test]
 fn the_same_seed_gives_the_same_random_history() {
     let seeds: Vec<u64> = (1..=20).chain([2_100_131]).collect();

@@ -54,9 +54,13 @@ pub(super) fn history(seed: u64) -> History {
     happenings.push(Happening { after: Duration::from_secs(rest), what: What::Calm });
     let stormy = random.percent(75);
     let late = random.percent(20);
+    let trouble = Draw { random: random.fork("trouble"), services: size.services };
     for _ in 0..4 + random.below(size.most) {
         let after = draw.pause();
         let what = if stormy && random.percent(18) { draw.fault(late) } else { draw.change() };
+        if stormy && what.starts_a_process() && trouble.random.percent(35) {
+            happenings.push(Happening { after: trouble.pause(), what: trouble.at_a_start() });
+        }
         happenings.push(Happening { after, what });
     }
     history.happenings = happenings.into_iter().map(Some).collect();
@@ -271,6 +275,18 @@ impl Draw {
             98 => What::ClockOff(self.random.below(7200) as i64 - 3600),
             _ => self.one(&[What::Lease(self.below(3)), What::Calm], What::Calm),
         }
+    }
+
+    /// Whoever starts knows nothing but what it reads then: what is wrong with that hurts most.
+    fn at_a_start(&self) -> What {
+        let lies = Kinds { refusals: false, losses: false, lies: true, late: false };
+        What::Weather(Weather {
+            kinds: self.one(&[lies, lies, Kinds::PROMPT], lies),
+            seam: self.one(&[None, Some(Seam::Kube)], None),
+            lease: false,
+            percent: self.one(&[30, 60, 100], 60),
+            lasts: Duration::from_secs(5 + self.random.below(90) as u64),
+        })
     }
 
     fn fault(&self, late: bool) -> What {

@@ -105,6 +105,13 @@ pub enum What {
     Calm,
 }
 
+impl What {
+    /// Whether some process starts after it, or leads from then on.
+    pub(super) fn starts_a_process(&self) -> bool {
+        matches!(self, What::Replicas(_) | What::Kill | What::Terminate | What::DiesAtWrite(..))
+    }
+}
+
 impl fmt::Display for Happening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "after {:.1} s: {:?}", self.after.as_secs_f64(), self.what)
