@@ -279,7 +279,7 @@ impl Cloud {
             Err(failure) => failure,
         };
         if failure.contradicted {
-            self.contradicted(&step.action);
+            self.contradicted(&step.action, now);
         } else if !failure.doubts.is_empty() {
             self.unknown(&step.action, now);
         }
@@ -307,15 +307,13 @@ impl Cloud {
     }
 
     /// AWS said that things aren't as they were taken to be: what it shows next is believed.
-    fn contradicted(&mut self, action: &Action) {
+    fn contradicted(&mut self, action: &Action, now: Moment) {
         match action {
             Action::Authorize { group, rules, .. } | Action::Revoke { group, rules, .. } => {
                 self.journal.forget_rules(group, rules);
-                // What was read of the group was behind, and so may be what was read of the instance that has it.
-                let has =
-                    |lookup: &Lookup| matches!(lookup, Lookup::Known(instance) if instance.groups.contains(group));
-                let behind = self.observed.instances.iter().filter(|(_, lookup)| has(lookup));
-                behind.for_each(|(id, _)| self.doubts.add(Doubt::Instance(id.clone())));
+                for effect in self.read_too_early(group) {
+                    self.take_over(effect, now);
+                }
             }
             Action::Attach { instance, .. } | Action::Detach { instance, .. } => {
                 self.journal.forget_attachments(instance);

@@ -28,6 +28,11 @@ fn said_to_be_done(step: &Step, answer: Option<bool>) -> Result<(), Failure> {
     Err(Failure::doubtful(step, StepError::new(Reason::Failed, Next::Replan, message)))
 }
 
+/// What EC2 answers where a rule that is to be added is there. It knows better than any read, and then adds none.
+const IS_THERE: &str = "InvalidPermission.Duplicate";
+/// What it answers, outside of default VPCs, where one that is to be removed isn't; it removes none then.
+const IS_NOT_THERE: &str = "InvalidPermission.NotFound";
+
 impl Cloud {
     /// Creates a group with its tags in the same call, or adopts the one of that name that is ours already.
     pub(super) async fn create_group(&self, step: &Step, name: &str, vpc: &str) -> Taken {
@@ -98,23 +103,45 @@ impl Cloud {
         let owned = self.owned(step, group)?;
         let all = rules.iter().map(|(rule, description)| (*rule, description.clone()));
         let (shown, new): (BTreeMap<_, _>, BTreeMap<_, _>) = all.partition(|(rule, _)| owned.rules.contains_key(rule));
-        // What is shown already is to be made sure of, one by one: that one is there says nothing of the others.
+        // What is shown already is to be made sure of.
+        let mut one_by_one = shown;
+        if new.len() == 1 {
+            one_by_one.extend(new);
+        } else if !new.is_empty() {
+            match self.add_rules(group, &new).await {
+                // Reads are behind.
+                Err(error) if error.is(IS_THERE) => one_by_one.extend(new),
+                Err(error) => return Err(self.group_failure(step, group, &error)),
+                Ok(answer) => said_to_be_done(step, answer)?,
+            }
+        }
+        // That one is there says nothing of the others.
         let mut opened = rules.clone();
-        for (rule, description) in shown {
+        let mut effects = Vec::new();
+        for (rule, description) in one_by_one {
             match self.add_rules(group, &BTreeMap::from([(rule, description)])).await {
-                // It stays what it was made for.
-                Err(error) if error.is("InvalidPermission.Duplicate") => {
-                    opened.extend(owned.rules.get(&rule).map(|made_for| (rule, made_for.clone())));
+                // It stays what it was made for. Where no read shows that, it counts as a person's until one does.
+                Err(error) if error.is(IS_THERE) => {
+                    let made_for = owned.rules.get(&rule).cloned();
+                    if made_for.is_none() {
+                        effects.extend(self.read_too_early(group));
+                    }
+                    opened.insert(rule, made_for.unwrap_or_default());
                 }
                 Err(error) => return Err(self.group_failure(step, group, &error)),
                 Ok(answer) => said_to_be_done(step, answer)?,
             }
         }
-        if !new.is_empty() {
-            let added = self.add_rules(group, &new).await;
-            said_to_be_done(step, added.map_err(|error| self.group_failure(step, group, &error))?)?;
-        }
-        Ok(vec![Effect::RulesOpened(group.clone(), opened)])
+        effects.push(Effect::RulesOpened(group.clone(), opened));
+        Ok(effects)
+    }
+
+    /// The group was read before it was changed, and so may be what was read of the instances that have it.
+    pub(super) fn read_too_early(&self, group: &GroupId) -> Vec<Effect> {
+        let has = |lookup: &Lookup| matches!(lookup, Lookup::Known(instance) if instance.groups.contains(group));
+        let having = self.observed.instances.iter().filter(|(_, lookup)| has(lookup)).map(|(id, _)| id);
+        let doubts = having.map(|id| Doubt::Instance(id.clone())).chain([Doubt::Group(group.clone())]);
+        doubts.map(Effect::Doubted).collect()
     }
 
     async fn add_rules(&self, group: &GroupId, rules: &BTreeMap<Rule, String>) -> Result<Option<bool>, aws_api::Error> {
@@ -130,20 +157,36 @@ impl Cloud {
     /// asked.
     pub(super) async fn revoke(&self, step: &Step, group: &GroupId, rules: &BTreeMap<Rule, String>) -> Taken {
         self.owned(step, group)?;
+        let mut effects = vec![Effect::RulesClosed(group.clone(), rules.clone())];
+        // Rules that weren't there are told in the default VPC and an error elsewhere, where the others stay.
+        match self.remove_rules(group, rules).await {
+            Err(error) if error.is(IS_NOT_THERE) => {
+                effects.extend(self.read_too_early(group));
+                for (rule, description) in rules.iter().filter(|_| rules.len() > 1) {
+                    match self.remove_rules(group, &BTreeMap::from([(*rule, description.clone())])).await {
+                        Err(error) if error.is(IS_NOT_THERE) => {}
+                        Err(error) => return Err(self.group_failure(step, group, &error)),
+                        Ok(answer) => said_to_be_done(step, answer)?,
+                    }
+                }
+            }
+            Err(error) => return Err(self.group_failure(step, group, &error)),
+            Ok(answer) => said_to_be_done(step, answer)?,
+        }
+        Ok(effects)
+    }
+
+    async fn remove_rules(
+        &self,
+        group: &GroupId,
+        rules: &BTreeMap<Rule, String>,
+    ) -> Result<Option<bool>, aws_api::Error> {
         let request = ec2::RevokeSecurityGroupIngress {
             group_id: Some(group.0.clone()),
             ip_permissions: permissions(rules, false),
             ..Default::default()
         };
-        match self.ec2.send(&request).await {
-            // Rules that weren't there are told in the default VPC and an error elsewhere; there they are closed.
-            Ok(answer) => {
-                said_to_be_done(step, answer.r#return)?;
-                Ok(vec![Effect::RulesClosed(group.clone(), rules.clone())])
-            }
-
-            Err(error) => Err(self.group_failure(step, group, &error)),
-        }
+        Ok(self.ec2.send(&request).await?.r#return)
     }
 
     /// Deletes a group. That EC2 doesn't find it proves nothing: a reader that is behind doesn't know it yet. What the

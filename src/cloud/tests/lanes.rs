@@ -220,7 +220,7 @@ async fn each_confirmed_step_is_one_line() {
     let log = slog::Logger::root(Lines(Arc::clone(&lines)).fuse(), slog::o!());
     let mut cloud = cloud_with(&aws, settings(), log);
     cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
-    cloud.apply(&[authorize("i-1", "sg-1", &[53]), authorize("i-1", "sg-1", &[53])]).await;
+    cloud.apply(&[authorize("i-1", "sg-1", &[53]), authorize("i-1", "sg-unknown", &[53])]).await;
     assert_eq!(
         *lines.lock().unwrap(),
         ["add 53/UDP from 0.0.0.0/0 to sg-1 | reason=a test wants it | service=games/quake | took_ms=20"]
