@@ -241,6 +241,7 @@ impl Cloud {
         match read.zones {
             Some(Ok(zones)) => {
                 self.observed.records.retain(|id, _| zones.contains_key(id));
+                self.observed.behind_zones.retain(|id| zones.contains_key(id));
                 self.observed.zones = zones;
                 self.doubts.read(&Kind::Zones);
                 self.complete.zones = true;
@@ -260,6 +261,11 @@ impl Cloud {
                     self.observed
                         .unsettled
                         .retain(|(zone, name), change| *zone != id || !change.is_shown(name, &records));
+                    if now < self.behind_until {
+                        self.observed.behind_zones.insert(id.clone());
+                    } else {
+                        self.observed.behind_zones.remove(&id);
+                    }
                     self.observed.records.insert(id, records);
                     self.doubts.read(&kind);
                 }

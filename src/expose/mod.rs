@@ -23,7 +23,7 @@ mod quote;
 pub mod report;
 pub mod selector;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -149,7 +149,7 @@ pub struct Service {
     /// Whether our field manager owns anything on the object (list, annotations): what a release gives back.
     pub owns_fields: bool,
     /// Names of the nodes with a ready endpoint, where `externalTrafficPolicy` is `Local`; else `None`.
-    pub local_nodes: Option<std::collections::BTreeSet<String>>,
+    pub local_nodes: Option<BTreeSet<String>>,
     /// `metadata.deletionTimestamp` is set.
     pub deleting: bool,
     /// Our condition on it, if there is one.
@@ -164,7 +164,7 @@ pub struct Snapshot {
     /// All nodes, by name.
     pub nodes: BTreeMap<String, Node>,
     /// Services that exist but could never be read: what they have is kept.
-    pub unreadable: std::collections::BTreeSet<ServiceKey>,
+    pub unreadable: BTreeSet<ServiceKey>,
     /// There is a node that exists but could never be read: an address that belongs to no known one may be its.
     pub unreadable_nodes: bool,
 }
@@ -189,9 +189,11 @@ pub struct Observed {
     pub records: BTreeMap<ZoneId, BTreeMap<RecordKey, Record>>,
     /// The groups were read when what another process did last may not have shown yet: one that looks empty may not be.
     pub behind: bool,
+    /// Zones whose records were read at such a time: one that lists nothing may do so.
+    pub behind_zones: BTreeSet<ZoneId>,
     /// Instances with groups of [`Observed::closed`] by a read that may be older than what was closed, and that this
     /// process hasn't written to.
-    pub unproven: std::collections::BTreeSet<InstanceId>,
+    pub unproven: BTreeSet<InstanceId>,
     /// Rules that were to be closed, and instances that a group was to be taken off, though nobody knows whether that
     /// took effect; and from when on a read tells.
     pub closings: BTreeMap<(GroupId, Rule), Moment>,
@@ -201,7 +203,7 @@ pub struct Observed {
     pub closed: Closed,
     /// While the same as of [`Observed::unproven`] holds for the rules of those groups: those that this process opened
     /// itself.
-    pub opened: Option<std::collections::BTreeSet<(GroupId, Rule)>>,
+    pub opened: Option<BTreeSet<(GroupId, Rule)>>,
     /// Changes of names whose outcome isn't known, and no later one is: what they would list may be listed, whatever a
     /// read shows, since it may show the past.
     pub unsettled: BTreeMap<dns::NameKey, Unsettled>,
@@ -211,14 +213,14 @@ pub struct Observed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Closed {
     /// Of these.
-    Of(std::collections::BTreeSet<GroupId>),
+    Of(BTreeSet<GroupId>),
     /// Nobody knows of which.
     Any,
 }
 
 impl Default for Closed {
     fn default() -> Closed {
-        Closed::Of(std::collections::BTreeSet::new())
+        Closed::Of(BTreeSet::new())
     }
 }
 
@@ -232,7 +234,7 @@ impl Closed {
     }
 
     /// Whether it may be all of these groups.
-    pub fn covers(&self, groups: &std::collections::BTreeSet<GroupId>) -> bool {
+    pub fn covers(&self, groups: &BTreeSet<GroupId>) -> bool {
         groups.iter().all(|group| self.concerns(group))
     }
 }
@@ -243,11 +245,11 @@ pub struct Unsettled {
     /// The Service that it is for.
     pub service: ServiceKey,
     /// The addresses that some such change would have it list.
-    pub public_ips: std::collections::BTreeSet<PublicIp>,
+    pub public_ips: BTreeSet<PublicIp>,
     /// Those that all of them would.
-    pub kept: std::collections::BTreeSet<PublicIp>,
+    pub kept: BTreeSet<PublicIp>,
     /// Those that the name listed before, as the changes had it: until one is known to have taken effect, it may still.
-    pub before: std::collections::BTreeSet<PublicIp>,
+    pub before: BTreeSet<PublicIp>,
     /// The highest TTL of all this, in seconds.
     pub ttl: u32,
     /// When the last such change was sent.
@@ -281,7 +283,7 @@ pub struct Memory {
     /// What failed lately.
     pub failures: BTreeMap<Target, Failure>,
     /// Names whose last change Route 53 has not yet confirmed to be on its servers.
-    pub unsynced: std::collections::BTreeSet<Hostname>,
+    pub unsynced: BTreeSet<Hostname>,
 }
 
 impl Memory {
@@ -359,8 +361,8 @@ pub struct Failure {
     pub attempts: u32,
     /// Not to be tried again before this moment.
     pub retry_at: Moment,
-    /// Whether it was tried: not when what it rests on couldn't be read, so that nothing is known to be in its way.
-    pub tried: bool,
+    /// For whose sake it was tried. Nobody's, when what it rests on couldn't be read: nothing is known to be in its way.
+    pub tried_for: BTreeSet<ServiceKey>,
 }
 
 /// The reasons a Service's owner reads in the condition and in Events: one CamelCase word each.

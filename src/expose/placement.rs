@@ -42,6 +42,8 @@ pub struct Serving {
     pub nodes: BTreeMap<ServiceKey, BTreeSet<InstanceId>>,
     /// Those of them that our records list: the others are draining, or not yet listed.
     pub listed: BTreeMap<ServiceKey, BTreeSet<InstanceId>>,
+    /// Those of them that names list which the exposure asks for: the others are about to go.
+    pub asked: BTreeMap<ServiceKey, BTreeSet<InstanceId>>,
     /// Those of them whose addresses stand on the Service: kube-proxy serves it there.
     pub published: BTreeMap<ServiceKey, BTreeSet<InstanceId>>,
 }
@@ -61,21 +63,27 @@ impl Serving {
     fn lists(&self, service: &ServiceKey, node: &InstanceId) -> bool {
         self.listed.get(service).is_some_and(|nodes| nodes.contains(node))
     }
+
+    /// Whether that is the record of a name which it asks for.
+    fn lists_as_asked(&self, service: &ServiceKey, node: &InstanceId) -> bool {
+        self.asked.get(service).is_some_and(|nodes| nodes.contains(node))
+    }
 }
 
 /// The nodes that every Service is published on now: by the addresses on it that are ours, and by `published`, the
-/// public addresses in our records.
+/// public addresses in our records; `asked` are those in records of names that it asks for.
 pub fn serving(
     snapshot: &Snapshot,
     joined: &Joined<'_>,
     published: &BTreeMap<ServiceKey, BTreeSet<PublicIp>>,
+    asked: &BTreeMap<ServiceKey, BTreeSet<PublicIp>>,
 ) -> Serving {
-    let mut serving = Serving::default();
-    for (key, ips) in published {
-        let nodes: BTreeSet<InstanceId> = ips.iter().filter_map(|ip| joined.by_public.get(ip)).cloned().collect();
-        serving.nodes.entry(key.clone()).or_default().extend(nodes.iter().cloned());
-        serving.listed.insert(key.clone(), nodes);
-    }
+    let nodes = |(key, ips): (&ServiceKey, &BTreeSet<PublicIp>)| {
+        (key.clone(), ips.iter().filter_map(|ip| joined.by_public.get(ip)).cloned().collect::<BTreeSet<_>>())
+    };
+    let listed: BTreeMap<ServiceKey, BTreeSet<InstanceId>> = published.iter().map(nodes).collect();
+    let asked = asked.iter().map(nodes).collect();
+    let mut serving = Serving { nodes: listed.clone(), listed, asked, ..Serving::default() };
     for (key, service) in &snapshot.services {
         if matches!(service.external_ips_owner, FieldOwner::Us | FieldOwner::Legacy) {
             let nodes: BTreeSet<InstanceId> = published_on(service, joined).cloned().collect();
@@ -233,10 +241,13 @@ impl<'a> Scheduler<'a> {
             }
             false => max,
         };
+        let (asked, listed): (Vec<_>, Vec<_>) =
+            listed.into_iter().partition(|alive| unit.any(|key| self.serving.lists_as_asked(key, &alive.instance.id)));
         let mut chosen = Vec::new();
         // Among those that serve already only what doesn't change counts, so that the choice doesn't either.
-        choose::spread(&mut chosen, listed, max, |_| 0);
-        choose::spread(&mut chosen, leaving, max, |_| 0);
+        for serving in [asked, listed, leaving] {
+            choose::spread(&mut chosen, serving, max, |_| 0);
+        }
         let (full, roomy): (Vec<_>, Vec<_>) =
             others.into_iter().partition(|alive| self.observed.full.contains_key(&alive.instance.id));
         // A change of course would undo what was done so far, and hold up those who wait for it.

@@ -252,10 +252,13 @@ impl Reconciler {
         }
         let before = self.memory.failures.get(&target);
         let attempts = before.map_or(0, |failure| failure.attempts).saturating_add(1);
-        let tried = error.tried || before.is_some_and(|failure| failure.tried);
+        let mut tried_for = before.map(|failure| failure.tried_for.clone()).unwrap_or_default();
+        if error.tried {
+            tried_for.extend(step.services.iter().cloned());
+        }
         let reason = if error.next == After::Replan { Reason::Failed } else { error.reason };
         let retry_at = self.now().after(self.backoff(attempts).max(patience));
-        self.memory.failures.insert(target, Failure { reason, message: error.message, attempts, retry_at, tried });
+        self.memory.failures.insert(target, Failure { reason, message: error.message, attempts, retry_at, tried_for });
         true
     }
 

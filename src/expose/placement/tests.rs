@@ -392,11 +392,13 @@ fn what_serves_is_told_by_our_addresses_on_the_service_and_by_our_records() {
         (gone.clone(), [PublicIp([203, 0, 113, 4].into())].into()),
     ]);
     let joined = super::nodes::join(&cluster.snapshot, &cluster.observed);
-    let serving = super::serving(&cluster.snapshot, &joined, &published);
+    let asked = BTreeMap::from([(ours.clone(), [PublicIp([203, 0, 113, 3].into())].into())]);
+    let serving = super::serving(&cluster.snapshot, &joined, &published, &asked);
     let nodes: Vec<(&ServiceKey, Vec<u8>)> =
         serving.nodes.iter().map(|(key, ids)| (key, ids.iter().map(cluster::number).collect())).collect();
     assert_eq!(nodes, [(&gone, vec![4]), (&old, vec![2]), (&ours, vec![1, 3])]);
-    assert_eq!(serving.listed[&ours], [id(3)].into());
+    assert_eq!((&serving.listed[&ours], &serving.asked[&ours]), (&[id(3)].into(), &[id(3)].into()));
+    assert_eq!(serving.asked.get(&gone), None);
 }
 
 #[test]

@@ -24,7 +24,8 @@ pub struct Desired<'a> {
     pub rejections: BTreeMap<ServiceKey, Rejection>,
     /// Services that exist but could never be read. What they have stays as it is, too.
     pub unreadable: &'a BTreeSet<ServiceKey>,
-    /// There is a zone whose records could never be read: nobody knows what it lists.
+    /// There is a zone whose records could never be read, or only as they may have been before another process wrote to
+    /// it: nobody knows what it lists.
     pub(super) zone_unread: bool,
     /// Who is served where.
     pub placement: Placement,
@@ -73,11 +74,20 @@ pub fn desire<'a>(
         }
     }
 
+    let asks = |wish: &Exposure| {
+        let service = wish.service.clone();
+        wish.hostnames.iter().map(move |name| (service.clone(), name.as_str().to_owned())).collect::<Vec<_>>()
+    };
+    let wanted: BTreeSet<(ServiceKey, String)> = wishes.iter().flat_map(asks).collect();
     let mut published: BTreeMap<ServiceKey, BTreeSet<PublicIp>> = BTreeMap::new();
+    let mut asked = published.clone();
     for name in names.values() {
         published.entry(name.service.clone()).or_default().extend(name.public_ips());
+        if wanted.contains(&(name.service.clone(), name.name.clone())) {
+            asked.entry(name.service.clone()).or_default().extend(name.public_ips());
+        }
     }
-    let serving = placement::serving(snapshot, &joined, &published);
+    let serving = placement::serving(snapshot, &joined, &published, &asked);
     let ground = Ground { snapshot, observed, settings, joined: &joined, names: &names, serving: &serving };
     let Settled { placement, rejections } = ground.decide(&wishes, rejections, memory, now);
 
@@ -90,7 +100,10 @@ pub fn desire<'a>(
         exposures,
         rejections: rejections.into_iter().map(|r| (r.service.clone(), r)).collect(),
         unreadable: &snapshot.unreadable,
-        zone_unread: observed.zones.keys().any(|zone| !observed.records.contains_key(zone)),
+        zone_unread: observed
+            .zones
+            .keys()
+            .any(|zone| !observed.records.contains_key(zone) || observed.behind_zones.contains(zone)),
         placement,
         joined,
         names,

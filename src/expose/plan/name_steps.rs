@@ -126,7 +126,9 @@ fn addresses(
 ) -> BTreeSet<PublicIp> {
     let desired = view.desired;
     let open_for_all = |id: &InstanceId| is_open_for_all(view, exposures, id);
-    let failing = |id: &InstanceId| failures(view, id).any(|failure| failure.tried);
+    // That others' ports can't be opened on a node says nothing of these.
+    let concerns = |failure: &Failure| exposures.iter().any(|exposure| failure.tried_for.contains(&exposure.service));
+    let failing = |id: &InstanceId| failures(view, id).any(concerns);
 
     let mut list = BTreeSet::new();
     let mut complete = true;

@@ -97,6 +97,7 @@ fn carried_out(cluster: &Cluster, placement: &Placement) -> Serving {
     for (key, nodes) in &placement.nodes {
         serving.nodes.insert(key.clone(), nodes.iter().cloned().collect());
         serving.listed.insert(key.clone(), nodes.iter().cloned().collect());
+        serving.asked.insert(key.clone(), nodes.iter().cloned().collect());
     }
     serving
 }

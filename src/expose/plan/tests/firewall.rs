@@ -21,7 +21,7 @@ fn failure() -> Failure {
         message: "no".into(),
         attempts: 5,
         retry_at: Moment(std::time::Duration::from_secs(1_000_000)),
-        tried: true,
+        tried_for: ["a", "b"].map(|name| ServiceKey::new("games", name)).into(),
     }
 }
 

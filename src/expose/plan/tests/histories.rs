@@ -215,10 +215,9 @@ fn happen(world: &mut World, what: &Happening) {
             };
             let retry_at = world.now.after(std::time::Duration::from_secs(1000));
             let message = "refused".to_owned();
-            world
-                .memory
-                .failures
-                .insert(target, Failure { reason: Reason::Failed, message, attempts: 1, retry_at, tried: true });
+            let tried_for = world.snapshot.services.keys().cloned().collect();
+            let failure = Failure { reason: Reason::Failed, message, attempts: 1, retry_at, tried_for };
+            world.memory.failures.insert(target, failure);
         }
         Happening::Refuses(s) => {
             if let Some(service) = world.snapshot.services.get(&key(s)) {

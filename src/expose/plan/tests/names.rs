@@ -50,7 +50,7 @@ fn an_address_is_published_though_only_one_of_the_names_could_be_written() {
         message: "no".into(),
         attempts: 1,
         retry_at: Moment(std::time::Duration::from_secs(1_000_000)),
-        tried: true,
+        tried_for: [].into(),
     };
     world.memory.failures.insert(Target::Name(ZoneId(ZONE.into()), "b.example.com".into()), failure);
     world.round();
@@ -102,7 +102,7 @@ fn a_name_stays_in_the_old_zone_while_the_new_one_can_not_be_written_and_loses_o
         message: "no".into(),
         attempts: 1,
         retry_at: Moment(std::time::Duration::from_secs(1_000_000)),
-        tried: true,
+        tried_for: [].into(),
     };
     world.memory.failures.insert(Target::Name(ZoneId("ZSUB".into()), "a.sub.example.com".into()), failure);
     assert_eq!(world.round(), [""; 0]);
@@ -223,7 +223,7 @@ fn an_address_that_changes_while_a_dry_run_is_due_never_leaves_the_name_empty() 
         message: "no".into(),
         attempts: 1,
         retry_at: world.now.after(HOUR),
-        tried: true,
+        tried_for: [].into(),
     };
     world.memory.failures.insert(Target::Service(key.clone()), failure);
     let serving: u8 = if world.service(&key).external_ips == ["10.0.0.1"] { 1 } else { 2 };
@@ -245,7 +245,7 @@ fn whose_dry_run_can_not_be_done_keeps_no_other_from_the_name() {
         message: "taken".into(),
         attempts: 1,
         retry_at: world.now.after(HOUR),
-        tried: true,
+        tried_for: [].into(),
     };
     world.memory.failures.insert(Target::Service(second), failure);
     let gone: u8 = if world.service(&first).external_ips == ["10.0.0.1"] { 1 } else { 2 };
@@ -413,4 +413,25 @@ fn nobody_is_published_where_a_lost_change_may_have_taken_the_address_out_of_the
     world.observed.unsettled.clear();
     world.round();
     assert_eq!(world.service(&b).external_ips, ["10.0.0.2", "10.0.0.1"]);
+}
+
+#[test]
+fn a_name_keeps_its_node_though_one_that_nobody_asks_for_any_more_lists_an_elder_one() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("maxips", "1")]);
+    world.settle();
+    // Where nothing may be withdrawn, the name of before stays, and its node.
+    world.settings.policy = Policy::UpsertOnly;
+    world.annotate(&key, "hostname", Some("b.example.com"));
+    world.node(1).ready = false;
+    world.settle();
+    world.node(1).ready = true;
+    world.settle();
+    assert_eq!(world.listed("b.example.com"), ["203.0.113.2".to_string()].into());
+    world.settings.policy = Policy::Sync;
+    settle_listing(&mut world, "b.example.com");
+    assert_eq!(world.listed("b.example.com"), ["203.0.113.2".to_string()].into());
+    world.wait(200);
+    world.settle();
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
 }

@@ -79,7 +79,7 @@ fn a_node_that_was_closed_and_has_no_room_to_be_opened_again_drains_though_it_st
         message: "no room".into(),
         attempts: 1,
         retry_at: world.now.after(Duration::from_secs(1000)),
-        tried: true,
+        tried_for: [ServiceKey::new("games", "a")].into(),
     };
     world.memory.failures.insert(Target::Firewall(id), refused);
     for _ in 0..3 {
@@ -294,7 +294,7 @@ fn a_step_that_failed_is_not_planned_before_it_is_due() {
         message: "ec2:CreateSecurityGroup is not allowed".into(),
         attempts: 1,
         retry_at: Moment(Duration::from_secs(5)),
-        tried: true,
+        tried_for: [ServiceKey::new("games", "a")].into(),
     };
     world.memory.failures.insert(Target::NewGroup(InstanceId("i-00000001".into())), failure);
     world.round();
@@ -314,7 +314,7 @@ fn a_name_waits_a_moment_for_a_node_on_which_something_failed_for_the_first_time
         message: "busy".into(),
         attempts,
         retry_at: Moment(Duration::from_secs(retry_at)),
-        tried: true,
+        tried_for: [ServiceKey::new("games", "a")].into(),
     };
     let target = Target::Firewall(InstanceId("i-00000001".into()));
     for then in [None, Some(failure(2, 3))] {
@@ -355,23 +355,23 @@ fn a_node_whose_firewall_is_ready_is_not_given_up_for_another_that_would_do_as_w
 }
 
 #[test]
-fn an_address_leaves_a_name_when_its_node_can_not_be_opened_and_not_when_that_was_not_tried() {
-    for tried in [false, true] {
+fn an_address_leaves_a_name_when_its_node_can_not_be_opened_for_it_and_not_when_that_was_not_tried() {
+    for (tried_for, leaves) in [(None, false), (Some("b"), false), (Some("a"), true)] {
         let mut world = World::new(2);
         world.add_service("a", 6315, &[("hostname", "a.example.com"), ("selector", "")]);
         world.settle();
         world.instance(1).groups.retain(|group| !group.0.starts_with("external-ips"));
         let failure = Failure {
             reason: Reason::Failed,
-            message: "the groups can't be read".into(),
+            message: "no".into(),
             attempts: 2,
             retry_at: world.now.after(Duration::from_secs(3600)),
-            tried,
+            tried_for: tried_for.map(|name| ServiceKey::new("games", name)).into_iter().collect(),
         };
         world.memory.failures.insert(Target::Firewall(InstanceId("i-00000001".into())), failure);
         let steps = world.plan().steps;
         let records = steps.iter().filter(|step| matches!(step.action, Action::ChangeRecords(_)));
-        assert_eq!(records.count(), usize::from(tried), "{steps:?}");
+        assert_eq!(records.count(), usize::from(leaves), "{steps:?}");
     }
 }
 
@@ -384,7 +384,7 @@ fn one_node_whose_firewall_fails_does_not_keep_the_others_from_serving() {
         message: "five groups".into(),
         attempts: 1,
         retry_at: Moment(Duration::from_secs(5)),
-        tried: true,
+        tried_for: [ServiceKey::new("games", "a")].into(),
     };
     world.memory.failures.insert(Target::Firewall(InstanceId("i-00000001".into())), failure);
     world.round();

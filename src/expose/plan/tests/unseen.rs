@@ -55,6 +55,27 @@ fn an_address_stays_published_and_open_while_a_zone_that_may_list_it_can_not_be_
 }
 
 #[test]
+fn an_address_stays_published_while_what_its_zone_lists_may_be_older_than_the_last_write() {
+    let mut world = World::new(2);
+    let a = world.add_service("a", 5000, &[("hostname", "a.example.com")]);
+    world.settle();
+    // A new leader reads what was there before the name was.
+    hide(&mut world, ZONE);
+    world.observed.records.insert(ZoneId(ZONE.into()), BTreeMap::new());
+    world.observed.behind_zones.insert(ZoneId(ZONE.into()));
+    world.node(1).ready = false;
+    let takes_off = |world: &mut World| {
+        world.plan();
+        world.wait(1000);
+        world.plan().steps.iter().any(|step| matches!(step.action, Action::Publish(_)))
+    };
+    assert!(!takes_off(&mut world));
+    assert_eq!(world.service(&a).external_ips, ["10.0.0.1", "10.0.0.2"]);
+    world.observed.behind_zones.clear();
+    assert!(takes_off(&mut world));
+}
+
+#[test]
 fn a_zone_that_can_not_be_read_keeps_no_node_on_a_service_whose_names_tell_where_it_is_served() {
     let mut world = World::new(2);
     world.add_zone("ZOTHER", "example.org");
