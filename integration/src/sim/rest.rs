@@ -12,6 +12,8 @@ use crate::sim::world::{CLUSTER, OTHERS_TTL, PROPAGATION, TTL, Vigil, World};
 const BELIEF: Duration = Duration::from_secs(300);
 /// What became of a write whose answer was lost is taken for unknown for so long.
 const UNSETTLED: Duration = Duration::from_secs(120);
+/// What a new leader reads is taken for older than what was done before it for so long.
+const BEHIND: Duration = Duration::from_secs(120);
 /// How often is looked whether all is well.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -82,11 +84,12 @@ impl World {
             // What somebody did by hand right after the daemon had written may be unknown to it for so long, and what
             // somebody else's record said is then known to resolvers for its TTL.
             let aftermath = BELIEF + Duration::from_secs(OTHERS_TTL.into()) + PROPAGATION + self.read() * 2;
-            if more > 0 && self.checker.last_meddling().is_some_and(|at| now <= at + aftermath) {
+            let flaws = settled::flaws(&self.aws, &self.kube, CLUSTER, CLUSTER);
+            let is_done = more == 0 && flaws.is_empty();
+            if !is_done && self.checker.last_meddling().is_some_and(|at| now <= at + aftermath) {
                 continue;
             }
             let mut broken = self.checker.violations();
-            let flaws = settled::flaws(&self.aws, &self.kube, CLUSTER, CLUSTER);
             broken.extend(flaws.into_iter().map(|(rule, what)| Violation { rule, at: now, what }));
             broken.extend(self.succession(began).into_iter().map(|(rule, what)| Violation { rule, at: now, what }));
             if more > 0 {
@@ -159,10 +162,10 @@ impl World {
         self.full_sync * 5 / 4
     }
 
-    /// How long it takes until everything must be as it should: a takeover, the longest pause after failures, what
-    /// the past is shown, two full reads, a drain, and as long as it is watched.
+    /// How long it takes until everything must be as it should: a takeover and what its leader doesn't believe, the
+    /// longest pause after failures, what the past is shown, two full reads, a drain, and as long as it is watched.
     fn rest(&self) -> Duration {
-        let usual = self.lease * 2 + Duration::from_secs(75) + BELIEF + self.read() * 2 + TTL + PROPAGATION;
+        let usual = self.lease * 2 + BEHIND + Duration::from_secs(75) + BELIEF + self.read() * 2 + TTL + PROPAGATION;
         if self.vigil == Vigil::Long { usual + BELIEF } else { usual }
     }
 }
