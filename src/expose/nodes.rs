@@ -193,7 +193,8 @@ pub struct Joined<'a> {
     pub by_public: BTreeMap<PublicIp, InstanceId>,
     /// Nodes that can't serve, by node name, with the reason in words for people.
     pub skipped: BTreeMap<String, String>,
-    /// The instance of some node is [`Lookup::Unknown`]: an address that no known instance has may be its.
+    /// The instance of some node is [`Lookup::Unknown`], or nobody knows which it is: an address that no known instance
+    /// has may be its.
     pub doubt: bool,
     /// Addresses of known instances that aren't alive, and those that instances had before: whose they are, or were,
     /// is no doubt.
@@ -255,6 +256,8 @@ pub fn join<'a>(snapshot: &'a Snapshot, observed: &'a Observed) -> Joined<'a> {
             Lookup::Gone => {}
         }
     }
+    // Only groups tell of the instance of a node that can't be read, and the first read may have left some out.
+    joined.doubt |= snapshot.unreadable_nodes && observed.behind;
     joined.others.extend(observed.former.keys());
     joined
 }

@@ -183,6 +183,11 @@ impl<'a> Desired<'a> {
         self.open.get(instance).is_some_and(|open| firewall::rules(exposure).is_subset(open))
     }
 
+    /// Whether all of it is open as far as reads show, be it sure or not.
+    pub(super) fn is_shown_open(&self, exposure: &Exposure, node: &Alive<'_>) -> bool {
+        firewall::rules(exposure).is_subset(&self.proof.shown_rules(node.instance))
+    }
+
     /// Whether something that the exposure needs isn't open on the node and has no room in its groups.
     pub fn lacks_room(&self, exposure: &Exposure, instance: &InstanceId) -> bool {
         let (Some(open), Some(room)) = (self.open.get(instance), self.rooms.get(instance)) else { return false };

@@ -153,8 +153,11 @@ fn addresses(
         let kept = match desired.node_of_public(*ip) {
             Some(node) if desired.is_placed(&eldest.service, &node.instance.id) => {
                 // Listed, but not open: someone closed it. It is opened again in this very round, so it
-                // leaves only if that fails, and never as the last one.
-                !failing(&node.instance.id) || !serving
+                // leaves only if that fails, and never as the last one. One that only may be closed stays: before
+                // anything is closed, it leaves the name.
+                let full = view.observed.full.contains_key(&node.instance.id);
+                let is_shown = || !full && exposures.iter().all(|exposure| desired.is_shown_open(exposure, node));
+                !failing(&node.instance.id) || !serving || is_shown()
             }
             Some(_) => keep_old,
             // Nobody's address: gone, unless it may be that of a node which EC2 kept silent about.

@@ -56,13 +56,27 @@ impl<'a> Proof<'a> {
         opened.contains(&place) || self.served.get(id).is_some_and(|rules| rules.contains(rule))
     }
 
+    /// Every rule that lets traffic reach the instance as far as reads show, and that this process hasn't tried to close.
+    pub(super) fn shown_rules(&self, instance: &Instance) -> BTreeSet<Rule> {
+        if self.observed.detachments.contains_key(&instance.id) {
+            return BTreeSet::new();
+        }
+        let closing = |group: &Group, rule: &Rule| self.observed.closings.contains_key(&(group.id.clone(), *rule));
+        self.rules(instance).filter(|(group, rule)| !closing(group, rule)).map(|(_, rule)| *rule).collect()
+    }
+
+    /// The rules of the groups of ours that the instance has.
+    fn rules<'b>(&'b self, instance: &'b Instance) -> impl Iterator<Item = (&'b Group, &'b Rule)> {
+        let groups = instance.groups.iter().filter_map(|id| self.observed.groups.get(id));
+        groups.flat_map(|group| group.rules.keys().map(move |rule| (group, rule)))
+    }
+
     /// Every rule that surely lets traffic reach the instance through a group of ours: open and attached.
     pub(super) fn open_rules(&self, instance: &Instance) -> BTreeSet<Rule> {
         if !self.is_attached(&instance.id) {
             return BTreeSet::new();
         }
-        let groups = instance.groups.iter().filter_map(|id| self.observed.groups.get(id));
-        let rules = groups.flat_map(|group| group.rules.keys().map(move |rule| (group, rule)));
-        rules.filter(|(group, rule)| self.is_there(&instance.id, group, rule)).map(|(_, rule)| *rule).collect()
+        let is_there = |(group, rule): &(&Group, &Rule)| self.is_there(&instance.id, group, rule);
+        self.rules(instance).filter(is_there).map(|(_, rule)| *rule).collect()
     }
 }

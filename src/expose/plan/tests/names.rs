@@ -182,6 +182,22 @@ fn while_ec2_is_silent_about_an_instance_that_may_be_an_unreadable_nodes_its_add
     assert_eq!(world.listed("a.example.com"), ["203.0.113.2".to_string()].into());
 }
 
+#[test]
+fn an_address_stays_where_a_new_leader_does_not_know_yet_which_instance_an_unreadable_node_is() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.snapshot.nodes.remove("n1");
+    world.snapshot.unreadable_nodes = true;
+    world.observed.instances.remove(&InstanceId("i-00000001".into()));
+    world.observed.behind = true;
+    assert_eq!(world.settle(), [""; 0]);
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.1", "10.0.0.2"]);
+    world.observed.behind = false;
+    world.settle();
+    assert_eq!(world.listed("a.example.com"), ["203.0.113.2".to_string()].into());
+}
+
 /// Takes all steps, and looks after each one that the name lists something.
 fn settle_listing(world: &mut World, name: &str) {
     for _ in 0..40 {

@@ -125,3 +125,30 @@ fn what_may_have_been_closed_is_opened_again_before_it_is_relied_on() {
         assert_eq!(world.service(&key).external_ips, ["10.0.0.1"]);
     }
 }
+
+#[test]
+fn a_node_that_can_not_be_made_sure_of_stays_in_its_name_unless_it_was_to_be_closed() {
+    for to_be_closed in [false, true] {
+        let mut world = World::new(2);
+        let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+        world.settle();
+        // Somebody takes the addresses off: what they told of the firewall is told no more.
+        world.snapshot.services.get_mut(&key).unwrap().external_ips.retain(|ip| ip != "10.0.0.2");
+        let second = InstanceId("i-00000002".into());
+        world.observed.unproven.insert(second.clone());
+        if to_be_closed {
+            world.observed.detachments.insert(second.clone(), world.now);
+        }
+        let failure = Failure {
+            reason: Reason::Failed,
+            message: "no".into(),
+            attempts: 2,
+            retry_at: world.now.after(std::time::Duration::from_secs(3600)),
+            tried_for: [key].into(),
+        };
+        world.memory.failures.insert(Target::Firewall(second), failure);
+        let steps = world.plan().steps;
+        let leaves = steps.iter().any(|step| matches!(step.action, Action::ChangeRecords(_)));
+        assert_eq!(leaves, to_be_closed, "{steps:?}");
+    }
+}
