@@ -75,6 +75,8 @@ pub struct Cloud {
     behind_until: Moment,
     /// The same where that one closed something lately.
     inherits_until: Moment,
+    /// See [`Cloud::nodes_are_unreadable`].
+    unreadable_nodes: bool,
     /// The instances that it wrote to.
     written: BTreeSet<InstanceId>,
     doubts: Doubts,
@@ -98,6 +100,7 @@ impl Cloud {
             log,
             observed: Observed::default(),
             complete: refresh::Complete::default(),
+            unreadable_nodes: false,
             written: BTreeSet::new(),
             doubts: Doubts::default(),
             groups_unread: None,
@@ -130,6 +133,12 @@ impl Cloud {
     /// The instance may have changed: it is read again at the next refresh, and not written to before.
     pub fn distrust(&mut self, id: &InstanceId) {
         self.doubts.add(Doubt::Instance(id.clone()));
+    }
+
+    /// Whether there are nodes that can't be read: of an instance that none of the others is, nobody knows then that it
+    /// has no node.
+    pub fn nodes_are_unreadable(&mut self, some: bool) {
+        self.unreadable_nodes = some;
     }
 
     /// Another process may have written since: nothing that was read or written before counts any more, and the

@@ -218,7 +218,7 @@ impl Cloud {
                     Lookup::Gone
                 }
                 // Kubernetes has no node of it, either.
-                None if !ids.contains(&id) => {
+                None if !ids.contains(&id) && !self.unreadable_nodes => {
                     self.doubts.seen(&id);
                     Lookup::Gone
                 }

@@ -105,6 +105,7 @@ impl Reconciler {
             ids.insert(id);
         }
         self.nodes.clone_from(&snapshot.nodes);
+        self.parts.cloud.nodes_are_unreadable(snapshot.unreadable_nodes);
         let result = self.parts.cloud.refresh(&ids, full).await;
         if full {
             self.schedule_full_sync();

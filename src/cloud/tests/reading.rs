@@ -208,6 +208,19 @@ async fn an_instance_that_neither_a_node_nor_ec2_shows_is_gone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_instance_that_ec2_doesnt_show_is_unknown_at_first_where_it_may_be_an_unreadable_nodes() {
+    let aws = world();
+    aws.state().ec2.instances.remove("i-1").unwrap();
+    let mut cloud = cloud(&aws);
+    cloud.nodes_are_unreadable(true);
+    cloud.refresh(&ids(&[]), true).await.unwrap();
+    assert_eq!(cloud.observed().instances[&id("i-1")], Lookup::Unknown);
+    tokio::time::sleep(Duration::from_secs(130)).await;
+    cloud.refresh(&ids(&[]), true).await.unwrap();
+    assert_eq!(cloud.observed().instances[&id("i-1")], Lookup::Gone);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_written_to_the_interface_of_an_instance_that_ec2_doesnt_show() {
     let aws = world();
     let mut cloud = read(&aws, &["i-1"]).await;
