@@ -55,12 +55,18 @@ async fn what_was_seen_once_and_undone_by_others_is_gone() {
     assert_eq!(known(&cloud, "i-1").groups, [sg("sg-nodes")]);
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_was_removed_stays_removed_though_a_read_shows_the_past() {
+/// A port of a Service is open on the instance.
+async fn serving() -> (Aws, Cloud) {
     let aws = world();
     aws.sg("sg-1", |group| group.rules.insert(permission(53), "external-ips: games/quake".into()));
     aws.vm("i-1", |vm| vm.groups.push("sg-1".into()));
-    let mut cloud = read(&aws, &["i-1"]).await;
+    let cloud = read(&aws, &["i-1"]).await;
+    (aws, cloud)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_removed_stays_removed_though_a_read_shows_the_past() {
+    let (aws, mut cloud) = serving().await;
     aws.freeze_reads();
     one(&mut cloud, revoke("i-1", "sg-1", &[53])).await.unwrap();
     one(&mut cloud, detach("i-1", "sg-1")).await.unwrap();
@@ -77,10 +83,7 @@ async fn what_was_removed_stays_removed_though_a_read_shows_the_past() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_put_back_is_there_though_a_read_shows_first_the_past_before_and_then_that_in_between() {
-    let aws = world();
-    aws.sg("sg-1", |group| group.rules.insert(permission(53), "external-ips: games/quake".into()));
-    aws.vm("i-1", |vm| vm.groups.push("sg-1".into()));
-    let mut cloud = read(&aws, &["i-1"]).await;
+    let (aws, mut cloud) = serving().await;
     aws.freeze_reads();
     one(&mut cloud, revoke("i-1", "sg-1", &[53])).await.unwrap();
     one(&mut cloud, detach("i-1", "sg-1")).await.unwrap();
