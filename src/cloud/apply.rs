@@ -279,7 +279,7 @@ impl Cloud {
             Err(failure) => failure,
         };
         if failure.contradicted {
-            self.contradicted(&step.action, now);
+            self.contradicted(&step.action);
         } else if !failure.doubts.is_empty() {
             self.unknown(&step.action, now);
         }
@@ -307,13 +307,11 @@ impl Cloud {
     }
 
     /// AWS said that things aren't as they were taken to be: what it shows next is believed.
-    fn contradicted(&mut self, action: &Action, now: Moment) {
+    fn contradicted(&mut self, action: &Action) {
         match action {
             Action::Authorize { group, rules, .. } | Action::Revoke { group, rules, .. } => {
                 self.journal.forget_rules(group, rules);
-                for effect in self.read_too_early(group) {
-                    self.take_over(effect, now);
-                }
+                self.read_too_early(group).into_iter().for_each(|doubt| self.doubts.add(doubt));
             }
             Action::Attach { instance, .. } | Action::Detach { instance, .. } => {
                 self.journal.forget_attachments(instance);

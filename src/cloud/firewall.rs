@@ -117,31 +117,31 @@ impl Cloud {
         }
         // That one is there says nothing of the others.
         let mut opened = rules.clone();
-        let mut effects = Vec::new();
+        let mut behind = false;
         for (rule, description) in one_by_one {
             match self.add_rules(group, &BTreeMap::from([(rule, description)])).await {
                 // It stays what it was made for. Where no read shows that, it counts as a person's until one does.
                 Err(error) if error.is(IS_THERE) => {
                     let made_for = owned.rules.get(&rule).cloned();
-                    if made_for.is_none() {
-                        effects.extend(self.read_too_early(group));
-                    }
+                    behind |= made_for.is_none();
                     opened.insert(rule, made_for.unwrap_or_default());
                 }
                 Err(error) => return Err(self.group_failure(step, group, &error)),
                 Ok(answer) => said_to_be_done(step, answer)?,
             }
         }
-        effects.push(Effect::RulesOpened(group.clone(), opened));
+        let mut effects = vec![Effect::RulesOpened(group.clone(), opened)];
+        if behind {
+            effects.extend(self.read_too_early(group).into_iter().map(Effect::Doubted));
+        }
         Ok(effects)
     }
 
     /// The group was read before it was changed, and so may be what was read of the instances that have it.
-    pub(super) fn read_too_early(&self, group: &GroupId) -> Vec<Effect> {
+    pub(super) fn read_too_early(&self, group: &GroupId) -> Vec<Doubt> {
         let has = |lookup: &Lookup| matches!(lookup, Lookup::Known(instance) if instance.groups.contains(group));
         let having = self.observed.instances.iter().filter(|(_, lookup)| has(lookup)).map(|(id, _)| id);
-        let doubts = having.map(|id| Doubt::Instance(id.clone())).chain([Doubt::Group(group.clone())]);
-        doubts.map(Effect::Doubted).collect()
+        having.map(|id| Doubt::Instance(id.clone())).chain([Doubt::Group(group.clone())]).collect()
     }
 
     async fn add_rules(&self, group: &GroupId, rules: &BTreeMap<Rule, String>) -> Result<Option<bool>, aws_api::Error> {
@@ -161,7 +161,7 @@ impl Cloud {
         // Rules that weren't there are told in the default VPC and an error elsewhere, where the others stay.
         match self.remove_rules(group, rules).await {
             Err(error) if error.is(IS_NOT_THERE) => {
-                effects.extend(self.read_too_early(group));
+                effects.extend(self.read_too_early(group).into_iter().map(Effect::Doubted));
                 for (rule, description) in rules.iter().filter(|_| rules.len() > 1) {
                     match self.remove_rules(group, &BTreeMap::from([(*rule, description.clone())])).await {
                         Err(error) if error.is(IS_NOT_THERE) => {}

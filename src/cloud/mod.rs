@@ -73,8 +73,6 @@ pub struct Cloud {
     complete: refresh::Complete,
     /// What is read before this may be older than what another process did last.
     behind_until: Moment,
-    /// The same where that one closed something lately.
-    inherits_until: Moment,
     /// See [`Cloud::nodes_are_unreadable`].
     unreadable_nodes: bool,
     /// The instances that it wrote to.
@@ -95,7 +93,6 @@ impl Cloud {
             dns,
             settings,
             behind_until: Moment::default(),
-            inherits_until: Moment::default(),
             clock,
             log,
             observed: Observed::default(),
@@ -146,9 +143,7 @@ impl Cloud {
     /// that looks empty is taken for empty where somebody may be reached; and where something was `closed` lately, what
     /// looks open is made sure of before it is relied on.
     pub fn start_over(&mut self, closed: Closed) {
-        let nothing = closed == Closed::default();
         self.behind_until = self.now().after(LAG);
-        self.inherits_until = if nothing { Moment::default() } else { self.behind_until };
         self.written = BTreeSet::new();
         self.observed = Observed { closed, ..Observed::default() };
         self.complete = refresh::Complete::default();

@@ -11,7 +11,7 @@ use super::doubts::Doubt;
 use super::error::{self, Error, Kind};
 use super::{inventory, zones};
 use crate::expose::firewall::parse_group_name;
-use crate::expose::{Group, GroupId, InstanceId, Lookup, Moment, Record, RecordKey, Zone, ZoneId};
+use crate::expose::{Closed, Group, GroupId, InstanceId, Lookup, Moment, Record, RecordKey, Zone, ZoneId};
 
 type Read<T> = Result<T, aws_api::Error>;
 type Records = BTreeMap<RecordKey, Record>;
@@ -142,7 +142,8 @@ impl Cloud {
                 self.observed.closings.retain(|_, until| now < *until);
                 self.observed.behind = now < self.behind_until;
                 let opened = self.observed.opened.take();
-                self.observed.opened = (now < self.inherits_until).then(|| opened.unwrap_or_default());
+                let inherits = self.observed.behind && self.observed.closed != Closed::default();
+                self.observed.opened = inherits.then(|| opened.unwrap_or_default());
                 self.doubts.read(&Kind::Groups);
                 self.complete.groups = true;
                 self.groups_unread = None;
@@ -199,7 +200,7 @@ impl Cloud {
                         self.observed.detachments.remove(&id);
                     }
                     let concerns = |group: &GroupId| self.observed.closed.concerns(group);
-                    let may_be_behind = asked < self.inherits_until && instance.groups.iter().any(concerns);
+                    let may_be_behind = asked < self.behind_until && instance.groups.iter().any(concerns);
                     if may_be_behind && !self.written.contains(&id) {
                         self.observed.unproven.insert(id.clone());
                     } else {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// When the wall clock gains so much on the monotonic one, the machine was suspended (the monotonic clock stands
 /// still then) or somebody set the clock; either way our deadline can't be trusted.
@@ -107,9 +107,9 @@ struct Inner {
     leadership: watch::Sender<Leadership>,
     /// Tells of every change of the state. Those who wait go on in the order they came: of a `watch` that would be drawn
     /// anew each time.
-    changes: tokio::sync::Notify,
+    changes: Notify,
     /// Somebody needs a fresh renewal or a fresh look.
-    wanted: tokio::sync::Notify,
+    wanted: Notify,
 }
 
 /// The fence: every write asks it, at the last moment before it is sent, for each attempt.
@@ -132,8 +132,8 @@ impl Fence {
             usable,
             state: Mutex::default(),
             leadership: watch::Sender::new(Leadership::Candidate),
-            changes: tokio::sync::Notify::new(),
-            wanted: tokio::sync::Notify::new(),
+            changes: Notify::new(),
+            wanted: Notify::new(),
         };
         Fence { inner: Arc::new(inner) }
     }
@@ -257,7 +257,6 @@ impl Fence {
                     }
                     let _ = tokio::time::timeout(wait, change).await;
                 }
-                // The sender lives as long as `self`.
                 None => change.await,
             }
         }

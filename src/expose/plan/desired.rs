@@ -74,16 +74,15 @@ pub fn desire<'a>(
         }
     }
 
-    let asks = |wish: &Exposure| {
-        let service = wish.service.clone();
-        wish.hostnames.iter().map(move |name| (service.clone(), name.as_str().to_owned())).collect::<Vec<_>>()
-    };
-    let wanted: BTreeSet<(ServiceKey, String)> = wishes.iter().flat_map(asks).collect();
+    let wanted: BTreeSet<(&ServiceKey, &str)> = wishes
+        .iter()
+        .flat_map(|wish: &Exposure| wish.hostnames.iter().map(|name| (&wish.service, name.as_str())))
+        .collect();
     let mut published: BTreeMap<ServiceKey, BTreeSet<PublicIp>> = BTreeMap::new();
-    let mut asked = published.clone();
+    let mut asked: BTreeMap<ServiceKey, BTreeSet<PublicIp>> = BTreeMap::new();
     for name in names.values() {
         published.entry(name.service.clone()).or_default().extend(name.public_ips());
-        if wanted.contains(&(name.service.clone(), name.name.clone())) {
+        if wanted.contains(&(&name.service, name.name.as_str())) {
             asked.entry(name.service.clone()).or_default().extend(name.public_ips());
         }
     }
