@@ -348,8 +348,7 @@ impl Cloud {
         let address = address_key(&change.name);
         let (address, before) = (change.create.get(&address), change.delete.get(&address));
         let listed = |record: Option<&Record>| -> BTreeSet<PublicIp> {
-            let values = record.into_iter().flat_map(|record| &record.values);
-            values.filter_map(|value| value.parse().ok()).map(PublicIp).collect()
+            record.into_iter().flat_map(Record::public_ips).collect()
         };
         let ips = listed(address);
         let records = change.create.values().chain(change.delete.values());
@@ -400,13 +399,9 @@ impl Cloud {
                 self.observed.set_instance(instance.id.clone(), Lookup::Known(instance), now);
             }
             Effect::Records(change, pending) => {
-                self.observed.unsettled.remove(&(change.zone.clone(), change.name.clone()));
                 self.journal.records(&change, now);
                 self.changes.accepted(&change, pending, now);
-                if let Some(records) = self.observed.records.get_mut(&change.zone) {
-                    records.retain(|key, _| !change.delete.contains_key(key));
-                    records.extend(change.create);
-                }
+                self.observed.rewrote(change);
             }
             Effect::Doubted(doubt) => self.doubts.add(doubt),
         }

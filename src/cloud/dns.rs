@@ -157,6 +157,10 @@ impl Cloud {
             // Emulators (moto 5) judge a CREATE by what was there before the batch, and so never let a record stay as
             // it is. Route 53 itself doesn't refuse what the same batch has just deleted.
             (Err(error), [unit]) if is_only_about_creation(error) && unit.keeps_a_record() => {
+                if !unit.change.changes() {
+                    // It is as it was read: that was all to know.
+                    return Ok(route53::ChangeInfo { status: route53::ChangeStatus::Insync, ..Default::default() });
+                }
                 self.send_batch(zone, batch, |change, key| change.delete.get(key) != change.create.get(key)).await
             }
             _ => result,

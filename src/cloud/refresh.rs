@@ -243,6 +243,7 @@ impl Cloud {
             Some(Ok(zones)) => {
                 self.observed.records.retain(|id, _| zones.contains_key(id));
                 self.observed.behind_zones.retain(|id| zones.contains_key(id));
+                self.observed.rewritten.retain(|(id, _), _| zones.contains_key(id));
                 self.observed.zones = zones;
                 self.doubts.read(&Kind::Zones);
                 self.complete.zones = true;
@@ -266,6 +267,7 @@ impl Cloud {
                         self.observed.behind_zones.insert(id.clone());
                     } else {
                         self.observed.behind_zones.remove(&id);
+                        self.observed.rewritten.retain(|(zone, _), _| *zone != id);
                     }
                     self.observed.records.insert(id, records);
                     self.doubts.read(&kind);

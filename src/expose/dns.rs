@@ -57,6 +57,13 @@ pub struct Record {
     pub values: BTreeSet<String>,
 }
 
+impl Record {
+    /// The addresses among the values.
+    pub fn public_ips(&self) -> impl Iterator<Item = PublicIp> {
+        self.values.iter().filter_map(|value| value.parse().ok()).map(PublicIp)
+    }
+}
+
 /// A name as Route 53 spells it (`\\052.Example.com.`) in normal form: lower case, no trailing dot, octal escapes
 /// of printable characters undone. Two names are the same exactly when their normal forms are.
 pub fn normal_name(name: &str) -> String {

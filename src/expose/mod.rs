@@ -189,8 +189,10 @@ pub struct Observed {
     pub records: BTreeMap<ZoneId, BTreeMap<RecordKey, Record>>,
     /// The groups were read when what another process did last may not have shown yet: one that looks empty may not be.
     pub behind: bool,
-    /// Zones whose records were read at such a time: one that lists nothing may do so.
+    /// Zones whose records were read at such a time: one that lists nothing may do so, and what it lists may have gone.
     pub behind_zones: BTreeSet<ZoneId>,
+    /// The names in those zones that this process has written since, and what they list by that: this much is sure.
+    pub rewritten: BTreeMap<dns::NameKey, BTreeSet<PublicIp>>,
     /// Instances with groups of [`Observed::closed`] by a read that may be older than what was closed, and that this
     /// process hasn't written to.
     pub unproven: BTreeSet<InstanceId>,

@@ -129,6 +129,9 @@ impl fmt::Display for Action {
             Action::ChangeRecords(change) if change.withdraws() => {
                 write!(f, "delete the record of {}", change.name)
             }
+            Action::ChangeRecords(change) if !change.changes() => {
+                write!(f, "make sure of the record of {}", change.name)
+            }
             Action::ChangeRecords(change) => write!(f, "write the record of {}", change.name),
             Action::Publish(p) => write!(f, "set spec.externalIPs of {} to {}", p.service, joined(&p.private_ips)),
             Action::Release { service, .. } => write!(f, "clear spec.externalIPs of {service}"),
@@ -172,6 +175,11 @@ pub struct RecordChange {
 }
 
 impl RecordChange {
+    /// Whether anything is different afterwards. What isn't is written to prove that it is as it was read.
+    pub fn changes(&self) -> bool {
+        self.delete != self.create
+    }
+
     /// Whether no address is listed any more afterwards.
     pub fn withdraws(&self) -> bool {
         !self.create.contains_key(&super::dns::address_key(&self.name))

@@ -174,6 +174,8 @@ async fn a_confirmed_step_has_the_effect_that_the_core_expects() {
         // And so AWS says.
         cloud.start_over(Closed::default());
         cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+        // All but what a process knows of its own doings.
+        expected.rewritten.clear();
         assert_eq!(*cloud.observed(), expected, "{}", step.action);
     }
 }

@@ -203,7 +203,20 @@ impl<'a> Desired<'a> {
 
     /// The name that somebody asks for, in the zone where it belongs; `None` while it isn't there.
     pub(super) fn at_home(&self, hostname: &Hostname) -> Option<&OwnedName> {
-        self.names.get(self.usage.home_of(hostname)?)
+        self.home(hostname).map(|(_, name)| name)
+    }
+
+    fn home(&self, hostname: &Hostname) -> Option<(&NameKey, &OwnedName)> {
+        let key = self.usage.home_of(hostname)?;
+        Some((key, self.names.get(key)?))
+    }
+
+    /// Whether the name surely lists somebody where it belongs.
+    pub(super) fn leads_home(&self, hostname: &Hostname) -> bool {
+        let lists = |(key, name): (&NameKey, &OwnedName)| {
+            name.public_ips().iter().any(|ip| self.usage.surely_lists(key, name, *ip))
+        };
+        self.home(hostname).is_some_and(lists)
     }
 
     /// The same name in zones where it doesn't belong any more.
@@ -221,10 +234,16 @@ impl<'a> Desired<'a> {
         self.usage.listed(service).contains(&ip)
     }
 
-    /// Whether some record of the Service lists the address, and no change whose answer was lost may have taken it out.
+    /// Whether some record of the Service lists the address, and nothing may have taken it out: no change whose answer
+    /// was lost, none that the read of a zone doesn't show yet.
     pub(super) fn is_surely_listed(&self, service: &ServiceKey, ip: PublicIp) -> bool {
         let mut names = self.usage.names_of(service).filter_map(|key| Some((key, self.names.get(key)?)));
         names.any(|(key, name)| self.usage.surely_lists(key, name, ip))
+    }
+
+    /// Whether it would be if the name were known to be as it was read.
+    pub(super) fn is_listed_as_read(&self, hostname: &Hostname, ip: PublicIp) -> bool {
+        self.home(hostname).is_some_and(|(key, name)| self.usage.lists_as_read(key, name, ip))
     }
 
     /// Whether some record of the Service lists the address, or may: a change that would have it so was sent, and its

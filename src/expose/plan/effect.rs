@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::super::dns::address_key;
 use super::super::publication::{ADDRESSES, ASSIGNED, joined};
-use super::super::{FieldOwner, Group, GroupId, Lookup, Memory, Moment, Observed, Snapshot, Trial};
-use super::{Action, Publication, Step};
+use super::super::{FieldOwner, Group, GroupId, Lookup, Memory, Moment, Observed, Record, Snapshot, Trial};
+use super::{Action, Publication, RecordChange, Step};
 
 /// Brings everything that is known up to date with `step` having been taken at `now`. A group that was created
 /// gets its name as its id: whoever knows the real one inserts it instead.
@@ -69,11 +70,26 @@ fn cloud_effect(action: &Action, observed: &mut Observed) {
         Action::DeleteGroup { group } => {
             observed.groups.remove(group);
         }
-        Action::ChangeRecords(change) => {
-            if let Some(records) = observed.records.get_mut(&change.zone) {
-                records.retain(|key, _| !change.delete.contains_key(key));
-                records.extend(change.create.iter().map(|(key, record)| (key.clone(), record.clone())));
-            }
+        Action::ChangeRecords(change) => observed.rewrote(change.clone()),
+    }
+}
+
+impl Observed {
+    /// The change took effect.
+    pub fn rewrote(&mut self, change: RecordChange) {
+        let changes = change.changes();
+        let key = (change.zone, change.name);
+        if self.behind_zones.contains(&key.0) {
+            let address = change.create.get(&address_key(&key.1));
+            self.rewritten.insert(key.clone(), address.into_iter().flat_map(Record::public_ips).collect());
+        }
+        if changes {
+            // What was sent before finds another name than it knows, should it come to that yet.
+            self.unsettled.remove(&key);
+        }
+        if let Some(records) = self.records.get_mut(&key.0) {
+            records.retain(|key, _| !change.delete.contains_key(key));
+            records.extend(change.create);
         }
     }
 }

@@ -8,6 +8,7 @@ use super::super::{
     Exposure, Failure, Hostname, InstanceId, Policy, PublicIp, Record, RecordKey, ServiceKey, Target, ZoneId,
     annotations,
 };
+use super::desired::own_addresses;
 use super::firewall_steps::list;
 use super::{Action, Plan, RecordChange, Step, View};
 
@@ -91,12 +92,34 @@ fn ask(view: &View<'_>, plan: &mut Plan, busy: &BTreeSet<InstanceId>, hostname: 
     let create =
         BTreeMap::from([(dns::address_key(hostname.as_str()), address), (dns::twin_key(hostname.as_str()), twin)]);
     let delete = owned.map(OwnedName::records).unwrap_or_default();
-    let Some(change) = difference(zone.clone(), hostname.as_str(), delete, create) else { return };
+    let is_unsure = delete == create && exposures.iter().any(|exposure| waits_for_proof(view, hostname, exposure));
+    let change = RecordChange { zone: zone.clone(), name: hostname.as_str().to_owned(), delete, create };
+    if !change.changes() && !is_unsure {
+        return;
+    }
     plan.steps.push(Step {
-        reason: describe(hostname.as_str(), &current, &addresses),
+        reason: match is_unsure {
+            true => {
+                format!("{hostname} lists {}: made sure of, as another process wrote it last", list(addresses.iter()))
+            }
+            false => describe(hostname.as_str(), &current, &addresses),
+        },
         services: exposures.iter().map(|exposure| exposure.service.clone()).collect(),
         action: Action::ChangeRecords(change),
     });
+}
+
+/// Whether the exposure could be published on another node if it were sure that the name lists it: another process may
+/// have taken it out, which reads don't show yet. A name that is written as it is proves that it is so.
+fn waits_for_proof(view: &View<'_>, hostname: &Hostname, exposure: &Exposure) -> bool {
+    let Some(service) = view.snapshot.services.get(&exposure.service) else { return false };
+    let published = own_addresses(service);
+    view.desired.placed(&exposure.service).any(|node| {
+        view.desired.is_listed_as_read(hostname, node.public_ip)
+            && !published.contains(&node.private_ip)
+            && !view.desired.is_surely_listed(&exposure.service, node.public_ip)
+            && view.desired.is_open(exposure, &node.instance.id)
+    })
 }
 
 /// For how many seconds resolvers may know what the name listed until now; its twin says so until they have forgotten.
@@ -222,10 +245,7 @@ fn leave(view: &View<'_>, plan: &mut Plan, owned: &OwnedName) {
         return replace(plan, owned, create, format!("{} goes over to {heir}, which asks for it too", owned.name));
     }
     if let Some(exposure) = asks {
-        let others_serve = exposure
-            .hostnames
-            .iter()
-            .all(|hostname| view.desired.at_home(hostname).is_some_and(|name| !name.public_ips().is_empty()));
+        let others_serve = exposure.hostnames.iter().all(|hostname| view.desired.leads_home(hostname));
         if !others_serve || view.settings.policy == Policy::UpsertOnly {
             return shrink(view, plan, owned);
         }
@@ -259,8 +279,7 @@ fn move_out(view: &View<'_>, plan: &mut Plan, hostname: &Hostname, owned: &Owned
     if !view.settings.in_scope(&owned.service) {
         return;
     }
-    let moved = view.desired.at_home(hostname).is_some_and(|home| !home.public_ips().is_empty());
-    if moved && view.settings.policy == Policy::Sync {
+    if view.desired.leads_home(hostname) && view.settings.policy == Policy::Sync {
         return delete(view, plan, owned, "it is in the zone where it belongs now".into());
     }
     shrink(view, plan, owned);
@@ -328,7 +347,7 @@ fn difference(
     delete: BTreeMap<RecordKey, Record>,
     create: BTreeMap<RecordKey, Record>,
 ) -> Option<RecordChange> {
-    (delete != create).then(|| RecordChange { zone, name: name.to_owned(), delete, create })
+    Some(RecordChange { zone, name: name.to_owned(), delete, create }).filter(RecordChange::changes)
 }
 
 fn describe(name: &str, current: &BTreeSet<PublicIp>, next: &BTreeSet<PublicIp>) -> String {

@@ -21,6 +21,8 @@ pub(super) struct Usage {
     maybe: BTreeMap<ServiceKey, BTreeMap<PublicIp, u32>>,
     /// Of names with changes whose outcome isn't known: the addresses that they list in any case.
     kept: BTreeMap<NameKey, BTreeSet<PublicIp>>,
+    /// Of names that were read when another process's last change may not have shown yet: what is sure all the same.
+    proven: BTreeMap<NameKey, BTreeSet<PublicIp>>,
     /// Where the names that somebody asks for belong.
     homes: BTreeMap<Hostname, NameKey>,
     /// Where else they are, though they don't belong there any more.
@@ -39,6 +41,9 @@ impl Usage {
         for (key, name) in names {
             usage.add(&name.service, key, name);
             by_hostname.entry(&name.name).or_default().push((key, name));
+            if observed.behind_zones.contains(&name.zone) {
+                usage.proven.insert(key.clone(), observed.rewritten.get(key).cloned().unwrap_or_default());
+            }
         }
         let mut unsettled: BTreeMap<&str, Vec<&Unsettled>> = BTreeMap::new();
         for (key @ (_, name), change) in &observed.unsettled {
@@ -80,8 +85,7 @@ impl Usage {
         let Some(record) = records.and_then(|records| records.get(&dns::address_key(hostname.as_str()))) else {
             return;
         };
-        let public_ips = record.values.iter().filter_map(|value| value.parse().ok()).map(PublicIp);
-        self.add_maybe(service, public_ips, record.ttl.unwrap_or_default());
+        self.add_maybe(service, record.public_ips(), record.ttl.unwrap_or_default());
     }
 
     fn add(&mut self, service: &ServiceKey, key: &NameKey, name: &OwnedName) {
@@ -106,8 +110,14 @@ impl Usage {
         self.names.get(service).into_iter().flatten()
     }
 
-    /// Whether the name lists the address, whatever became of changes whose outcome isn't known.
+    /// Whether the name lists the address, whatever became of changes whose outcome isn't known, and though the read
+    /// that shows it may be older than what another process did last.
     pub(super) fn surely_lists(&self, key: &NameKey, name: &OwnedName, ip: PublicIp) -> bool {
+        self.lists_as_read(key, name, ip) && self.proven.get(key).is_none_or(|proven| proven.contains(&ip))
+    }
+
+    /// The same, if the name is as it was read.
+    pub(super) fn lists_as_read(&self, key: &NameKey, name: &OwnedName, ip: PublicIp) -> bool {
         name.public_ips().contains(&ip) && self.kept.get(key).is_none_or(|kept| kept.contains(&ip))
     }
 

@@ -1,5 +1,6 @@
 //! What can't be seen: what is kept for its sake, and what isn't.
 
+use super::super::super::publication::{ADDRESSES, ASSIGNED};
 use super::super::super::*;
 use super::world::{World, ZONE};
 
@@ -73,6 +74,64 @@ fn an_address_stays_published_while_what_its_zone_lists_may_be_older_than_the_la
     assert_eq!(world.service(&a).external_ips, ["10.0.0.1", "10.0.0.2"]);
     world.observed.behind_zones.clear();
     assert!(takes_off(&mut world));
+}
+
+/// One Service on two nodes, of which only the first is published: the process before ended in the middle, and what its
+/// zone lists may be older than what that one wrote last.
+fn half_published() -> (World, ServiceKey) {
+    let mut world = World::new(2);
+    let a = world.add_service("a", 5000, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.restart();
+    world.service(&a).external_ips = vec!["10.0.0.1".into()];
+    world.annotate(&a, ASSIGNED, Some("10.0.0.1"));
+    world.annotate(&a, ADDRESSES, Some("203.0.113.1"));
+    world.observed.behind_zones.insert(ZoneId(ZONE.into()));
+    (world, a)
+}
+
+#[test]
+fn before_an_address_is_published_by_what_a_read_of_the_past_may_list_the_name_is_made_sure_of() {
+    let (mut world, a) = half_published();
+    world.plan().steps.iter().filter(|step| matches!(step.action, Action::TryPublication(_))).for_each(|step| {
+        world.take(step);
+    });
+    let steps = world.plan().steps;
+    let [Step { action: Action::ChangeRecords(change), .. }] = steps.as_slice() else { panic!("{steps:?}") };
+    assert_eq!(change.delete, change.create);
+    assert_eq!(change.delete.len(), 2, "the record and its twin");
+    assert_eq!(world.settle(), ["change-name a.example.com", "publish a"]);
+    assert_eq!(world.service(&a).external_ips, ["10.0.0.1", "10.0.0.2"]);
+}
+
+#[test]
+fn a_name_that_reads_have_caught_up_with_is_not_written_to_be_made_sure_of() {
+    let (mut world, a) = half_published();
+    world.observed.behind_zones.clear();
+    assert_eq!(world.settle(), ["try a", "publish a"]);
+    assert_eq!(world.service(&a).external_ips, ["10.0.0.1", "10.0.0.2"]);
+}
+
+#[test]
+fn what_a_name_listed_before_this_process_wrote_it_is_as_unsure_as_any_read_of_the_past() {
+    let (mut world, a) = half_published();
+    let key = (ZoneId(ZONE.into()), "a.example.com".to_owned());
+    world.observed.rewritten.insert(key, [PublicIp([203, 0, 113, 1].into())].into());
+    assert_eq!(world.settle(), ["try a", "change-name a.example.com", "publish a"]);
+    assert_eq!(world.service(&a).external_ips, ["10.0.0.1", "10.0.0.2"]);
+}
+
+#[test]
+fn a_name_is_not_given_up_for_one_that_only_a_read_of_the_past_may_show() {
+    let mut world = World::new(1);
+    let a = world.add_service("a", 5000, &[("hostname", "a.example.com,b.example.com")]);
+    world.settle();
+    world.annotate(&a, "hostname", Some("b.example.com"));
+    world.restart();
+    world.observed.behind_zones.insert(ZoneId(ZONE.into()));
+    assert_eq!(world.settle(), Vec::<String>::new());
+    world.observed.behind_zones.clear();
+    assert_eq!(world.settle(), ["delete-name a.example.com"]);
 }
 
 #[test]
