@@ -155,8 +155,12 @@ struct Memory {
     left: BTreeMap<Ipv4Addr, Duration>,
     /// When an instance last stopped, ended, or got another address.
     moved: BTreeMap<String, Duration>,
-    /// When somebody else last changed what is let in at an instance.
+    /// When somebody else last took away something that was let in at an instance, or a group.
     meddled: BTreeMap<String, Duration>,
+    /// When somebody else last changed a group, or the groups of an interface.
+    hands: Option<Duration>,
+    /// When somebody else last put a group on an interface, or took it off: interface and group.
+    attached: BTreeMap<(String, String), Duration>,
     /// When somebody else last wrote a record of a name.
     rewritten: BTreeMap<String, Duration>,
     /// Dry runs of publications that are under way, by call.
@@ -199,6 +203,8 @@ impl Checker {
             left: BTreeMap::new(),
             moved: BTreeMap::new(),
             meddled: BTreeMap::new(),
+            hands: None,
+            attached: BTreeMap::new(),
             rewritten: BTreeMap::new(),
             trials: BTreeMap::new(),
             tried: BTreeMap::new(),
@@ -216,10 +222,10 @@ impl Checker {
         checker
     }
 
-    /// When somebody last changed by hand what is let in at a node, or the records of a name.
+    /// When somebody last changed groups, attachments or the records of a name by hand.
     pub fn last_meddling(&self) -> Option<Duration> {
         let memory = self.memory();
-        memory.meddled.values().chain(memory.rewritten.values()).max().copied()
+        memory.hands.iter().chain(memory.rewritten.values()).max().copied()
     }
 
     /// When a process last sent a write without being told what became of it, or when that took effect.
@@ -237,6 +243,7 @@ impl Checker {
         self.memory().judge_idle(at, event);
         match event {
             Event::Called(call) => {
+                self.memory().judge_upsert(at, call);
                 let nodes = self.kube.look(|look| look.nodes().next().is_some());
                 let mut memory = self.memory();
                 memory.called(at, call, nodes);
@@ -274,6 +281,7 @@ impl Checker {
                     }
                     Seam::Kube if what.starts_with("changed leases") => self.note_lease(),
                     Seam::Kube => {
+                        self.logged(at, what);
                         self.note_nodes(at);
                         self.note_services(at, Some(actor));
                     }
@@ -296,12 +304,12 @@ impl Checker {
         }
     }
 
-    /// A line was logged.
+    /// A line was logged, or written where anybody may read it.
     pub fn logged(&self, at: Duration, line: &str) {
         let mut memory = self.memory();
         let shown = memory.terms.secrets.iter().any(|secret| line.contains(secret.as_str()));
         if shown {
-            memory.broken("S12", at, "a secret is logged".to_owned());
+            memory.broken("S12", at, format!("a secret is shown: {line}"));
         }
     }
 
@@ -351,7 +359,7 @@ impl Memory {
         self.nodes.contains(instance) && wish::addresses(state, instance).is_some()
     }
 
-    /// Whether somebody else changed what is let in at the instance so lately that it needn't be known.
+    /// Whether somebody else closed something at the instance so lately that it needn't be known.
     fn is_meddled(&self, at: Duration, instance: &str) -> bool {
         let lately = |since: &Duration| at < *since + self.terms.patience.meddling;
         self.meddled.get(instance).is_some_and(lately) || self.has_moved(at, instance)

@@ -1,13 +1,13 @@
 //! What the daemon does in AWS: S1, S3, S4, S5, S7, S11.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::sim::aws::state::{Group, Interface, RecordSet, Rule, Zone};
+use crate::sim::aws::state::{Group, Interface, RecordSet, Rule, RuleKey, Zone};
 use crate::sim::aws::{RecordKey, State};
-use crate::sim::event::{Actor, Creator};
+use crate::sim::event::{Actor, Call, Creator};
 
 use super::wish;
 use super::{FRESH, Lingering, Memory};
@@ -97,12 +97,35 @@ impl Memory {
             return;
         }
         let groups: BTreeSet<String> = changed(&before.groups, &after.groups).into_iter().collect();
-        let touched = interfaces
-            .into_iter()
-            .filter(|old| after.interfaces.get(&old.id).is_none_or(|new| !new.groups.keys().eq(old.groups.keys())));
+        let none = BTreeMap::new();
+        for old in &interfaces {
+            let groups = after.interfaces.get(&old.id).map_or(&none, |new| &new.groups);
+            for group in symmetric_difference(&old.groups, groups) {
+                self.attached.insert((old.id.clone(), group.clone()), at);
+                self.hands = Some(at);
+            }
+        }
+        if !groups.is_empty() {
+            self.hands = Some(at);
+        }
         let through = before.interfaces.values().filter(|one| one.groups.keys().any(|group| groups.contains(group)));
-        for instance in touched.chain(through).filter_map(|interface| interface.instance.clone()) {
-            self.meddled.insert(instance, at);
+        for old in interfaces.into_iter().chain(through) {
+            let new = after.interfaces.get(&old.id);
+            // What is let in by none yet may be meant to be next through a group that is taken off.
+            let stays = new.is_some_and(|new| {
+                old.groups.keys().all(|group| new.groups.contains_key(group))
+                    && let_in(before, old).is_subset(&let_in(after, new))
+            });
+            if let Some(instance) = old.instance.clone().filter(|_| !stays) {
+                self.meddled.insert(instance, at);
+            }
+        }
+    }
+
+    /// S4: a record is replaced only as it was read.
+    pub(super) fn judge_upsert(&mut self, at: Duration, call: &Call) {
+        if matches!(call.actor, Actor::Replica(_)) && call.target.contains("UPSERT ") {
+            self.broken("S4", at, format!("{} {}: whatever is there is overwritten", call.operation, call.target));
         }
     }
 
@@ -164,14 +187,17 @@ impl Memory {
     fn interface_changed(&mut self, at: Duration, before: &State, after: &State, old: &Interface, new: &Interface) {
         let ours =
             |state: &State, group: &str| state.groups.get(group).is_some_and(|group| group.creator == Creator::Us);
-        let foreign = |state: &State, interface: &Interface| -> BTreeSet<String> {
-            interface.groups.keys().filter(|group| !ours(state, group)).cloned().collect()
-        };
-        let (was, is) = (foreign(before, old), foreign(after, new));
         // All groups of an interface are written at once: one that came after the read that we wrote from is lost.
-        let raced = new.instance.as_ref().is_some_and(|id| self.is_meddled(at, id));
-        if was != is && !raced {
-            self.broken("S3", at, format!("the foreign groups of {} were {was:?} and are {is:?}", new.id));
+        let raced = |group: &String| {
+            let touched = self.attached.get(&(new.id.clone(), group.clone()));
+            touched.is_some_and(|touched| at < *touched + self.terms.patience.meddling)
+        };
+        let foreign = |group: &&String| !ours(before, group) && !ours(after, group);
+        let changed = symmetric_difference(&old.groups, &new.groups).filter(foreign);
+        if let Some(group) = changed.filter(|group| !raced(group)).cloned().next() {
+            let (was, is) = (old.groups.keys(), new.groups.keys());
+            let what = format!("{group} on {}, which isn't ours: was {was:?}, is {is:?}", new.id);
+            self.broken("S3", at, what);
         }
         let left = old.groups.keys().filter(|group| !new.groups.contains_key(*group) && ours(before, group));
         if let Some(group) = left.filter_map(|id| before.groups.get(id)).find(|group| self.is_used(at, group)) {
@@ -181,6 +207,15 @@ impl Memory {
         let added = new.groups.keys().any(|group| !old.groups.contains_key(group) && ours(after, group));
         if added && new.device_index != 0 {
             self.broken("S3", at, format!("a group of ours was put on {}, which is no primary interface", new.id));
+        }
+        let for_another = |group: &&String| {
+            let name = after.groups.get(*group).filter(|_| ours(after, group)).map(|group| group.name.as_str());
+            let made_for = name.and_then(instance_in);
+            made_for.is_some() && made_for != new.instance.as_deref()
+        };
+        let added = new.groups.keys().filter(|group| !old.groups.contains_key(*group));
+        if let Some(group) = added.into_iter().find(for_another).cloned() {
+            self.broken("S3", at, format!("{group} was put on {}, which it wasn't made for", new.id));
         }
     }
 
@@ -380,6 +415,26 @@ impl Memory {
             }
         }
     }
+}
+
+/// The instance that a group of ours is made for: `external-ips/CLUSTER/INSTANCE`, perhaps with `/N` at its end.
+pub(super) fn instance_in(name: &str) -> Option<&str> {
+    name.split('/').find(|part| part.starts_with("i-"))
+}
+
+/// What is let in through the groups of an interface.
+fn let_in<'a>(state: &'a State, interface: &Interface) -> BTreeSet<&'a RuleKey> {
+    let groups = interface.groups.keys().filter_map(|id| state.groups.get(id));
+    groups.flat_map(|group| group.rules.keys()).collect()
+}
+
+/// The keys that only one of them has.
+fn symmetric_difference<'a, K: Ord, V, W>(
+    one: &'a BTreeMap<K, V>,
+    other: &'a BTreeMap<K, W>,
+) -> impl Iterator<Item = &'a K> {
+    let gone = one.keys().filter(|key| !other.contains_key(*key));
+    gone.chain(other.keys().filter(|key| !one.contains_key(*key)))
 }
 
 /// The keys of what differs.

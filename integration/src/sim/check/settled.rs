@@ -9,7 +9,7 @@ use crate::sim::aws::{Aws, RecordKey, State};
 use crate::sim::event::Creator;
 use crate::sim::kube::{Kube, NodeView, ServiceView};
 
-use super::aws::{twin, twin_of};
+use super::aws::{instance_in, twin, twin_of};
 use super::kube::CONDITION;
 use super::wish::{self, Wish};
 
@@ -23,6 +23,8 @@ struct World {
     state: State,
     services: Vec<ServiceView>,
     nodes: Vec<NodeView>,
+    /// The instances of all nodes.
+    instances: BTreeSet<String>,
     owner: String,
     cluster: String,
     groups_per_interface: usize,
@@ -68,6 +70,11 @@ fn is_kept(service: &ServiceView) -> bool {
     wish::wish(service).is_some() && condition(service).is_none_or(|(status, _)| status != "True")
 }
 
+/// Whether it is told to be served as it asks.
+fn is_ready(service: &&ServiceView) -> bool {
+    condition(service).is_some_and(|(status, _)| status == "True")
+}
+
 fn condition(service: &ServiceView) -> Option<(&str, &str)> {
     let condition = service.conditions.iter().find(|condition| condition.kind == CONDITION)?;
     Some((&condition.status, &condition.reason))
@@ -76,9 +83,11 @@ fn condition(service: &ServiceView) -> Option<(&str, &str)> {
 impl World {
     fn new(aws: &Aws, kube: &Kube, owner: &str, cluster: &str) -> World {
         let (services, nodes) = kube.look(|look| (look.services().cloned().collect(), look.nodes().cloned().collect()));
+        let nodes: Vec<NodeView> = nodes;
         World {
             state: aws.look(State::clone),
             services,
+            instances: nodes.iter().filter_map(wish::instance_of).map(str::to_owned).collect(),
             nodes,
             owner: owner.to_owned(),
             cluster: cluster.to_owned(),
@@ -94,6 +103,19 @@ impl World {
         };
         let listed = wish::listed(&self.state, hostname).into_iter();
         listed.filter(|(zone, _)| ours(zone).is_some()).flat_map(|(_, addresses)| addresses).collect()
+    }
+
+    /// The TTLs of the address records of a name.
+    fn ttls(&self, hostname: &str) -> BTreeSet<u32> {
+        let Some(key) = RecordKey::new(hostname, "A", None) else { return BTreeSet::new() };
+        let records = self.state.zones.values().filter_map(|zone| zone.records.get(&key));
+        records.filter_map(|record| record.ttl).collect()
+    }
+
+    /// Whether an address is that of a running instance that is a node.
+    fn is_a_nodes(&self, address: Ipv4Addr) -> bool {
+        let instance = self.state.instance_of(address).map(|instance| &instance.id);
+        instance.is_some_and(|id| self.instances.contains(id) && wish::addresses(&self.state, id).is_some())
     }
 
     /// L1 for a Service that asks.
@@ -143,7 +165,33 @@ impl World {
         if published.is_empty() {
             flaw("is Ready without an address".to_owned());
         }
+        if let Some((_, port)) = wish.ports.iter().find(|(_, port)| RESERVED.contains(port)) {
+            flaw(format!("is served, though port {port} is reserved"));
+        }
+        let others = || self.services.iter().filter(|other| other.uid != service.uid && is_ready(other));
+        for other in others().filter(|other| !ports(other).is_disjoint(&ports(service))) {
+            let shared = |(address, _): &&(String, Creator)| service.external_ips.iter().any(|(own, _)| own == address);
+            if let Some((address, _)) = other.external_ips.iter().find(shared) {
+                flaw(format!("and {} have a port in common, both on {address}", named(other)));
+            }
+        }
         for hostname in &wish.hostnames {
+            let asks = |other: &&ServiceView| {
+                other.uid != service.uid && wish::wish(other).is_some_and(|other| other.hostnames.contains(hostname))
+            };
+            if let Some(other) = others().filter(asks).find(|other| other.namespace != service.namespace) {
+                flaw(format!("is served under {hostname}, and so is {}", named(other)));
+            }
+            // Who is rejected keeps what he has, be it a name's TTL.
+            if !self.services.iter().filter(asks).any(is_kept) {
+                let others = self.services.iter().filter(asks).filter_map(wish::wish).map(|wish| wish.ttl);
+                let asked: Vec<Option<u32>> = others.chain([wish.ttl]).collect();
+                let (least, by_all) = (asked.iter().flatten().min(), asked.iter().all(Option::is_some));
+                let wrong = |ttl: &u32| least.is_some_and(|least| ttl > least || by_all && ttl < least);
+                if let Some(ttl) = self.ttls(hostname).into_iter().find(wrong) {
+                    flaw(format!("{hostname} has the TTL {ttl}, asked for is {least:?}"));
+                }
+            }
             let listed = self.addresses(hostname);
             if listed != public {
                 flaw(format!("{hostname} lists {listed:?}, published are the nodes of {public:?}"));
@@ -185,7 +233,8 @@ impl World {
         let private = private.to_string();
         let family = self.family(service, wish);
         // One that asks and can't be served keeps its place, and isn't placed with those that share a name with it.
-        self.services.iter().filter(|other| is_kept(other) || !family.contains(&other.uid)).any(|other| {
+        let others = self.services.iter().filter(|other| other.uid != service.uid);
+        others.filter(|other| is_kept(other) || !family.contains(&other.uid)).any(|other| {
             let takes = is_kept(other) || other.external_ips.iter().any(|(address, _)| *address == private);
             takes && family_ports(&self.services, &family).iter().any(|port| ports(other).contains(port))
         })
@@ -293,6 +342,12 @@ impl World {
                 if key.kind() == "A" && twin_of(zone, hostname).is_none_or(|twin| twin.owner != self.owner) {
                     continue;
                 }
+                let strangers = record.values.iter().filter_map(|value| value.parse().ok());
+                if key.kind() == "A"
+                    && let Some(address) = strangers.into_iter().find(|address| !self.is_a_nodes(*address))
+                {
+                    flaws.push(("S1b", format!("{name} lists {address}, which is no node's")));
+                }
                 let service = twin_of(zone, hostname).and_then(|twin| twin.service);
                 if service.is_some_and(|service| keeping.contains(&service)) {
                     continue;
@@ -311,7 +366,7 @@ impl World {
         }
         let keeps: BTreeSet<(String, u16)> = kept().flat_map(ports).collect();
         for group in self.state.groups.values().filter(|group| group.creator == Creator::Us) {
-            let instance = group.name.rsplit('/').next().filter(|_| group.name.contains(&self.cluster));
+            let instance = instance_in(&group.name).filter(|_| group.name.contains(&self.cluster));
             let attached = instance
                 .and_then(|id| self.state.primary(id))
                 .is_some_and(|interface| interface.groups.contains_key(&group.id));

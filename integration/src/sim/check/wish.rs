@@ -25,6 +25,8 @@ pub struct Wish {
     pub max: Option<usize>,
     /// Protocol as EC2 writes it, and port.
     pub ports: BTreeSet<(String, u16)>,
+    /// How long resolvers may keep the answer, in seconds, where it says so.
+    pub ttl: Option<u32>,
     /// Who is let in.
     pub sources: BTreeSet<Source>,
     /// Whether it can be understood. What a Service has stays while it can't.
@@ -53,9 +55,8 @@ pub fn wish(service: &ServiceView) -> Option<Wish> {
     }
     let max = annotation("maxips").map(str::parse::<usize>);
     valid &= max.as_ref().is_none_or(|max| max.as_ref().is_ok_and(|max| *max > 0));
-    if let Some(ttl) = annotation("ttl") {
-        valid &= ttl.trim_end_matches('s').parse::<u32>().is_ok();
-    }
+    let ttl = annotation("ttl").map(|ttl| ttl.trim_end_matches('s').parse::<u32>());
+    valid &= ttl.as_ref().is_none_or(Result::is_ok);
     let ports = service.ports.iter().map(|(protocol, port)| (protocol.to_lowercase(), *port)).collect();
     let ranges: Vec<String> = match annotation("source-ranges") {
         Some(ranges) => {
@@ -73,7 +74,8 @@ pub fn wish(service: &ServiceView) -> Option<Wish> {
             .map(|range| if range.contains(':') { Source::V6(range) } else { Source::V4(range) })
             .collect()
     };
-    Some(Wish { hostnames, labels, max: max.and_then(Result::ok), ports, sources, valid })
+    let (max, ttl) = (max.and_then(Result::ok), ttl.and_then(Result::ok));
+    Some(Wish { hostnames, labels, max, ports, ttl, sources, valid })
 }
 
 /// The instance behind a node.
