@@ -50,10 +50,12 @@ pub(super) enum Effect {
 pub(super) struct Failure {
     pub error: StepError,
     pub doubts: Vec<Doubt>,
-    /// AWS said that things aren't as we thought: what it shows next is believed.
+    /// AWS said that things aren't as we thought.
     pub contradicted: bool,
     /// A group that AWS doesn't find: reads that don't show it need no proof.
     pub gone: Option<GroupId>,
+    /// What had been confirmed before it failed.
+    pub done: Vec<Effect>,
 }
 
 /// A group that was attached to an instance, or (false) detached from it.
@@ -75,12 +77,12 @@ pub(super) type Taken = Result<Vec<Effect>, Failure>;
 impl Failure {
     /// Nothing is in doubt.
     pub fn plain(error: StepError) -> Failure {
-        Failure { error, doubts: Vec::new(), contradicted: false, gone: None }
+        Failure { error, doubts: Vec::new(), contradicted: false, gone: None, done: Vec::new() }
     }
 
     /// Everything that the step touches must be read again.
     pub fn doubtful(step: &Step, error: StepError) -> Failure {
-        Failure { error, doubts: touched(&step.action), contradicted: false, gone: None }
+        Failure { doubts: touched(&step.action), ..Failure::plain(error) }
     }
 
     /// AWS's answer to a call of `step`.
@@ -287,6 +289,7 @@ impl Cloud {
             self.journal.forget_group(&group);
             self.observed.groups.remove(&group);
         }
+        failure.done.into_iter().for_each(|effect| self.take_over(effect, now));
         failure.doubts.into_iter().for_each(|doubt| self.doubts.add(doubt));
         if failure.error.next == Next::Wait
             && let Action::DeleteGroup { group } = &step.action
@@ -306,18 +309,18 @@ impl Cloud {
         Err(failure.error)
     }
 
-    /// AWS said that things aren't as they were taken to be: what it shows next is believed.
+    /// AWS said that things aren't as they were taken to be: what is believed of them against reads is less from now on.
     fn contradicted(&mut self, action: &Action) {
         match action {
             Action::Authorize { group, rules, .. } | Action::Revoke { group, rules, .. } => {
-                self.journal.forget_rules(group, rules);
+                self.journal.doubt_rules(group, rules);
                 self.read_too_early(group).into_iter().for_each(|doubt| self.doubts.add(doubt));
             }
             Action::Attach { instance, .. } | Action::Detach { instance, .. } => {
-                self.journal.forget_attachments(instance);
+                self.journal.doubt_attachments(instance);
             }
             Action::DeleteGroup { group } => self.journal.forget_group(group),
-            Action::ChangeRecords(change) => self.journal.forget_records(&change.zone, &change.name),
+            Action::ChangeRecords(change) => self.journal.doubt_records(&change.zone, &change.name),
             _ => {}
         }
     }

@@ -105,29 +105,35 @@ impl Cloud {
         let (shown, new): (BTreeMap<_, _>, BTreeMap<_, _>) = all.partition(|(rule, _)| owned.rules.contains_key(rule));
         // What is shown already is to be made sure of.
         let mut one_by_one = shown;
+        let mut opened = BTreeMap::new();
         if new.len() == 1 {
             one_by_one.extend(new);
         } else if !new.is_empty() {
             match self.add_rules(group, &new).await {
                 // Reads are behind.
                 Err(error) if error.is(IS_THERE) => one_by_one.extend(new),
-                Err(error) => return Err(self.group_failure(step, group, &error)),
-                Ok(answer) => said_to_be_done(step, answer)?,
+                answer => {
+                    self.confirmed(step, group, answer)?;
+                    opened.extend(new);
+                }
             }
         }
         // That one is there says nothing of the others.
-        let mut opened = rules.clone();
         let mut behind = false;
         for (rule, description) in one_by_one {
-            match self.add_rules(group, &BTreeMap::from([(rule, description)])).await {
+            match self.add_rules(group, &BTreeMap::from([(rule, description.clone())])).await {
                 // It stays what it was made for. Where no read shows that, it counts as a person's until one does.
                 Err(error) if error.is(IS_THERE) => {
                     let made_for = owned.rules.get(&rule).cloned();
                     behind |= made_for.is_none();
                     opened.insert(rule, made_for.unwrap_or_default());
                 }
-                Err(error) => return Err(self.group_failure(step, group, &error)),
-                Ok(answer) => said_to_be_done(step, answer)?,
+                answer => match self.confirmed(step, group, answer) {
+                    Ok(()) => _ = opened.insert(rule, description),
+                    Err(failure) => {
+                        return Err(Failure { done: vec![Effect::RulesOpened(group.clone(), opened)], ..failure });
+                    }
+                },
             }
         }
         let mut effects = vec![Effect::RulesOpened(group.clone(), opened)];
@@ -157,23 +163,52 @@ impl Cloud {
     /// asked.
     pub(super) async fn revoke(&self, step: &Step, group: &GroupId, rules: &BTreeMap<Rule, String>) -> Taken {
         self.owned(step, group)?;
-        let mut effects = vec![Effect::RulesClosed(group.clone(), rules.clone())];
         // Rules that weren't there are told in the default VPC and an error elsewhere, where the others stay.
         match self.remove_rules(group, rules).await {
-            Err(error) if error.is(IS_NOT_THERE) => {
-                effects.extend(self.read_too_early(group).into_iter().map(Effect::Doubted));
-                for (rule, description) in rules.iter().filter(|_| rules.len() > 1) {
-                    match self.remove_rules(group, &BTreeMap::from([(*rule, description.clone())])).await {
-                        Err(error) if error.is(IS_NOT_THERE) => {}
-                        Err(error) => return Err(self.group_failure(step, group, &error)),
-                        Ok(answer) => said_to_be_done(step, answer)?,
+            Err(error) if error.is(IS_NOT_THERE) => self.revoke_one_by_one(step, group, rules).await,
+            answer => {
+                self.confirmed(step, group, answer)?;
+                Ok(vec![Effect::RulesClosed(group.clone(), rules.clone())])
+            }
+        }
+    }
+
+    /// One of the rules isn't there, at least.
+    async fn revoke_one_by_one(&self, step: &Step, group: &GroupId, rules: &BTreeMap<Rule, String>) -> Taken {
+        let effects = |closed| {
+            let doubts = self.read_too_early(group).into_iter().map(Effect::Doubted);
+            [Effect::RulesClosed(group.clone(), closed)].into_iter().chain(doubts).collect()
+        };
+        if rules.len() == 1 {
+            return Ok(effects(rules.clone()));
+        }
+        let mut closed = BTreeMap::new();
+        for (rule, description) in rules {
+            let one = BTreeMap::from([(*rule, description.clone())]);
+            match self.remove_rules(group, &one).await {
+                Err(error) if error.is(IS_NOT_THERE) => {}
+                answer => {
+                    if let Err(failure) = self.confirmed(step, group, answer) {
+                        return Err(Failure { done: effects(closed), ..failure });
                     }
                 }
             }
-            Err(error) => return Err(self.group_failure(step, group, &error)),
-            Ok(answer) => said_to_be_done(step, answer)?,
+            closed.extend(one);
         }
-        Ok(effects)
+        Ok(effects(closed))
+    }
+
+    /// Whether EC2's answer says that a group was changed as asked.
+    fn confirmed(
+        &self,
+        step: &Step,
+        group: &GroupId,
+        answer: Result<Option<bool>, aws_api::Error>,
+    ) -> Result<(), Failure> {
+        match answer {
+            Ok(answer) => said_to_be_done(step, answer),
+            Err(error) => Err(self.group_failure(step, group, &error)),
+        }
     }
 
     async fn remove_rules(
@@ -232,7 +267,10 @@ impl Cloud {
         }
         let mut wanted = before.clone();
         set(&mut wanted.groups, group, attach);
-        let unsure = self.observed.unproven.contains(id) || self.observed.detachments.contains_key(id);
+        // What this very read shows may be of the past, whatever one before showed.
+        let may_be_behind =
+            self.now() < self.behind_until && self.observed.closed.concerns(group) && !self.written.contains(id);
+        let unsure = may_be_behind || self.observed.unproven.contains(id) || self.observed.detachments.contains_key(id);
         let is_proven = !unsure || written.iter().any(|(instance, ..)| instance == id);
         if wanted.groups == before.groups && is_proven {
             return Ok(vec![Effect::Interface {

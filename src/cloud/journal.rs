@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::LAG;
 use crate::expose::plan::RecordChange;
 use crate::expose::{
     Group, GroupId, Instance, InstanceId, Moment, Record, RecordKey, Rule, ZoneId, dns::address_key, dns::twin_key,
@@ -59,6 +60,8 @@ struct Written {
     record: Option<Record>,
     /// As it was before, since a read last showed it right: a read that shows one of these is one of the past.
     before: Vec<Option<Record>>,
+    /// Route 53 itself said that it isn't so any more: somebody may have put back what was there before.
+    contradicted: bool,
 }
 
 impl Journal {
@@ -110,7 +113,8 @@ impl Journal {
             if !before.contains(&last) {
                 before.push(last);
             }
-            self.records.insert(place, Written { at: now, record: change.create.get(key).cloned(), before });
+            let record = change.create.get(key).cloned();
+            self.records.insert(place, Written { at: now, record, before, contradicted: false });
         }
     }
 
@@ -125,20 +129,24 @@ impl Journal {
         self.young.remove(group);
     }
 
-    /// AWS itself said that these rules aren't as we thought: what it shows next is believed.
-    pub fn forget_rules(&mut self, group: &GroupId, rules: &BTreeMap<Rule, String>) {
-        self.rules.retain(|(of, rule), _| of != group || !rules.contains_key(rule));
+    /// AWS itself said that these rules aren't as we thought: those that we opened may have to be opened again. What we
+    /// closed isn't taken for open all the same: a read of the past may show it.
+    pub fn doubt_rules(&mut self, group: &GroupId, rules: &BTreeMap<Rule, String>) {
+        self.rules.retain(|(of, rule), put| put.what.is_none() || of != group || !rules.contains_key(rule));
     }
 
-    /// Somebody else wrote to the interface after us.
-    pub fn forget_attachments(&mut self, instance: &InstanceId) {
-        self.attachments.retain(|(of, _), _| of != instance);
+    /// Somebody else wrote to the interface after us: likewise.
+    pub fn doubt_attachments(&mut self, instance: &InstanceId) {
+        self.attachments.retain(|(of, _), put| put.what.is_none() || of != instance);
     }
 
-    /// Route 53 itself said that the name's records aren't as we thought.
-    pub fn forget_records(&mut self, zone: &ZoneId, name: &str) {
+    /// Route 53 itself said that the name's records aren't as we thought. A read that shows what was there before may
+    /// still be one of the past, for as long as reads may be behind.
+    pub fn doubt_records(&mut self, zone: &ZoneId, name: &str) {
         for key in [address_key(name), twin_key(name)] {
-            self.records.remove(&(zone.clone(), key));
+            if let Some(written) = self.records.get_mut(&(zone.clone(), key)) {
+                written.contradicted = true;
+            }
         }
     }
 
@@ -156,7 +164,8 @@ impl Journal {
             wanted
         });
         self.rules.retain(|(id, rule), put| {
-            let Some(group) = listed.get_mut(id) else { return false };
+            // A listing that leaves the group out tells nothing of its rules.
+            let Some(group) = listed.get_mut(id) else { return is_recent(put.at, now) };
             let stays = put.stays(group.rules.contains_key(rule) == put.what.is_some(), now);
             match &put.what {
                 Some(description) if stays => _ = group.rules.entry(*rule).or_insert_with(|| description.clone()),
@@ -200,7 +209,8 @@ impl Journal {
             }
             let shown = listed.get(key);
             let past = written.before.iter().any(|before| before.as_ref() == shown);
-            let wanted = is_recent(written.at, now) && past;
+            let is_recent = if written.contradicted { now < written.at.after(LAG) } else { is_recent(written.at, now) };
+            let wanted = is_recent && past;
             match &written.record {
                 Some(record) if wanted => _ = listed.insert(key.clone(), record.clone()),
                 None if wanted => _ = listed.remove(key),

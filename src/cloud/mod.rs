@@ -25,7 +25,7 @@ use aws_api::Client;
 use slog::Logger;
 
 use crate::clock::SharedClock;
-use crate::expose::{Closed, Hostname, InstanceId, Moment, Observed, Reason};
+use crate::expose::{Closed, Hostname, InstanceId, Moment, Observed, Reason, Unsettled};
 use doubts::{Doubt, Doubts};
 use journal::Journal;
 
@@ -75,6 +75,8 @@ pub struct Cloud {
     behind_until: Moment,
     /// See [`Cloud::nodes_are_unreadable`].
     unreadable_nodes: bool,
+    /// See [`Cloud::nodes_report`].
+    reporting: BTreeSet<InstanceId>,
     /// The instances that it wrote to.
     written: BTreeSet<InstanceId>,
     doubts: Doubts,
@@ -98,6 +100,7 @@ impl Cloud {
             observed: Observed::default(),
             complete: refresh::Complete::default(),
             unreadable_nodes: false,
+            reporting: BTreeSet::new(),
             written: BTreeSet::new(),
             doubts: Doubts::default(),
             groups_unread: None,
@@ -136,6 +139,22 @@ impl Cloud {
     /// has no node.
     pub fn nodes_are_unreadable(&mut self, some: bool) {
         self.unreadable_nodes = some;
+    }
+
+    /// The instances of nodes that are Ready: they are there, however long EC2 leaves them out (the region that it is
+    /// asked for may be another one).
+    pub fn nodes_report(&mut self, ready: BTreeSet<InstanceId>) {
+        self.reporting = ready;
+    }
+
+    /// When a full read makes sure of what is unsure only because reads may be behind; may have passed, if none has
+    /// succeeded since. `None`: there is nothing of the kind.
+    pub fn sure_at(&self) -> Option<Moment> {
+        let known = &self.observed;
+        let behind = known.behind || !known.behind_zones.is_empty() || !known.unproven.is_empty();
+        let unsettled = known.unsettled.values().map(Unsettled::until);
+        let taken = known.closings.values().chain(known.detachments.values()).copied();
+        unsettled.chain(taken).chain(behind.then_some(self.behind_until)).min()
     }
 
     /// Another process may have written since: nothing that was read or written before counts any more, and the

@@ -59,7 +59,7 @@ impl Cloud {
                 this.read_dns(full),
             )
         };
-        let missed = groups.and_then(|groups| self.take_groups(groups, &mut failures));
+        let missed = groups.and_then(|groups| self.take_groups(groups, now, &mut failures));
         self.take_instances(instances, &wanted, ids, now, &mut failures);
         if let Some(missed) = missed {
             self.keep_missed(missed, &wanted, now);
@@ -127,20 +127,20 @@ impl Cloud {
         (zone, records)
     }
 
-    /// Gives back those that were known and aren't shown, if the groups could be read.
+    /// What was read since `asked`. Gives back those that were known and aren't shown, if the groups could be read.
     fn take_groups(
         &mut self,
         read: Read<BTreeMap<GroupId, Group>>,
+        asked: Moment,
         failures: &mut Vec<(Kind, aws_api::Error)>,
     ) -> Option<BTreeMap<GroupId, Group>> {
-        let now = self.now();
         match read {
             Ok(mut groups) => {
-                self.journal.overlay_groups(&mut groups, now);
+                self.journal.overlay_groups(&mut groups, asked);
                 let mut before = std::mem::replace(&mut self.observed.groups, groups);
                 before.retain(|id, _| !self.observed.groups.contains_key(id));
-                self.observed.closings.retain(|_, until| now < *until);
-                self.observed.behind = now < self.behind_until;
+                self.observed.closings.retain(|_, until| asked < *until);
+                self.observed.behind = asked < self.behind_until;
                 let opened = self.observed.opened.take();
                 let inherits = self.observed.behind && self.observed.closed != Closed::default();
                 self.observed.opened = inherits.then(|| opened.unwrap_or_default());
@@ -151,7 +151,7 @@ impl Cloud {
             }
             Err(error) => {
                 self.groups_unread = Some(error::groups_unread(&error));
-                self.doubts.unread(Kind::Groups, now);
+                self.doubts.unread(Kind::Groups, self.now());
                 failures.push((Kind::Groups, error));
                 None
             }
@@ -207,7 +207,7 @@ impl Cloud {
                         self.observed.unproven.remove(&id);
                     }
 
-                    self.journal.overlay_instance(&mut instance, now);
+                    self.journal.overlay_instance(&mut instance, asked);
                     Lookup::Known(instance)
                 }
                 Some(lookup) => {
@@ -223,7 +223,7 @@ impl Cloud {
                     self.doubts.seen(&id);
                     Lookup::Gone
                 }
-                None if self.doubts.missed(&id, asked, now) => Lookup::Gone,
+                None if self.doubts.missed(&id, asked, now) && !self.reporting.contains(&id) => Lookup::Gone,
                 // One answer that leaves it out changes nothing: what is known stays until a later one agrees.
                 None => self.observed.instances.get(&id).cloned().unwrap_or(Lookup::Unknown),
             };
@@ -238,7 +238,9 @@ impl Cloud {
         failures.extend(read.errors.into_iter().map(|error| (Kind::Instances, error)));
     }
 
-    fn take_dns(&mut self, read: Dns, now: Moment, failures: &mut Vec<(Kind, aws_api::Error)>) {
+    /// What was read since `asked`.
+    fn take_dns(&mut self, read: Dns, asked: Moment, failures: &mut Vec<(Kind, aws_api::Error)>) {
+        let now = self.now();
         match read.zones {
             Some(Ok(zones)) => {
                 self.observed.records.retain(|id, _| zones.contains_key(id));
@@ -258,12 +260,12 @@ impl Cloud {
             let kind = Kind::Records(id.clone());
             match records {
                 Ok(mut records) => {
-                    self.journal.overlay_records(&id, &mut records, now);
-                    // What is shown did take effect. That something isn't shown proves nothing: reads lag.
-                    self.observed
-                        .unsettled
-                        .retain(|(zone, name), change| *zone != id || !change.is_shown(name, &records));
-                    if now < self.behind_until {
+                    self.journal.overlay_records(&id, &mut records, asked);
+                    // What is shown did take effect. That something isn't shown proves nothing for a while: reads lag.
+                    self.observed.unsettled.retain(|(zone, name), change| {
+                        *zone != id || asked < change.until() && !change.is_shown(name, &records)
+                    });
+                    if asked < self.behind_until {
                         self.observed.behind_zones.insert(id.clone());
                     } else {
                         self.observed.behind_zones.remove(&id);
@@ -291,6 +293,8 @@ impl Cloud {
         let now = self.now();
         self.observed.forget(|id| ids.contains(id) || named.contains(id), now);
         let (instances, zones) = (&self.observed.instances, &self.observed.zones);
+        // No read tells of a zone that isn't there.
+        self.observed.unsettled.retain(|(zone, _), change| zones.contains_key(zone) || now < change.until());
         self.doubts.prune(|id| instances.contains_key(id), |id| zones.contains_key(id));
     }
 }

@@ -258,7 +258,15 @@ pub struct Unsettled {
     pub at: Moment,
 }
 
+/// How long a change whose outcome isn't known may still take effect, or be hidden from reads.
+const UNSETTLED: Duration = Duration::from_secs(120);
+
 impl Unsettled {
+    /// From when on a read tells what became of it.
+    pub fn until(&self) -> Moment {
+        self.at.after(UNSETTLED)
+    }
+
     /// Whether the zone's records list just these addresses under the name.
     pub fn is_shown(&self, name: &str, records: &BTreeMap<RecordKey, Record>) -> bool {
         let one = self.kept == self.public_ips;

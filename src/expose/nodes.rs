@@ -153,7 +153,6 @@ impl Observed {
         });
         let held: BTreeSet<Ipv4Addr> = known.flat_map(Instance::addresses).collect();
         self.former.retain(|ip, given_up| now < given_up.after(FORMER) && !held.contains(ip));
-        self.unsettled.retain(|_, change| now < change.at.after(UNSETTLED));
         self.full.retain(|id, refused| now < refused.after(FULL) && self.instances.contains_key(id));
         self.unproven.retain(|id| self.instances.contains_key(id));
         self.detachments.retain(|id, _| self.instances.contains_key(id));
@@ -162,9 +161,6 @@ impl Observed {
 
 /// How long it is known whose an address was. Doubts about instances end much sooner.
 const FORMER: Duration = Duration::from_secs(3600);
-
-/// How long a change whose outcome isn't known may still take effect, or be hidden from reads.
-const UNSETTLED: Duration = Duration::from_secs(120);
 
 /// How long the refusal of room in an instance's groups counts: long enough for another node to serve in its place.
 const FULL: Duration = Duration::from_secs(600);

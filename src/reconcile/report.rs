@@ -114,6 +114,10 @@ impl Reconciler {
         self.memory.failures.retain(|target, _| plan.waiting.contains(target));
         self.note_unreadable();
         let confirm = (!self.memory.unsynced.is_empty()).then(|| self.now().after(self.parts.timing.confirm));
+        // Full reads are far apart: what is only unsure needn't wait for the next of them.
+        if let Some(sure_at) = self.parts.cloud.sure_at().filter(|at| self.now() < *at) {
+            self.full_at = self.full_at.map(|at| at.min(sure_at));
+        }
         let wake = [plan.wake_at, confirm, self.parts.cloud.due_at()].into_iter().flatten().min();
         let mut changes: Vec<Change> = Vec::new();
         let mut states: BTreeMap<String, u64> = BTreeMap::new();

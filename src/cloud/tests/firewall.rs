@@ -102,6 +102,45 @@ async fn what_was_put_back_is_there_though_a_read_shows_first_the_past_before_an
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_done_is_known_to_be_though_the_step_fails_at_the_next_rule() {
+    let aws = world();
+    let of = description(&service());
+    aws.sg("sg-1", |group| group.rules.extend([53, 54, 55].map(|port| (permission(port), of.clone()))));
+    let mut cloud = read(&aws, &["i-1"]).await;
+    let known = |cloud: &Cloud| cloud.observed().groups[&sg("sg-1")].rules.keys().copied().collect::<Vec<_>>();
+    aws.freeze_reads();
+    // All at once are refused for the one that isn't there, and one by one comes only so far.
+    aws.sg("sg-1", |group| group.rules.remove(&permission(55)));
+    let denied = Fault::Answer(403, "UnauthorizedOperation", "no");
+    aws.break_down("RevokeSecurityGroupIngress", "IpPermissions.1.FromPort=54", denied.clone());
+    one(&mut cloud, revoke("i-1", "sg-1", &[53, 54, 55])).await.unwrap_err();
+    assert_eq!(known(&cloud), [udp(54), udp(55)]);
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert_eq!(known(&cloud), [udp(54), udp(55)], "though the read shows the past");
+
+    aws.sg("sg-1", |group| group.rules.insert(permission(52), of));
+    aws.break_down("AuthorizeSecurityGroupIngress", "IpPermissions.1.FromPort=56", denied);
+    one(&mut cloud, authorize("i-1", "sg-1", &[52, 53, 56])).await.unwrap_err();
+    assert_eq!(known(&cloud), [udp(52), udp(53), udp(54), udp(55)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_that_leaves_a_group_out_makes_nobody_forget_what_was_done_to_its_rules() {
+    let (aws, mut cloud) = serving().await;
+    let past = aws.moment();
+    one(&mut cloud, revoke("i-1", "sg-1", &[53])).await.unwrap();
+    let without = |(mut ec2, route53): (super::ec2::Ec2, super::route53::Route53)| {
+        ec2.groups.remove("sg-1");
+        (ec2, route53)
+    };
+    aws.state().past = Some(without(past.clone()));
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    aws.state().past = Some(past);
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert!(cloud.observed().groups[&sg("sg-1")].rules.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rule_that_is_there_though_no_read_shows_it_keeps_no_other_from_being_opened() {
     let aws = world();
     let mut cloud = read(&aws, &["i-1"]).await;

@@ -34,6 +34,21 @@ async fn what_is_read_right_after_taking_over_is_proven_by_a_write_or_by_time() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_group_is_attached_though_the_look_right_before_shows_it_as_of_the_past() {
+    let aws = world();
+    aws.vm("i-1", |vm| vm.groups.push("sg-1".into()));
+    let past = aws.moment();
+    aws.vm("i-1", |vm| vm.groups.retain(|group| group != "sg-1"));
+    let mut cloud = cloud(&aws);
+    cloud.start_over(Closed::Of([sg("sg-1")].into()));
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert!(cloud.observed().unproven.is_empty(), "it isn't shown");
+    aws.state().past = Some(past);
+    one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
+    assert!(aws.vm("i-1", |vm| vm.groups.contains(&"sg-1".to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
 async fn rules_that_are_shown_are_made_sure_of_one_by_one() {
     let aws = world();
     aws.sg("sg-1", |group| group.rules.insert(permission(53), "external-ips: games/quake".into()));

@@ -221,6 +221,69 @@ async fn an_instance_that_ec2_doesnt_show_is_unknown_at_first_where_it_may_be_an
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_instance_whose_node_is_ready_is_not_gone_because_ec2_leaves_it_out() {
+    let aws = world();
+    let vm = aws.state().ec2.instances.remove("i-1").unwrap();
+    let mut cloud = cloud(&aws);
+    cloud.nodes_report(ids(&["i-1"]));
+    let look_for_long = async |cloud: &mut Cloud| {
+        for _ in 0..4 {
+            cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(130)).await;
+        }
+        cloud.observed().instances[&id("i-1")].clone()
+    };
+    assert_eq!(look_for_long(&mut cloud).await, Lookup::Unknown, "of another region, say");
+    aws.state().ec2.instances.insert("i-1".into(), vm);
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    aws.state().ec2.instances.remove("i-1").unwrap();
+    assert!(matches!(look_for_long(&mut cloud).await, Lookup::Known(_)));
+    cloud.nodes_report(ids(&[]));
+    assert_eq!(look_for_long(&mut cloud).await, Lookup::Gone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_is_as_old_as_its_question_whatever_else_the_read_waits_for() {
+    let aws = world();
+    aws.zone("Z1", "example.com.");
+    let mut cloud = cloud(&aws);
+    cloud.start_over(Closed::Any);
+    tokio::time::sleep(Duration::from_secs(115)).await;
+    // Route 53 takes its time.
+    aws.fail("ListHostedZones", Fault::Deaf);
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert!(cloud.now() > cloud.behind_until);
+    assert!(cloud.observed().behind && cloud.observed().opened.is_some());
+    assert_eq!(cloud.observed().behind_zones.len(), 1);
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert!(!cloud.observed().behind && cloud.observed().opened.is_none());
+    assert!(cloud.observed().behind_zones.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_only_unsure_is_read_again_as_soon_as_that_makes_it_sure() {
+    let aws = world();
+    aws.zone("Z1", "example.com.");
+    let mut cloud = read(&aws, &["i-1"]).await;
+    let after = |moment: crate::expose::Moment| Some(moment.after(Duration::from_secs(120)));
+    assert_eq!(cloud.sure_at(), Some(cloud.behind_until));
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert_eq!(cloud.sure_at(), None);
+    aws.fail("ChangeResourceRecordSets", Fault::LostBefore);
+    one(&mut cloud, change("Z1", "a.example.com", &[], &["203.0.113.1"])).await.unwrap_err();
+    assert_eq!(cloud.sure_at(), after(cloud.now()));
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(130)).await;
+    // Time alone proves nothing.
+    cloud.refresh(&ids(&["i-1"]), false).await.unwrap();
+    assert_eq!(cloud.observed().unsettled.len(), 1);
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert_eq!(cloud.sure_at(), None);
+    assert!(cloud.observed().unsettled.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_written_to_the_interface_of_an_instance_that_ec2_doesnt_show() {
     let aws = world();
     let mut cloud = read(&aws, &["i-1"]).await;

@@ -175,6 +175,30 @@ async fn a_lost_batch_is_read_before_anything_else_is_written_to_its_zone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_read_of_the_past_is_no_better_for_somebody_having_changed_the_name_since() {
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    let listed = |cloud: &Cloud| {
+        let records = &cloud.observed().records[&ZoneId("Z1".into())];
+        records[&dns::address_key("a.example.com")].values.iter().cloned().collect::<Vec<_>>().join(" ")
+    };
+    cloud.apply(&[change("Z1", "a.example.com", &[], &["203.0.113.1"])]).await.remove(0).unwrap();
+    let past = aws.moment();
+    let more = change("Z1", "a.example.com", &["203.0.113.1"], &["203.0.113.1", "203.0.113.2"]);
+    cloud.apply(&[more]).await.remove(0).unwrap();
+    aws.record("Z1", "a.example.com.", "A", &["198.51.100.1"]);
+    let less = change("Z1", "a.example.com", &["203.0.113.1", "203.0.113.2"], &["203.0.113.1"]);
+    cloud.apply(&[less]).await.remove(0).unwrap_err();
+    aws.state().past = Some(past);
+    cloud.refresh(&ids(&[]), true).await.unwrap();
+    assert_eq!(listed(&cloud), "203.0.113.1 203.0.113.2");
+    // Somebody did put it back.
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    cloud.refresh(&ids(&[]), true).await.unwrap();
+    assert_eq!(listed(&cloud), "203.0.113.1");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_change_of_unknown_outcome_would_list_is_remembered_until_a_later_change_is_known() {
     let aws = world();
     let mut cloud = read(&aws, &[]).await;
