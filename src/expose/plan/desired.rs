@@ -390,4 +390,10 @@ pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings,
     }
     memory.drains = drains;
     memory.trials.retain(|key, trial| snapshot.services.get(key).is_some_and(|service| service.uid == trial.uid));
+    for (key, trial) in memory.trials.iter_mut().filter(|(_, trial)| trial.refused.is_none()) {
+        // What was taken once may be refused when it comes back: policies change.
+        let present = snapshot.services.get(key).map(own_addresses).unwrap_or_default();
+        let placed: BTreeSet<PrivateIp> = desired.placed(key).map(|node| node.private_ip).collect();
+        trial.addresses.retain(|ip| present.contains(ip) || placed.contains(ip));
+    }
 }

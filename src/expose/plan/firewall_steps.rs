@@ -103,8 +103,7 @@ fn open(
     let mut missing: BTreeMap<Rule, ServiceKey> = missing.map(|(rule, key)| (*rule, key.clone())).collect();
     for group in groups.values() {
         let (mut v4, mut v6) = firewall::room(group, view.settings);
-        let unsure =
-            |rule: &Rule| group.rules.contains_key(rule) && !view.desired.proof().is_there(&instance.id, group, rule);
+        let unsure = |rule: &Rule| group.rules.contains_key(rule) && !view.desired.proof().is_written(group, rule);
         let again = needed.grantable().filter(|(rule, _)| unsure(rule));
         let mut fits: BTreeMap<Rule, ServiceKey> = again.map(|(rule, key)| (*rule, key.clone())).collect();
         missing.retain(|rule, key| {
@@ -128,7 +127,7 @@ fn open(
             });
         }
         let useful = group.rules.keys().any(|rule| needed.rules.contains_key(rule) && !needed.withheld.contains(rule));
-        if useful && (!instance.groups.contains(&group.id) || !view.desired.proof().is_attached(&instance.id)) {
+        if useful && (!instance.groups.contains(&group.id) || !view.desired.proof().is_attached(&instance.id, group)) {
             let wanted = needed.rules.iter().filter(|(rule, _)| group.rules.contains_key(rule));
             let wanted = wanted.map(|(rule, key)| (*rule, key.clone())).collect();
             plan.steps.push(Step {

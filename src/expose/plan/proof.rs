@@ -38,22 +38,29 @@ impl<'a> Proof<'a> {
         Proof { observed, served }
     }
 
-    /// Whether what is read as attached to the instance surely is.
-    pub(super) fn is_attached(&self, id: &InstanceId) -> bool {
-        let inherited = self.observed.unproven.contains(id) && !self.served.contains_key(id);
-        !inherited && !self.observed.detachments.contains_key(id)
+    /// Whether a group that is read as attached to the instance surely is.
+    pub(super) fn is_attached(&self, id: &InstanceId, group: &Group) -> bool {
+        let serves = || {
+            let served = self.served.get(id);
+            served.is_some_and(|served| group.rules.keys().any(|rule| served.contains(rule)))
+        };
+        !self.observed.detachments.contains_key(id) && (!self.observed.unproven.contains(id) || serves())
     }
 
     /// Whether a rule that is read in a group of the instance surely is there.
-    pub(super) fn is_there(&self, id: &InstanceId, group: &Group, rule: &Rule) -> bool {
+    fn is_there(&self, id: &InstanceId, group: &Group, rule: &Rule) -> bool {
         let place = (group.id.clone(), *rule);
-        if self.observed.closings.contains_key(&place) {
-            return false;
-        }
-        let Some(opened) = self.observed.opened.as_ref().filter(|_| self.observed.closed.concerns(&group.id)) else {
-            return true;
-        };
-        opened.contains(&place) || self.served.get(id).is_some_and(|rules| rules.contains(rule))
+        let served = || self.served.get(id).is_some_and(|rules| rules.contains(rule));
+        !self.observed.closings.contains_key(&place) && (self.is_written(group, rule) || served())
+    }
+
+    /// Whether a rule that is read in a group is there by more than that: no other process may have closed it, nor this
+    /// one, or this one has opened it since. That a Service is published proves its rules of the time when that was
+    /// written, which may not be those of today.
+    pub(super) fn is_written(&self, group: &Group, rule: &Rule) -> bool {
+        let place = (group.id.clone(), *rule);
+        let opened = self.observed.opened.as_ref().filter(|_| self.observed.closed.concerns(&group.id));
+        !self.observed.closings.contains_key(&place) && opened.is_none_or(|opened| opened.contains(&place))
     }
 
     /// Every rule that lets traffic reach the instance as far as reads show, and that this process hasn't tried to close.
@@ -73,10 +80,8 @@ impl<'a> Proof<'a> {
 
     /// Every rule that surely lets traffic reach the instance through a group of ours: open and attached.
     pub(super) fn open_rules(&self, instance: &Instance) -> BTreeSet<Rule> {
-        if !self.is_attached(&instance.id) {
-            return BTreeSet::new();
-        }
-        let is_there = |(group, rule): &(&Group, &Rule)| self.is_there(&instance.id, group, rule);
+        let id = &instance.id;
+        let is_there = |(group, rule): &(&Group, &Rule)| self.is_attached(id, group) && self.is_there(id, group, rule);
         self.rules(instance).filter(is_there).map(|(_, rule)| *rule).collect()
     }
 }

@@ -104,8 +104,46 @@ fn rules_found_when_taking_over_count_as_open_only_where_their_service_is_publis
     world.observed.opened = Some(Default::default());
     world.observed.unproven.insert(id);
     let steps = world.round();
-    assert_eq!(steps, ["try b", "authorize i-00000001", "change-name b.example.com", "publish b"]);
+    // That of the published one stays listed meanwhile, and is opened once more all the same: it proves what was asked for
+    // when it was published.
+    let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+    let [first, rest @ ..] = steps.as_slice() else { panic!("{steps:?}") };
+    assert_eq!(*first, "authorize i-00000001");
+    assert_eq!(rest, ["try b", "authorize i-00000001", "change-name b.example.com", "publish b"]);
     assert_eq!(world.service(&a).external_ips, ["10.0.0.1"]);
+}
+
+#[test]
+fn a_group_that_is_found_attached_is_so_only_where_it_holds_a_rule_of_who_is_published() {
+    let mut world = World::new(1);
+    world.settings.rules_per_group = 1;
+    world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    let b = world.add_service("b", 6316, &[("hostname", "b.example.com")]);
+    world.settle();
+    assert_eq!(world.observed.groups.len(), 2);
+    // Another process has taken b's away, group and all, and that isn't seen yet.
+    world.restart();
+    world.service(&b).external_ips.clear();
+    world.service(&b).external_ips_owner = FieldOwner::Nobody;
+    world.service(&b).owns_fields = false;
+    world.observed.records.values_mut().for_each(|records| records.retain(|key, _| !key.name.contains("b.")));
+    world.observed.closed = Closed::Any;
+    world.observed.opened = Some(Default::default());
+    world.observed.unproven.insert(InstanceId("i-00000001".into()));
+    let steps = world.round();
+    assert!(position(&steps, "attach i-00000001") < position(&steps, "change-name b.example.com"), "{steps:?}");
+}
+
+#[test]
+fn an_address_that_was_taken_once_is_tried_again_when_it_comes_back() {
+    let mut world = World::new(2);
+    let a = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.node(2).ready = false;
+    world.settle();
+    assert_eq!(world.service(&a).external_ips, ["10.0.0.1"]);
+    world.node(2).ready = true;
+    assert_eq!(world.round()[0], "try a");
 }
 
 #[test]
