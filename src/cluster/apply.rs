@@ -7,7 +7,7 @@ use super::call::{self, call};
 use super::error::{Class, Error, Failure};
 use super::objects::{MANAGER, Resource, StoredService, condition_type, identity};
 use crate::expose::plan::Publication;
-use crate::expose::{Condition, PREFIX, PrivateIp, PublicIp, ServiceKey};
+use crate::expose::{Condition, PREFIX, PrivateIp, PublicIp, Service, ServiceKey, Snapshot};
 use http::Method;
 use serde_json::{Value, json};
 use std::fmt::Display;
@@ -109,6 +109,27 @@ impl Cluster {
             metadata.insert("resourceVersion".into(), version.into());
         }
         object
+    }
+
+    /// Whether the Service is still as a snapshot has it, in all that decisions rest on.
+    ///
+    /// # Errors
+    /// [`Class::Changed`] when it isn't: what was decided by the snapshot is to be decided anew.
+    pub fn is_as_seen_in(&self, snapshot: &Snapshot, service: &ServiceKey) -> Result<(), Error> {
+        let seen = snapshot.services.get(service);
+        let same = self.with(|s| {
+            let now = s.services.get(service).map(|stored| &stored.service);
+            // Which nodes have endpoints is no part of the object.
+            match (seen, now) {
+                (Some(seen), Some(now)) => {
+                    let local_nodes = seen.local_nodes.clone();
+                    *seen == Service { local_nodes, ..now.clone() }
+                }
+                (seen, now) => seen.is_none() && now.is_none(),
+            }
+        });
+        let message = || format!("{service} has changed since it was looked at; it is decided anew");
+        same.then_some(()).ok_or_else(|| Error { class: Class::Changed, message: message() })
     }
 
     /// Sets our condition in `status.conditions`; `None` removes it. Nothing is sent when it is there already.
@@ -226,8 +247,14 @@ impl Cluster {
         let Some(identity) = identity(text) else {
             return false;
         };
-        self.with(|s| s.uncertain.remove(&identity.key));
-        self.put(identity, StoredService::decode(text), None);
+        let is_known = self.with(|s| {
+            s.uncertain.remove(&identity.key);
+            s.services.entry(&identity.key).is_some()
+        });
+        // It may be older than the news that it is gone: what comes and goes is told by the watch and the lists.
+        if is_known {
+            self.put(identity, StoredService::decode(text), None);
+        }
         true
     }
 

@@ -72,7 +72,7 @@ impl Reconciler {
             if plan.steps.is_empty() {
                 return self.finish(&snapshot, &plan).await;
             }
-            if !self.announce(&plan.steps).await || !self.take(&plan.steps).await {
+            if !self.announce(&plan.steps).await || !self.take(&snapshot, &plan.steps).await {
                 return Next::Lost;
             }
         }
@@ -95,17 +95,21 @@ impl Reconciler {
     /// Reads from AWS what is missing or may have changed. False when there is nothing to decide on.
     async fn read(&mut self, snapshot: &Snapshot) -> bool {
         let full = self.full_at.is_none_or(|at| at <= self.now());
-        let mut ids = BTreeSet::new();
+        let (mut ids, mut ready) = (BTreeSet::new(), BTreeSet::new());
         for (name, node) in &snapshot.nodes {
             let Ok(id) = node.instance_id() else { continue };
             // What stops, starts or is replaced shows on its node first.
             if self.nodes.get(name).is_some_and(|before| before != node) {
                 self.parts.cloud.distrust(&id);
             }
+            if node.ready && !node.deleting {
+                ready.insert(id.clone());
+            }
             ids.insert(id);
         }
         self.nodes.clone_from(&snapshot.nodes);
         self.parts.cloud.nodes_are_unreadable(snapshot.unreadable_nodes);
+        self.parts.cloud.nodes_report(ready);
         let result = self.parts.cloud.refresh(&ids, full).await;
         if full {
             self.schedule_full_sync();
@@ -175,14 +179,14 @@ impl Reconciler {
         }
     }
 
-    /// Takes the steps, all at the same time within bounds. False when leadership is lost.
-    async fn take(&mut self, steps: &[Step]) -> bool {
+    /// Takes the steps that were decided on by `snapshot`, all at the same time within bounds. False when leadership is lost.
+    async fn take(&mut self, snapshot: &Snapshot, steps: &[Step]) -> bool {
         let (cluster_steps, cloud_steps): (Vec<Step>, Vec<Step>) = steps.iter().cloned().partition(|step| {
             matches!(step.action, Action::TryPublication(_) | Action::Publish(_) | Action::Release { .. })
         });
         let cluster = self.parts.cluster.as_ref();
         let progress = &self.parts.progress;
-        let publish = futures::stream::iter(cluster_steps.iter().map(|step| publish(cluster, step)))
+        let publish = futures::stream::iter(cluster_steps.iter().map(|step| publish(cluster, snapshot, step)))
             .buffered(CONCURRENT_PATCHES)
             .inspect(|_| progress.tick())
             .collect::<Vec<_>>();
@@ -304,11 +308,17 @@ impl Reconciler {
     }
 }
 
-async fn publish(cluster: &Cluster, step: &Step) -> Result<(), ClusterError> {
+async fn publish(cluster: &Cluster, snapshot: &Snapshot, step: &Step) -> Result<(), ClusterError> {
     match &step.action {
         Action::TryPublication(publication) => cluster.try_publication(publication).await,
-        Action::Publish(publication) => cluster.publish(publication).await,
-        Action::Release { service, uid } => cluster.release(service, uid).await,
+        Action::Publish(publication) => {
+            cluster.is_as_seen_in(snapshot, &publication.service)?;
+            cluster.publish(publication).await
+        }
+        Action::Release { service, uid } => {
+            cluster.is_as_seen_in(snapshot, service)?;
+            cluster.release(service, uid).await
+        }
         // The caller's partition sends every other action to AWS.
         _ => Ok(()),
     }

@@ -31,6 +31,34 @@ async fn someone_elses_list_is_a_conflict_and_never_forced() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_decided_by_a_look_that_is_out_of_date_is_decided_anew() {
+    let world = World::ready(&[asking("quake"), asking("doom")]).await;
+    let snapshot = world.cluster.snapshot().unwrap();
+    let mut service = asking("quake");
+    service["spec"]["externalIPs"] = json!(["198.51.100.1"]);
+    world.api.edit(|objects| objects.put("services", service));
+    world.pass(secs(1)).await;
+    let error = world.cluster.is_as_seen_in(&snapshot, &key("quake")).unwrap_err();
+    assert_eq!(error.class, Class::Changed);
+    assert!(error.message.contains("decided anew"), "{error}");
+    world.cluster.is_as_seen_in(&snapshot, &key("doom")).unwrap();
+    let now = world.cluster.snapshot().unwrap();
+    world.cluster.is_as_seen_in(&now, &key("quake")).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_does_not_bring_back_a_service_that_is_known_to_be_gone() {
+    let world = World::ready(&[asking("quake")]).await;
+    let publication = publication(&world, "quake", 1);
+    let late = super::api::Fault::Answer(200, world.api.service("games", "quake"));
+    world.api.edit(|objects| objects.delete("services", "games", "quake"));
+    world.pass(secs(1)).await;
+    world.api.fault(super::api::Verb::Apply, "quake", 1, late);
+    world.cluster.publish(&publication).await.unwrap();
+    assert!(world.cluster.snapshot().unwrap().services.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_that_someone_sets_next_to_ours_survives_our_release() {
     let world = World::ready(&[asking("quake")]).await;
     world.cluster.publish(&publication(&world, "quake", 1)).await.unwrap();
