@@ -59,6 +59,10 @@ use wish::Wish;
 /// A Service that is served is known to whoever serves it; so old it is at least.
 const FRESH: Duration = Duration::from_secs(20);
 
+/// What the API server shows is known so soon, and what was decided by it done, where no read of it met with a fault and
+/// no process stood still.
+const CURRENT: Duration = Duration::from_secs(60);
+
 /// A rule that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -79,7 +83,8 @@ impl fmt::Display for Violation {
 /// How long the daemon may take to know of something. What is younger is held against nobody.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// A wish counts once it has stood for so long.
+    /// A wish counts once it has stood for so long, or for [`CURRENT`], if that is less, where nothing has lately kept
+    /// anybody from seeing it.
     pub wish: Duration,
     /// An address that belongs to nobody may stay listed for so long; `None`: not judged here (faults may delay it
     /// without end), only at rest.
@@ -171,6 +176,10 @@ struct Memory {
     late: BTreeSet<u64>,
     /// Writes under way, by call.
     writes: BTreeMap<u64, u32>,
+    /// Reads of the API server under way.
+    views: BTreeSet<u64>,
+    /// Processes that stand still.
+    frozen: BTreeSet<u32>,
     /// When a process last sent a write without being told what became of it, or when that took effect.
     unknown: BTreeMap<u32, Duration>,
     past: past::Past,
@@ -210,6 +219,8 @@ impl Checker {
             tried: BTreeMap::new(),
             late: BTreeSet::new(),
             writes: BTreeMap::new(),
+            views: BTreeSet::new(),
+            frozen: BTreeSet::new(),
             unknown: BTreeMap::new(),
             past: past::Past::default(),
             lease: lease::Terms::default(),
@@ -252,6 +263,9 @@ impl Checker {
                 {
                     memory.writes.insert(call.number, replica);
                 }
+                if call.seam == Seam::Kube && !call.mutates {
+                    memory.views.insert(call.number);
+                }
                 if call.operation == "kube:apply services dry-run"
                     && let Some((namespace, name)) = call.target.split_once('/')
                 {
@@ -262,6 +276,7 @@ impl Checker {
                 let mut memory = self.memory();
                 memory.lease.answered(*call, *status);
                 memory.writes.remove(call);
+                memory.views.remove(call);
                 if let Some(service) = memory.trials.remove(call)
                     && status.is_some_and(|status| status < 300)
                 {
@@ -290,6 +305,9 @@ impl Checker {
             Event::Fault { call, fault } => {
                 let mut memory = self.memory();
                 memory.past.fault = Some(at);
+                if memory.views.contains(call) {
+                    memory.past.blind = Some(at);
+                }
                 if matches!(fault, Fault::Late(_)) {
                     memory.late.insert(*call);
                 }
@@ -300,7 +318,15 @@ impl Checker {
                     *until = (at + after).max(*until);
                 }
             }
-            Event::Process { .. } | Event::Note(_) => {}
+            Event::Process { replica, what } => {
+                let mut memory = self.memory();
+                match what.as_str() {
+                    "stands still" => _ = memory.frozen.insert(*replica),
+                    "goes on" if memory.frozen.remove(replica) => memory.past.blind = Some(at),
+                    _ => {}
+                }
+            }
+            Event::Note(_) => {}
         }
     }
 
@@ -381,9 +407,16 @@ impl Memory {
         self.left.get(&address).is_some_and(|since| at < *since + self.terms.patience.meddling)
     }
 
+    /// How long a wish must have stood for everybody to know it.
+    fn patience(&self, at: Duration) -> Duration {
+        let longest = self.terms.patience.wish;
+        let sees = self.past.blind.is_none_or(|blind| blind + longest <= at) && self.frozen.is_empty();
+        if sees { longest.min(CURRENT) } else { longest }
+    }
+
     /// Services that have asked for exactly the same long enough for everybody to know it.
     fn known_wishes(&self, at: Duration) -> impl Iterator<Item = (&Known, &Wish)> {
-        let patience = self.terms.patience.wish;
+        let patience = self.patience(at);
         self.services.values().filter_map(move |known| {
             let wish = known.wish.as_ref().filter(|wish| wish.valid && known.since + patience <= at)?;
             Some((known, wish))
@@ -393,18 +426,26 @@ impl Memory {
     /// What the Service has asked for all the time that anybody may still believe in: whatever was seen of it lately, by
     /// whoever acts now, it asked for that.
     fn asked_throughout(&self, at: Duration, known: &Known) -> Option<Wish> {
-        let patience = self.terms.patience.wish;
+        let patience = self.patience(at);
         // Where it is served, somebody has known it for a while.
         let served = known.view.external_ips.iter().any(|(_, creator)| *creator == Creator::Us);
         if at < known.born + if served { FRESH.min(patience) } else { patience } {
             return None;
         }
-        let mut wish = known.wish.clone().filter(|wish| wish.valid)?;
+        let mut former: Vec<Wish> = Vec::new();
         for view in self.lately(at, &known.view.namespace, &known.view.name) {
-            let former = wish::wish(view).filter(|former| former.valid && view.uid == known.view.uid)?;
-            wish.hostnames.retain(|name| former.hostnames.contains(name));
-            wish.ports.retain(|port| former.ports.contains(port));
-            wish.sources.retain(|source| former.sources.contains(source));
+            former.push(wish::wish(view).filter(|_| view.uid == known.view.uid)?);
+        }
+        let now = known.wish.clone()?;
+        // While it can't be understood it keeps what it has: what it asked for when it last could be.
+        let last = || former.iter().rfind(|wish| wish.valid).cloned();
+        let mut wish = if now.valid { now.clone() } else { last()? };
+        for other in former.iter().chain([&now]) {
+            wish.ports.retain(|port| other.ports.contains(port));
+            if other.valid {
+                wish.hostnames.retain(|name| other.hostnames.contains(name));
+                wish.sources.retain(|source| other.sources.contains(source));
+            }
         }
         (!wish.ports.is_empty() && !wish.sources.is_empty()).then_some(wish)
     }
@@ -422,7 +463,7 @@ impl Memory {
         namespace: &'a str,
         name: &'a str,
     ) -> impl Iterator<Item = &'a ServiceView> + 'a {
-        let since = at.saturating_sub(self.terms.patience.wish);
+        let since = at.saturating_sub(self.patience(at));
         let former = self.past.services.iter().filter(move |(until, _)| *until >= since).map(|(_, view)| view);
         former.filter(move |view| view.namespace == namespace && view.name == name)
     }

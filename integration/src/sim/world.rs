@@ -552,7 +552,7 @@ pub(super) fn spec_ports(ports: &[(&str, u16)]) -> Vec<Value> {
 }
 
 /// What each process's secret key contains, and nothing else.
-const SECRET: &str = "SecretOfTheSimulation";
+pub const SECRET: &str = "SecretOfTheSimulation";
 
 fn secret(number: u32) -> String {
     format!("hush{number:04}{SECRET}/{number:04}")

@@ -7,6 +7,8 @@ mod consent;
 mod counts;
 mod ends;
 mod names;
+mod rest;
+mod shown;
 mod strangers;
 mod succession;
 mod town;

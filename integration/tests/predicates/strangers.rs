@@ -46,3 +46,36 @@ fn a_rule_of_somebody_else_may_never_be_revoked() {
         assert!(town.breaks("S3"));
     });
 }
+
+#[test]
+fn what_somebody_does_to_one_group_of_an_interface_excuses_the_loss_of_no_other() {
+    history(async |town| {
+        let instance = town.world.instance("n1").unwrap();
+        let aws = &town.world.aws;
+        let [old, new] =
+            ["old", "new"].map(|name| aws.create_group(Actor::Person, &town.world.vpc, name, &[]).unwrap());
+        aws.attach_group(Actor::Person, &instance, &old).unwrap();
+        town.pass(60).await;
+        let aws = &town.world.aws;
+        aws.attach_group(Actor::Person, &instance, &new).unwrap();
+        // That one came after the read that we wrote from.
+        aws.detach_group(US, &instance, &new).unwrap();
+        assert!(!town.breaks("S3"), "{:?}", town.world.checker.violations());
+        aws.detach_group(US, &instance, &old).unwrap();
+        assert!(town.breaks("S3"));
+    });
+}
+
+#[test]
+fn a_group_goes_only_where_it_was_made_for() {
+    history(async |town| {
+        let [one, other] = ["n1", "n2"].map(|node| town.world.instance(node).unwrap());
+        let aws = &town.world.aws;
+        let name = format!("external-ips/sim/{one}/2");
+        let group = aws.create_group(US, &town.world.vpc, &name, &[]).unwrap();
+        aws.attach_group(US, &one, &group).unwrap();
+        assert!(!town.breaks("S3"), "{:?}", town.world.checker.violations());
+        aws.attach_group(US, &other, &group).unwrap();
+        assert!(town.breaks("S3"));
+    });
+}

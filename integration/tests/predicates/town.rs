@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use integration::sim::aws::state::{RuleKey, Source};
+use integration::sim::check::wish::PREFIX;
 use integration::sim::event::Actor;
+use integration::sim::kube::Resource;
 use integration::sim::world::{CLUSTER, NAMESPACE};
 use integration::sim::{Setting, World, simulate};
+use serde_json::json;
 
 pub const US: Actor = Actor::Replica(9);
 
@@ -92,6 +95,16 @@ impl Town {
         nodes.iter().for_each(|node| self.open(node, port));
         self.list(name, nodes);
         self.publish(name, nodes);
+    }
+
+    /// Its owner is told so.
+    pub fn tell(&self, namespace: &str, name: &str, ready: bool, reason: &str) {
+        let condition = json!({
+            "type": format!("{PREFIX}Ready"), "status": if ready { "True" } else { "False" }, "reason": reason,
+            "message": reason, "lastTransitionTime": "2026-01-01T00:00:00Z",
+        });
+        let hand = self.world.kube.by(US).as_manager("external-ips");
+        hand.patch(Resource::Services, namespace, name, &json!({"status": {"conditions": [condition]}})).unwrap();
     }
 
     /// The rules that were broken so far.

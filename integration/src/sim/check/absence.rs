@@ -136,7 +136,7 @@ impl Memory {
         if !super::aws::changed(&before.zones, &after.zones).is_empty() {
             for known in self.services.values() {
                 let Some(wish) = &known.wish else { continue };
-                if at < known.since + self.terms.patience.wish {
+                if at < known.since + self.patience(at) {
                     continue;
                 }
                 for name in &wish.hostnames {
@@ -219,7 +219,7 @@ impl Memory {
             .filter(|(_, (private, _))| gone.contains(private))
             .map(|(id, (private, _))| (id, private))
             .collect();
-        let settled = old.since + self.terms.patience.wish <= at;
+        let settled = old.since + self.patience(at) <= at;
         let broken: Vec<String> = match &old.wish {
             Some(wish) if settled && wish.valid => {
                 let Some(family) = self.family(old, wish) else { return };

@@ -129,7 +129,7 @@ impl Memory {
                 self.broken("S1c", at, format!("{address} left {name} while {hostname} lists {public}"));
             }
         }
-        let settled = old.since + self.terms.patience.wish <= at && old.wish.as_ref().is_some_and(|wish| wish.valid);
+        let settled = old.since + self.patience(at) <= at && old.wish.as_ref().is_some_and(|wish| wish.valid);
         if settled && is.is_empty() && was.iter().any(|address| nodes().any(|(_, (private, _))| private == *address)) {
             self.broken("S11", at, format!("{name} has no address any more, though it asks and a node of it lives"));
         }

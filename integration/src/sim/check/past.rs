@@ -32,6 +32,8 @@ pub(super) struct Past {
     pub(super) stopped: BTreeMap<Key, Stopped>,
     /// When a process last met with a fault: until long after it may not know what is so.
     pub(super) fault: Option<Duration>,
+    /// When a read of the API server last met with one, or a process went on that had stood still.
+    pub(super) blind: Option<Duration>,
     /// Processes that were told that mass deletion is meant.
     pub(super) consents: BTreeSet<u32>,
 }
