@@ -154,6 +154,10 @@ impl<T: PartialEq> Store<T> {
         if older(&identity.version, &entry.version) {
             return false;
         }
+        // It is there: a list that lacks it was wrong.
+        if let Some(suspicion) = &mut self.suspicion {
+            suspicion.remove(&identity.key);
+        }
         entry.version = identity.version;
         let recreated = entry.uid != identity.uid;
         if recreated {

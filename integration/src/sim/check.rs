@@ -61,7 +61,7 @@ const FRESH: Duration = Duration::from_secs(20);
 
 /// What the API server shows is known so soon, and what was decided by it done, where no read of it met with a fault and
 /// no process stood still.
-const CURRENT: Duration = Duration::from_secs(60);
+const CURRENT: Duration = Duration::from_secs(30);
 
 /// A rule that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -171,6 +171,24 @@ async fn a_single_one_that_is_missing_waits_for_a_second_list_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sign_of_life_between_two_lists_that_lack_a_service_says_that_it_is_there() {
+    let world = World::ready(&[asking("quake"), asking("doom")]).await;
+    let whole = world.api.list_body("services");
+    for version in ["9000", "9001"] {
+        let mut without: Value = serde_json::from_str(&whole).unwrap();
+        without["items"].as_array_mut().unwrap().retain(|item| item["metadata"]["name"] != "quake");
+        without["metadata"]["resourceVersion"] = json!(version);
+        world.api.fault(Verb::List, SERVICES, 1, Fault::Body(without.to_string()));
+    }
+    expire(&world);
+    world.until("one lacks it", || world.counted("services", "shrunken") == 1).await;
+    world.cluster.publish(&super::publishing::publication(&world, "quake", 1)).await.unwrap();
+    world.until("another one does", || world.counted("services", "shrunken") == 2).await;
+    world.pass(secs(5)).await;
+    assert_eq!(world.snapshot().services.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_first_list_lacks_is_in_the_second() {
     let world = World::new(&many(5));
     let mut without: Value = serde_json::from_str(&world.api.list_body("services")).unwrap();

@@ -143,7 +143,7 @@ impl Play {
         };
         let percent = self.random.pick(&[20, 40, 60, 80]).copied().unwrap_or(20);
         let lasts = self.seconds(2, 8);
-        self.sky.comes(Weather { kinds, seam, lease: self.random.percent(30), percent, lasts });
+        self.sky.comes(Weather { kinds, seam, only: None, lease: self.random.percent(30), percent, lasts });
         self.tell(format!("{name} at {whose}: {percent} % of the calls, for {:.0} s", lasts.as_secs_f64()));
     }
 

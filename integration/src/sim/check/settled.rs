@@ -70,6 +70,12 @@ fn is_kept(service: &ServiceView) -> bool {
     wish::wish(service).is_some() && condition(service).is_none_or(|(status, _)| status != "True")
 }
 
+/// Whether somebody else has set its list of addresses: all of it is his, be it one that we have put there before.
+fn is_others(service: &ServiceView) -> bool {
+    let by_others = service.external_ips_managers.iter().any(|manager| manager != wish::MANAGER);
+    service.external_ips.iter().any(|(_, creator)| by_others || *creator != Creator::Us)
+}
+
 /// Whether it is told to be served as it asks.
 fn is_ready(service: &&ServiceView) -> bool {
     condition(service).is_some_and(|(status, _)| status == "True")
@@ -258,7 +264,7 @@ impl World {
         if let Some((_, port)) = wish.ports.iter().find(|(_, port)| RESERVED.contains(port)) {
             return Some(format!("port {port} is reserved"));
         }
-        if service.external_ips.iter().any(|(_, creator)| *creator != Creator::Us) {
+        if is_others(service) {
             return Some("its list is somebody else's".to_owned());
         }
         for hostname in &wish.hostnames {
@@ -314,7 +320,7 @@ impl World {
     /// L2 for a Service that doesn't ask.
     fn released(&self, service: &ServiceView, flaws: &mut Vec<Flaw>) {
         let name = named(service);
-        if service.external_ips.iter().any(|(_, creator)| *creator == Creator::Us) {
+        if service.external_ips.iter().any(|(_, creator)| *creator == Creator::Us) && !is_others(service) {
             flaws.push(("L2", format!("{name} doesn't ask, and has addresses of ours")));
         }
         if condition(service).is_some() {

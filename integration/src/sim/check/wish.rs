@@ -11,6 +11,9 @@ use crate::sim::kube::{NodeView, ServiceView};
 /// The prefix of the annotations.
 pub const PREFIX: &str = "external-ips.alpha.openfresh.github.io/";
 
+/// The label that keeps a node out of load balancers.
+pub const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+
 /// What the daemon's field manager is called.
 pub const MANAGER: &str = "external-ips";
 
@@ -98,7 +101,7 @@ pub fn eligible(state: &State, node: &NodeView, wish: &Wish) -> bool {
     wish.labels.iter().all(|(key, value)| node.labels.get(key) == Some(value))
         && node.ready
         && !node.deleting
-        && !node.labels.contains_key("node.kubernetes.io/exclude-from-external-load-balancers")
+        && !node.labels.contains_key(EXCLUDED)
         && !node.taints.iter().any(|taint| BAD.contains(&taint.as_str()))
         && instance_of(node).is_some_and(|id| addresses(state, id).is_some())
 }

@@ -7,12 +7,14 @@ use serde_json::json;
 use crate::error::Result;
 use crate::sim::World;
 use crate::sim::aws::state::{Power, RuleKey, Source};
-use crate::sim::event::{Actor, Creator, Event};
+use crate::sim::check::wish::EXCLUDED;
+use crate::sim::event::{Actor, Creator, Event, Seam};
 use crate::sim::kube::Resource;
 use crate::sim::world::{DOMAIN, LEASE, NAMESPACE, OTHERS_TTL};
 
+use super::catalogue::Kinds;
 use super::happening::{Happening, What, Wish};
-use super::weather::Sky;
+use super::weather::{Sky, Weather};
 
 /// A zone below the one of all names.
 const BELOW: &str = "sub.example.com";
@@ -114,13 +116,23 @@ impl Acting {
                 let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
                 let _ = self.world.kube.by(Actor::Person).set_external_ips(namespace, &name, &addresses);
             }
+            What::NodesAddress(service, node) => {
+                let (namespace, name) = place(*service);
+                let node = self.at(*node).and_then(|(node, _)| self.world.addresses(&node));
+                if let Some((private, _)) = node {
+                    let hand = self.world.kube.by(Actor::Person);
+                    let _ = hand.set_external_ips(namespace, &name, &[&private.to_string()]);
+                }
+            }
             What::DeleteMany => (1..=u8::MAX).for_each(|service| self.delete(service)),
             What::LoseAnnotations => (1..=u8::MAX).for_each(|service| self.annotate(service, "hostname", None)),
             What::NodeJoins(interfaces) => {
                 self.world.add_node(*interfaces)?;
             }
             What::Replicas(count) => self.world.run_at_most(*count)?,
-            What::Kill | What::Terminate | What::Freeze(_) | What::DiesAtWrite(..) => self.happens_to_leader(what),
+            What::Kill | What::Terminate | What::Freeze(_) | What::CutOff(_) | What::DiesAtWrite(..) => {
+                self.happens_to_leader(what);
+            }
             What::ClockOff(seconds) => self.world.clock_off = *seconds,
             What::AwsClockOff(seconds) => self.world.aws.set_clock_off(*seconds),
             What::Lease(kind) => self.lease(*kind),
@@ -140,6 +152,7 @@ impl Acting {
             | What::Ready(..)
             | What::Taint(..)
             | What::Pool(..)
+            | What::Excluded(..)
             | What::Elastic(_)
             | What::Stranger(_) => self.node(what)?,
             What::ForeignGroup(_)
@@ -193,6 +206,14 @@ impl Acting {
                 replica.freeze();
                 self.later.push((now + *time, Later::Thaws { replica: number }));
             }
+            What::CutOff(lasts) => self.sky.comes(Weather {
+                kinds: Kinds { refusals: false, losses: true, lies: false, late: false },
+                seam: Some(Seam::Kube),
+                only: Some(number),
+                lease: true,
+                percent: 100,
+                lasts: *lasts,
+            }),
             What::DiesAtWrite(writes, after) => self.sky.dies_at_write(number, *writes, *after),
             _ => {}
         }
@@ -242,6 +263,7 @@ impl Acting {
         | What::Ready(place, _)
         | What::Taint(place, _)
         | What::Pool(place, _)
+        | What::Excluded(place, _)
         | What::Elastic(place)
         | What::Stranger(place)) = what
         else {
@@ -275,6 +297,10 @@ impl Acting {
             }
             What::Pool(_, pool) => {
                 let _ = nature.patch(Resource::Nodes, "", &node, &json!({"metadata": {"labels": {"pool": pool}}}));
+            }
+            What::Excluded(_, there) => {
+                let labels = json!({(EXCLUDED): there.then_some("")});
+                let _ = nature.patch(Resource::Nodes, "", &node, &json!({"metadata": {"labels": labels}}));
             }
             What::Elastic(_) => {
                 let running = self.world.aws.look(|state| {

@@ -39,6 +39,8 @@ pub enum What {
     Ports(u8, Vec<(&'static str, u16)>),
     /// Somebody writes `spec.externalIPs`, as kubectl edit does.
     ExternalIps(u8, Vec<String>),
+    /// The same with the private address of a node.
+    NodesAddress(u8, u8),
     /// All Services are deleted but the first: `kubectl delete` with too wide a selector.
     DeleteMany,
     /// All Services but the first lose their hostname annotations: a migration that forgot them.
@@ -57,6 +59,8 @@ pub enum What {
     Taint(u8, bool),
     /// Its label `pool` changes.
     Pool(u8, &'static str),
+    /// Somebody keeps it out of load balancers by its label, or no more.
+    Excluded(u8, bool),
     /// It is given an elastic address.
     Elastic(u8),
     /// Somebody stops a node's instance, and AWS gives its address to a stranger.
@@ -91,6 +95,8 @@ pub enum What {
     Terminate,
     /// The leader stands still for so long.
     Freeze(Duration),
+    /// The leader is cut off from the API server for so long, and nobody else is.
+    CutOff(Duration),
     /// The leader is killed before or after its so many-th write from now on.
     DiesAtWrite(u32, bool),
     /// Clocks of processes that start from now on are off by so many seconds.

@@ -19,6 +19,8 @@ pub struct Weather {
     pub kinds: Kinds,
     /// With whom; `None`: with both.
     pub seam: Option<Seam>,
+    /// Only the calls of this process.
+    pub only: Option<u32>,
     /// Whether calls about the Lease meet them too.
     pub lease: bool,
     /// Of a hundred calls so many.
@@ -86,7 +88,9 @@ impl Kept {
         let about = (call.actor, subject);
         let deceived = !call.mutates && self.deceived.contains(&about);
         for (weather, _) in &self.weathers {
-            if weather.seam.is_some_and(|seam| seam != call.seam) || lease && !weather.lease {
+            let elsewhere = weather.seam.is_some_and(|seam| seam != call.seam)
+                || weather.only.is_some_and(|only| call.actor != Actor::Replica(only));
+            if elsewhere || lease && !weather.lease {
                 continue;
             }
             if !self.random.percent(weather.percent) {
