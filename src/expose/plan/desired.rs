@@ -139,11 +139,14 @@ fn refused_list(service: &Service, joined: &Joined<'_>) -> Option<Rejection> {
 /// The addresses on a Service that are ours to change, in order; those that are no IPv4 addresses are left out.
 pub(super) fn own_addresses(service: &Service) -> Vec<PrivateIp> {
     match service.external_ips_owner {
-        FieldOwner::Us | FieldOwner::Legacy => {
-            service.external_ips.iter().filter_map(|ip| ip.parse().ok()).map(PrivateIp).collect()
-        }
+        FieldOwner::Us | FieldOwner::Legacy => all_addresses(service).collect(),
         FieldOwner::Nobody | FieldOwner::Other(_) => Vec::new(),
     }
+}
+
+/// The addresses under which a Service that asks is reached as things are: those on it, whoever has set them.
+pub(super) fn all_addresses(service: &Service) -> impl Iterator<Item = PrivateIp> {
+    service.external_ips.iter().filter_map(|ip| ip.parse().ok()).map(PrivateIp)
 }
 
 /// The public twins of published addresses as our annotations tell them: of a node that EC2 is silent about, nothing

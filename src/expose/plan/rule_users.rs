@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::firewall::described_service;
 use super::super::{Instance, InstanceId, Lookup, Policy, Port, PrivateIp, PublicIp, Rule, ServiceKey};
 use super::View;
-use super::desired::own_addresses;
+use super::desired::{all_addresses, own_addresses};
 
 /// The Services that are in use on each instance, other than those whose rules are worked out from their exposures.
 pub(super) struct Users<'a> {
@@ -44,7 +44,11 @@ impl<'a> Users<'a> {
             }
         };
         for (key, service) in &view.snapshot.services {
-            own_addresses(service).iter().for_each(|ip| add(key, by_private.get(ip)));
+            // It goes on being reached where somebody else has set its list, too: that it is rejected for that closes
+            // nothing that it had.
+            let frozen = view.desired.is_frozen(key);
+            let addresses = if frozen { all_addresses(service).collect() } else { own_addresses(service) };
+            addresses.iter().for_each(|ip| add(key, by_private.get(ip)));
         }
         for (key, ip) in view.desired.all_listed() {
             add(key, by_public.get(&ip));

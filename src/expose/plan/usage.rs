@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::dns::{self, Hostname, NameKey, OwnedName};
 use super::super::{Exposure, Observed, PublicIp, ServiceKey, Snapshot, Unsettled, annotations};
-use super::desired::own_addresses;
 
 const NONE: &BTreeSet<PublicIp> = &BTreeSet::new();
 const NO_MAYBE: &BTreeMap<PublicIp, u32> = &BTreeMap::new();
@@ -69,7 +68,7 @@ impl Usage {
                 usage.homes.insert(hostname.clone(), (zone.id.clone(), hostname.as_str().to_owned()));
             }
         }
-        for service in snapshot.services.values().filter(|service| !own_addresses(service).is_empty()) {
+        for service in snapshot.services.values().filter(|service| !service.external_ips.is_empty()) {
             for hostname in annotations::names(service) {
                 usage.add_asked(&service.key, &hostname, observed);
             }

@@ -54,6 +54,31 @@ fn a_record_that_exists_and_is_not_ours_is_left_and_nothing_is_opened() {
 }
 
 #[test]
+fn what_is_open_for_a_service_stays_where_somebody_else_has_it_published() {
+    for with_name in [true, false] {
+        let mut world = World::new(2);
+        let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+        world.settle();
+        world.service(&key).external_ips = vec!["10.0.0.1".into()];
+        world.service(&key).external_ips_owner = FieldOwner::Other("kubectl".into());
+        if !with_name {
+            world.observed.records.values_mut().for_each(BTreeMap::clear);
+        }
+        world.settle();
+        let open: Vec<&str> =
+            world.observed.groups.values().filter(|group| !group.rules.is_empty()).map(|g| g.name.as_str()).collect();
+        let expected = ["external-ips/test/i-00000001", "external-ips/test/i-00000002"];
+        // The name goes on listing both.
+        assert_eq!(open, expected[..if with_name { 2 } else { 1 }]);
+        world.service(&key).external_ips.clear();
+        world.service(&key).external_ips_owner = FieldOwner::Nobody;
+        world.annotate(&key, "hostname", None);
+        world.settle();
+        assert!(world.is_clean());
+    }
+}
+
+#[test]
 fn a_list_that_a_person_set_is_reported_and_never_touched() {
     let mut world = World::new(1);
     let key = world.add_service("a", 6315, SIMPLE);
