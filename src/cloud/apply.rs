@@ -320,7 +320,10 @@ impl Cloud {
                 self.journal.doubt_attachments(instance);
             }
             Action::DeleteGroup { group } => self.journal.forget_group(group),
-            Action::ChangeRecords(change) => self.journal.doubt_records(&change.zone, &change.name),
+            Action::ChangeRecords(change) => {
+                self.journal.doubt_records(&change.zone, &change.name);
+                self.observed.contradicted.insert((change.zone.clone(), change.name.clone()));
+            }
             _ => {}
         }
     }

@@ -150,6 +150,12 @@ impl Journal {
         }
     }
 
+    /// Whether what is believed of the name against the last read of its zone was contradicted.
+    pub fn doubts(&self, zone: &ZoneId, name: &str) -> bool {
+        let keys = [address_key(name), twin_key(name)];
+        keys.into_iter().any(|key| self.records.get(&(zone.clone(), key)).is_some_and(|written| written.contradicted))
+    }
+
     /// Brings a complete listing of our groups up to date.
     pub fn overlay_groups(&mut self, listed: &mut BTreeMap<GroupId, Group>, now: Moment) {
         self.young.retain(|_, at| is_recent(*at, now));

@@ -246,6 +246,7 @@ impl Cloud {
                 self.observed.records.retain(|id, _| zones.contains_key(id));
                 self.observed.behind_zones.retain(|id| zones.contains_key(id));
                 self.observed.rewritten.retain(|(id, _), _| zones.contains_key(id));
+                self.observed.contradicted.retain(|(id, _)| zones.contains_key(id));
                 self.observed.zones = zones;
                 self.doubts.read(&Kind::Zones);
                 self.complete.zones = true;
@@ -261,6 +262,8 @@ impl Cloud {
             match records {
                 Ok(mut records) => {
                     self.journal.overlay_records(&id, &mut records, asked);
+                    let journal = &self.journal;
+                    self.observed.contradicted.retain(|(zone, name)| *zone != id || journal.doubts(zone, name));
                     // What is shown did take effect. That something isn't shown proves nothing for a while: reads lag.
                     self.observed.unsettled.retain(|(zone, name), change| {
                         *zone != id || asked < change.until() && !change.is_shown(name, &records)

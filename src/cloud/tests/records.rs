@@ -192,10 +192,12 @@ async fn a_read_of_the_past_is_no_better_for_somebody_having_changed_the_name_si
     aws.state().past = Some(past);
     cloud.refresh(&ids(&[]), true).await.unwrap();
     assert_eq!(listed(&cloud), "203.0.113.1 203.0.113.2");
+    assert_eq!(cloud.observed().contradicted.len(), 1, "that isn't sure, though");
     // Somebody did put it back.
     tokio::time::sleep(Duration::from_secs(120)).await;
     cloud.refresh(&ids(&[]), true).await.unwrap();
     assert_eq!(listed(&cloud), "203.0.113.1");
+    assert!(cloud.observed().contradicted.is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -87,6 +87,7 @@ impl Observed {
             // What was sent before finds another name than it knows, should it come to that yet.
             self.unsettled.remove(&key);
         }
+        self.contradicted.remove(&key);
         if let Some(records) = self.records.get_mut(&key.0) {
             records.retain(|key, _| !change.delete.contains_key(key));
             records.extend(change.create);

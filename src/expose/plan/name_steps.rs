@@ -8,7 +8,7 @@ use super::super::{
     Exposure, Failure, Hostname, InstanceId, Policy, PublicIp, Record, RecordKey, ServiceKey, Target, ZoneId,
     annotations,
 };
-use super::desired::own_addresses;
+use super::desired::{all_addresses, own_addresses};
 use super::firewall_steps::list;
 use super::{Action, Plan, RecordChange, Step, View};
 
@@ -264,7 +264,8 @@ fn heir<'a>(view: &View<'a>, owned: &OwnedName) -> Option<(&'a ServiceKey, BTree
             && annotations::names(service).any(|name| name.as_str() == owned.name)
     });
     let with_addresses = shares.filter_map(|service| {
-        let nodes = view.desired.published_nodes(service).filter_map(|id| view.desired.joined.alive.get(id));
+        // Rejected, it goes on being reached where somebody else has set its list, too.
+        let nodes = all_addresses(service).filter_map(|ip| view.desired.node_of_private(ip));
         let addresses: BTreeSet<PublicIp> =
             nodes.map(|node| node.public_ip).filter(|ip| owned.public_ips().contains(ip)).collect();
         (!addresses.is_empty()).then_some((service, addresses))

@@ -20,7 +20,8 @@ pub(super) struct Usage {
     maybe: BTreeMap<ServiceKey, BTreeMap<PublicIp, u32>>,
     /// Of names with changes whose outcome isn't known: the addresses that they list in any case.
     kept: BTreeMap<NameKey, BTreeSet<PublicIp>>,
-    /// Of names that were read when another process's last change may not have shown yet: what is sure all the same.
+    /// Of names that may not be as they are known (another process's last change may not have shown yet, Route 53 said
+    /// that somebody has changed it): what is sure all the same.
     proven: BTreeMap<NameKey, BTreeSet<PublicIp>>,
     /// Where the names that somebody asks for belong.
     homes: BTreeMap<Hostname, NameKey>,
@@ -40,7 +41,9 @@ impl Usage {
         for (key, name) in names {
             usage.add(&name.service, key, name);
             by_hostname.entry(&name.name).or_default().push((key, name));
-            if observed.behind_zones.contains(&name.zone) {
+            if observed.contradicted.contains(key) {
+                usage.proven.insert(key.clone(), BTreeSet::new());
+            } else if observed.behind_zones.contains(&name.zone) {
                 usage.proven.insert(key.clone(), observed.rewritten.get(key).cloned().unwrap_or_default());
             }
         }

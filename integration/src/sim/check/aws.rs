@@ -193,8 +193,8 @@ impl Memory {
             touched.is_some_and(|touched| at < *touched + self.terms.patience.meddling)
         };
         let foreign = |group: &&String| !ours(before, group) && !ours(after, group);
-        let changed = symmetric_difference(&old.groups, &new.groups).filter(foreign);
-        if let Some(group) = changed.filter(|group| !raced(group)).cloned().next() {
+        let mut changed = symmetric_difference(&old.groups, &new.groups).filter(foreign);
+        if let Some(group) = changed.find(|group| !raced(group)).cloned() {
             let (was, is) = (old.groups.keys(), new.groups.keys());
             let what = format!("{group} on {}, which isn't ours: was {was:?}, is {is:?}", new.id);
             self.broken("S3", at, what);

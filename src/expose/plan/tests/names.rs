@@ -291,13 +291,18 @@ fn a_name_that_goes_over_takes_nobodys_port_along() {
 
 #[test]
 fn a_rejected_service_that_shares_a_name_keeps_it_when_the_one_it_is_written_for_goes() {
-    for gives_up in [None, Some("other.example.com")] {
+    for (gives_up, taken) in [(None, false), (Some("other.example.com"), false), (None, true)] {
         let mut world = World::new(2);
         let a = world.add_service("a", 6315, &[("hostname", "h.example.com")]);
         let b = world.add_service("b", 6316, &[("hostname", "h.example.com"), ("maxips", "1")]);
         world.settle();
         let serving = world.service(&b).external_ips.clone();
-        world.annotate(&b, "ttl", Some("soon"));
+        if taken {
+            // Somebody has set its list by hand, as it was.
+            world.service(&b).external_ips_owner = FieldOwner::Other("kubectl".into());
+        } else {
+            world.annotate(&b, "ttl", Some("soon"));
+        }
         world.settle();
         assert_eq!(world.rejected(), [b.clone()].into());
         world.annotate(&a, "hostname", gives_up);

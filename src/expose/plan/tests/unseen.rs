@@ -122,6 +122,15 @@ fn what_a_name_listed_before_this_process_wrote_it_is_as_unsure_as_any_read_of_t
 }
 
 #[test]
+fn nobody_is_published_by_a_name_that_is_known_not_to_be_as_it_is_known() {
+    let (mut world, a) = half_published();
+    world.observed.behind_zones.clear();
+    world.observed.contradicted.insert((ZoneId(ZONE.into()), "a.example.com".to_owned()));
+    assert_eq!(world.settle(), ["try a", "change-name a.example.com", "publish a"]);
+    assert_eq!(world.service(&a).external_ips, ["10.0.0.1", "10.0.0.2"]);
+}
+
+#[test]
 fn a_name_is_not_given_up_for_one_that_only_a_read_of_the_past_may_show() {
     let mut world = World::new(1);
     let a = world.add_service("a", 5000, &[("hostname", "a.example.com,b.example.com")]);
