@@ -11,6 +11,12 @@ use super::Memory;
 /// What must have been read before the first write of a term.
 const FULL_READ: [&str; 3] = ["ec2:DescribeInstances", "ec2:DescribeSecurityGroups", "route53:ListHostedZones"];
 
+/// Lists the records of a zone.
+const RECORDS: &str = "route53:ListResourceRecordSets";
+
+/// Changes some of them.
+const CHANGE: &str = ":ChangeResourceRecordSets";
+
 /// The terms of leadership so far.
 #[derive(Default)]
 pub(super) struct Terms {
@@ -26,7 +32,9 @@ pub(super) struct Terms {
     unproven: BTreeMap<u32, Duration>,
     /// Reads of the Lease under way.
     reads: BTreeMap<u64, u32>,
-    /// What each process has read in its present term.
+    /// Reads of AWS under way that were sent in the present term: by whom, of what.
+    asked: BTreeMap<u64, (u32, String)>,
+    /// What each process has read in its present term: the operation, for records with the zone.
     read: BTreeMap<u32, BTreeSet<String>>,
     /// Processes that have written to AWS in their present term.
     wrote: BTreeSet<u32>,
@@ -42,6 +50,11 @@ impl Terms {
 
     pub(super) fn answered(&mut self, call: u64, status: Option<u16>) {
         let well = status.is_some_and(|status| status < 300);
+        if let Some((replica, what)) = self.asked.remove(&call)
+            && well
+        {
+            self.read.entry(replica).or_default().insert(what);
+        }
         if let Some((replica, until)) = self.open.remove(&call) {
             let granted = if well { &mut self.until } else { &mut self.unproven };
             let entry = granted.entry(replica).or_default();
@@ -70,7 +83,9 @@ impl Memory {
             return;
         }
         if call.seam == Seam::Aws && !call.mutates {
-            self.lease.read.entry(replica).or_default().insert(call.operation.clone());
+            let zone = call.target.split_whitespace().next().filter(|_| call.operation == RECORDS);
+            let what = zone.map_or_else(|| call.operation.clone(), |zone| format!("{RECORDS} of {zone}"));
+            self.lease.asked.insert(call.number, (replica, what));
         }
         // Access reviews change nothing, whatever the API calls them.
         if !call.mutates || !self.terms.leadership || call.operation.contains("selfsubjectaccessreviews") {
@@ -92,6 +107,12 @@ impl Memory {
             self.broken("S9", at, format!("{what}, {left:.3} s before the term of replica {other} ends"));
         }
         self.lease.begun.insert(replica);
+        if let Some((zone, _)) = call.target.split_once(':').filter(|_| call.operation.ends_with(CHANGE)) {
+            let needed = format!("{RECORDS} of {zone}");
+            if !self.lease.read.get(&replica).is_some_and(|read| read.contains(&needed)) {
+                self.broken("S8", at, format!("{what} in a zone that it hasn't read in its term"));
+            }
+        }
         if call.seam == Seam::Aws && self.lease.wrote.insert(replica) {
             let read = self.lease.read.get(&replica).cloned().unwrap_or_default();
             // Without nodes there are no instances to read.
@@ -127,6 +148,7 @@ impl Memory {
             self.lease.wrote.remove(&replica);
             self.lease.begun.remove(&replica);
             self.lease.read.remove(&replica);
+            self.lease.asked.retain(|_, (by, _)| *by != replica);
             self.lease.holder = Some((replica, write.holder.clone()));
         }
         let until = write.sent + self.terms.lease;

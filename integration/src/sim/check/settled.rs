@@ -235,15 +235,34 @@ impl World {
     /// Whether another Service uses one of the wish's ports on the instance, or the name's other Services can't be
     /// there.
     fn occupied(&self, service: &ServiceView, wish: &Wish, id: &str) -> bool {
-        let Some((private, _)) = wish::addresses(&self.state, id) else { return true };
+        let Some((private, public)) = wish::addresses(&self.state, id) else { return true };
         let private = private.to_string();
         let family = self.family(service, wish);
-        // One that asks and can't be served keeps its place, and isn't placed with those that share a name with it.
+        // One that asks and can't be served keeps its places, and isn't placed with those that share a name with it.
         let others = self.services.iter().filter(|other| other.uid != service.uid);
         others.filter(|other| is_kept(other) || !family.contains(&other.uid)).any(|other| {
-            let takes = is_kept(other) || other.external_ips.iter().any(|(address, _)| *address == private);
+            let published = other.external_ips.iter().any(|(address, _)| *address == private);
+            let takes = published || is_kept(other) && self.listed_for(other).contains(&public);
             takes && family_ports(&self.services, &family).iter().any(|port| ports(other).contains(port))
         })
+    }
+
+    /// What the names list whose twins name the Service.
+    fn listed_for(&self, service: &ServiceView) -> BTreeSet<Ipv4Addr> {
+        let mut listed = BTreeSet::new();
+        for zone in self.state.zones.values() {
+            for (key, record) in zone.records.iter().filter(|(key, _)| key.kind() == "TXT") {
+                let its = twin(record).filter(|twin| twin.owner == self.owner).and_then(|twin| twin.service);
+                let name = key.plain_name();
+                if its.is_some_and(|its| its == (service.namespace.clone(), service.name.clone()))
+                    && let Some(name) = name.strip_prefix("a-")
+                    && let Some(address) = RecordKey::new(name, "A", None).and_then(|key| zone.records.get(&key))
+                {
+                    listed.extend(address.values.iter().filter_map(|value| value.parse::<Ipv4Addr>().ok()));
+                }
+            }
+        }
+        listed
     }
 
     /// The Services of one namespace that share a name with this one, itself included: they are placed together.
