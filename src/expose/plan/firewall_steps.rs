@@ -103,7 +103,8 @@ fn open(
     let mut missing: BTreeMap<Rule, ServiceKey> = missing.map(|(rule, key)| (*rule, key.clone())).collect();
     for group in groups.values() {
         let (mut v4, mut v6) = firewall::room(group, view.settings);
-        let unsure = |rule: &Rule| group.rules.contains_key(rule) && !view.desired.proof().is_written(group, rule);
+        let unsure =
+            |rule: &Rule| group.rules.contains_key(rule) && !view.desired.proof().is_there(&instance.id, group, rule);
         let again = needed.grantable().filter(|(rule, _)| unsure(rule));
         let mut fits: BTreeMap<Rule, ServiceKey> = again.map(|(rule, key)| (*rule, key.clone())).collect();
         missing.retain(|rule, key| {

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use super::super::dns::{self, OwnedName};
 use super::super::{
-    Exposure, Failure, Hostname, InstanceId, Policy, PublicIp, Record, RecordKey, ServiceKey, Target, ZoneId,
-    annotations,
+    Exposure, Failure, Hostname, InstanceId, Policy, PublicIp, Record, RecordKey, ServiceKey, Target, annotations,
 };
 use super::desired::{all_addresses, own_addresses};
 use super::firewall_steps::list;
@@ -92,20 +91,18 @@ fn ask(view: &View<'_>, plan: &mut Plan, busy: &BTreeSet<InstanceId>, hostname: 
     let create =
         BTreeMap::from([(dns::address_key(hostname.as_str()), address), (dns::twin_key(hostname.as_str()), twin)]);
     let delete = owned.map(OwnedName::records).unwrap_or_default();
-    let is_unsure = delete == create && exposures.iter().any(|exposure| waits_for_proof(view, hostname, exposure));
-    let change = RecordChange { zone: zone.clone(), name: hostname.as_str().to_owned(), delete, create };
-    if !change.changes() && !is_unsure {
+    let reason = if delete != create {
+        describe(hostname.as_str(), &current, &addresses)
+    } else if exposures.iter().any(|exposure| waits_for_proof(view, hostname, exposure)) {
+        format!("{hostname} lists {}: made sure of, as others may have written it last", list(addresses.iter()))
+    } else {
         return;
-    }
+    };
+    let name = hostname.as_str().to_owned();
     plan.steps.push(Step {
-        reason: match is_unsure {
-            true => {
-                format!("{hostname} lists {}: made sure of, as another process wrote it last", list(addresses.iter()))
-            }
-            false => describe(hostname.as_str(), &current, &addresses),
-        },
+        reason,
         services: exposures.iter().map(|exposure| exposure.service.clone()).collect(),
-        action: Action::ChangeRecords(change),
+        action: Action::ChangeRecords(RecordChange { zone: zone.clone(), name, delete, create }),
     });
 }
 
@@ -334,21 +331,14 @@ fn delete(view: &View<'_>, plan: &mut Plan, owned: &OwnedName, why: String) {
     replace(plan, owned, create, format!("{} is withdrawn: {why}", owned.name));
 }
 
-/// Puts `create` in the place of the name's records.
+/// Puts `create` in the place of the name's records, where there is a difference. The twin goes with it though it stays as
+/// it is: taken out and put back in the same batch, it proves that the name is still ours.
 fn replace(plan: &mut Plan, owned: &OwnedName, create: BTreeMap<RecordKey, Record>, reason: String) {
-    let Some(change) = difference(owned.zone.clone(), &owned.name, owned.records(), create) else { return };
-    plan.steps.push(Step { action: Action::ChangeRecords(change), reason, services: vec![owned.service.clone()] });
-}
-
-/// The change from one state of a name's records to another; `None` where there is no difference. The twin goes with
-/// it though it stays as it is: taken out and put back in the same batch, it proves that the name is still ours.
-fn difference(
-    zone: ZoneId,
-    name: &str,
-    delete: BTreeMap<RecordKey, Record>,
-    create: BTreeMap<RecordKey, Record>,
-) -> Option<RecordChange> {
-    Some(RecordChange { zone, name: name.to_owned(), delete, create }).filter(RecordChange::changes)
+    let (zone, name) = (owned.zone.clone(), owned.name.clone());
+    let change = RecordChange { zone, name, delete: owned.records(), create };
+    if change.changes() {
+        plan.steps.push(Step { action: Action::ChangeRecords(change), reason, services: vec![owned.service.clone()] });
+    }
 }
 
 fn describe(name: &str, current: &BTreeSet<PublicIp>, next: &BTreeSet<PublicIp>) -> String {
