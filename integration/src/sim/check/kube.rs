@@ -113,7 +113,10 @@ impl Memory {
             let led = || ours_lists(&state, (&new.namespace, &new.name), public);
             // Where its address has just changed, the names still list the one before.
             let mut names = wishes.iter().flat_map(|wish| &wish.hostnames);
-            let rewritten = names.any(|name| self.is_rewritten(at, name));
+            // Nor is it known at once that somebody has taken it out of a name that is still its own, asked for or not.
+            let taken_out =
+                || self.lingering.iter().any(|one| one.address == public && self.is_rewritten(at, &one.name));
+            let rewritten = names.any(|name| self.is_rewritten(at, name)) || taken_out();
             if !named && !self.is_meddled(at, id) && !rewritten && !led() {
                 self.broken("S5", at, format!("{address} was published on {name} before a name lists {public}"));
             }
