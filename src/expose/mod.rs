@@ -293,6 +293,9 @@ pub struct Memory {
     pub drains: BTreeMap<(ServiceKey, PrivateIp), Drain>,
     /// Names whose TTL was lowered, while answers with the higher one may be about.
     pub lowered: BTreeMap<dns::NameKey, Lowered>,
+    /// Names that this process has withdrawn, or tried to, while answers from before may be about. Should somebody ask for
+    /// one again, its twin tells so.
+    pub withdrawn: BTreeMap<String, Lowered>,
     /// What failed lately.
     pub failures: BTreeMap<Target, Failure>,
     /// Names whose last change Route 53 has not yet confirmed to be on its servers.
@@ -304,6 +307,19 @@ impl Memory {
     pub fn lowered(&self, name: &dns::OwnedName) -> Option<&Lowered> {
         // Hardly ever: most plans need no key for each name.
         (!self.lowered.is_empty()).then(|| self.lowered.get(&(name.zone.clone(), name.name.clone()))).flatten()
+    }
+
+    /// The step was taken at `now`, whatever came of it.
+    pub fn tried(&mut self, action: &Action, now: Moment) {
+        let Action::ChangeRecords(change) = action else { return };
+        let ttl = change.delete.values().filter_map(|record| record.ttl).max().filter(|_| change.withdraws());
+        if let Some(ttl) = ttl {
+            let news = Lowered { ttl, since: now };
+            let known = self.withdrawn.entry(change.name.clone()).or_insert(news);
+            if known.remembered_until() < news.remembered_until() {
+                *known = news;
+            }
+        }
     }
 }
 
@@ -346,12 +362,12 @@ pub struct Drain {
     pub remembered_until: Moment,
 }
 
-/// A name whose TTL was lowered.
+/// A name whose TTL was lowered, or that was withdrawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lowered {
     /// The higher TTL, in seconds.
     pub ttl: u32,
-    /// When the lower one was first seen.
+    /// When the lower one was first seen, or it was withdrawn.
     pub since: Moment,
 }
 

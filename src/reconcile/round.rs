@@ -236,6 +236,7 @@ impl Reconciler {
     fn settle(&mut self, step: &Step, result: Result<(), StepError>, patience: Duration) -> bool {
         let target = step.action.target();
         let ok = result.is_ok();
+        self.memory.tried(&step.action, self.now());
         self.parts.metrics.changed(&step.action, ok);
         let Err(error) = result else {
             self.memory.failures.remove(&target);

@@ -392,6 +392,7 @@ pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings,
         }
     }
     memory.drains = drains;
+    memory.withdrawn.retain(|_, name| now < name.remembered_until().after(settings.propagation));
     memory.trials.retain(|key, trial| snapshot.services.get(key).is_some_and(|service| service.uid == trial.uid));
     for (key, trial) in memory.trials.iter_mut().filter(|(_, trial)| trial.refused.is_none()) {
         // What was taken once may be refused when it comes back: policies change.

@@ -10,6 +10,7 @@ use super::{Action, Publication, RecordChange, Step};
 /// Brings everything that is known up to date with `step` having been taken at `now`. A group that was created
 /// gets its name as its id: whoever knows the real one inserts it instead.
 pub fn effect(step: &Step, snapshot: &mut Snapshot, observed: &mut Observed, memory: &mut Memory, now: Moment) {
+    memory.tried(&step.action, now);
     match &step.action {
         Action::TryPublication(publication) => {
             let Publication { service, uid, private_ips, .. } = publication.clone();

@@ -84,7 +84,8 @@ fn ask(view: &View<'_>, plan: &mut Plan, busy: &BTreeSet<InstanceId>, hostname: 
         return;
     }
     let ttl = exposures.iter().map(|exposure| exposure.ttl).min().unwrap_or(eldest.ttl);
-    let known_for = owned.map_or(ttl, |owned| ttl.max(known_for(view, plan, owned)));
+    let withdrawn = || view.memory.withdrawn.get(hostname.as_str()).map_or(0, |before| before.ttl);
+    let known_for = ttl.max(owned.map_or_else(withdrawn, |owned| known_for(view, plan, owned)));
     let twin = dns::twin_value(&view.settings.owner, &eldest.service);
     let address = Record { ttl: Some(ttl), values: addresses.iter().map(ToString::to_string).collect() };
     let twin = Record { ttl: Some(known_for), values: BTreeSet::from([twin]) };

@@ -29,6 +29,36 @@ fn a_drain_lasts_as_long_as_answers_with_an_earlier_higher_ttl_may_be_remembered
 }
 
 #[test]
+fn a_name_that_is_made_anew_tells_of_the_ttl_that_it_had_before_it_was_withdrawn() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "3600"), ("selector", "odd=1")]);
+    world.settle();
+    world.snapshot.services.remove(&key);
+    world.settle();
+    assert_eq!(ttls(&world), [None, None]);
+    world.wait(600);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "60"), ("selector", "odd=1")]);
+    world.round();
+    assert_eq!(ttls(&world), [Some(60), Some(3600)]);
+    world.annotate(&key, "selector", Some("odd=0"));
+    world.round();
+    world.wait(3000 - 1);
+    world.round();
+    assert_eq!(world.service(&key).external_ips.len(), 2, "the answer of before may lead to the first");
+    world.settle();
+    assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
+    assert_eq!(ttls(&world), [Some(60), Some(60)]);
+
+    // Long after that nobody need know.
+    world.snapshot.services.remove(&key);
+    world.settle();
+    world.wait(4000);
+    world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "10")]);
+    world.round();
+    assert_eq!(ttls(&world), [Some(10), Some(10)]);
+}
+
+#[test]
 fn the_twin_tells_a_successor_of_a_higher_ttl_until_it_is_forgotten() {
     for first_lowered in [false, true] {
         let mut world = World::new(2);
