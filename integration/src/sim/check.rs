@@ -255,8 +255,10 @@ impl Checker {
         match event {
             Event::Called(call) => {
                 self.memory().judge_upsert(at, call);
-                let nodes = self.kube.look(|look| look.nodes().next().is_some());
                 let mut memory = self.memory();
+                // Those that were there from the beginning are in the first list of all.
+                let patience = memory.patience(at);
+                let nodes = memory.past.peopled.is_some_and(|since| since.is_zero() || since + patience <= at);
                 memory.called(at, call, nodes);
                 if let Actor::Replica(replica) = call.actor
                     && is_write(event)

@@ -72,7 +72,7 @@ impl Terms {
 }
 
 impl Memory {
-    /// `nodes`: whether the cluster has any.
+    /// `nodes`: whether the cluster is known to have any.
     pub(super) fn called(&mut self, at: Duration, call: &Call, nodes: bool) {
         let Actor::Replica(replica) = call.actor else { return };
         let lease = call.operation.starts_with("kube:") && call.operation.contains(" leases");

@@ -26,6 +26,8 @@ pub(super) struct Past {
     pub(super) nodes: BTreeMap<String, NodeView>,
     /// Nodes as they were, and until when.
     pub(super) former: Vec<(Duration, NodeView)>,
+    /// Since when there has been a node all the time.
+    pub(super) peopled: Option<Duration>,
     /// When somebody else last changed an instance, its interface or its groups.
     pub(super) disturbed: BTreeMap<String, Duration>,
     /// Services that don't ask any more.
@@ -72,6 +74,7 @@ impl Checker {
                 };
             }
             past.former.extend(before.into_values().map(|old| (at, old)));
+            past.peopled = (!past.nodes.is_empty()).then(|| past.peopled.unwrap_or(at));
         });
     }
 }
