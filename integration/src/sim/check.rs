@@ -254,8 +254,8 @@ impl Checker {
         self.memory().judge_idle(at, event);
         match event {
             Event::Called(call) => {
-                self.memory().judge_upsert(at, call);
                 let mut memory = self.memory();
+                memory.judge_upsert(at, call);
                 // Those that were there from the beginning are in the first list of all.
                 let patience = memory.patience(at);
                 let nodes = memory.past.peopled.is_some_and(|since| since.is_zero() || since + patience <= at);

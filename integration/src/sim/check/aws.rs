@@ -41,7 +41,8 @@ pub(super) fn twin_of(zone: &Zone, name: &str) -> Option<Twin> {
     twin(zone.records.get(&key)?)
 }
 
-fn addresses(record: Option<&Arc<RecordSet>>) -> BTreeSet<Ipv4Addr> {
+/// The addresses that a record lists.
+pub(super) fn addresses(record: Option<&Arc<RecordSet>>) -> BTreeSet<Ipv4Addr> {
     record.into_iter().flat_map(|record| &record.values).filter_map(|value| value.parse().ok()).collect()
 }
 

@@ -9,7 +9,7 @@ use crate::sim::aws::{Aws, RecordKey, State};
 use crate::sim::event::Creator;
 use crate::sim::kube::{Kube, NodeView, ServiceView};
 
-use super::aws::{instance_in, twin, twin_of};
+use super::aws::{addresses, instance_in, twin, twin_of};
 use super::kube::CONDITION;
 use super::wish::{self, Wish};
 
@@ -88,8 +88,8 @@ fn condition(service: &ServiceView) -> Option<(&str, &str)> {
 
 impl World {
     fn new(aws: &Aws, kube: &Kube, owner: &str, cluster: &str) -> World {
-        let (services, nodes) = kube.look(|look| (look.services().cloned().collect(), look.nodes().cloned().collect()));
-        let nodes: Vec<NodeView> = nodes;
+        let (services, nodes): (Vec<ServiceView>, Vec<NodeView>) =
+            kube.look(|look| (look.services().cloned().collect(), look.nodes().cloned().collect()));
         World {
             state: aws.look(State::clone),
             services,
@@ -255,10 +255,9 @@ impl World {
                 let its = twin(record).filter(|twin| twin.owner == self.owner).and_then(|twin| twin.service);
                 let name = key.plain_name();
                 if its.is_some_and(|its| its == (service.namespace.clone(), service.name.clone()))
-                    && let Some(name) = name.strip_prefix("a-")
-                    && let Some(address) = RecordKey::new(name, "A", None).and_then(|key| zone.records.get(&key))
+                    && let Some(key) = name.strip_prefix("a-").and_then(|name| RecordKey::new(name, "A", None))
                 {
-                    listed.extend(address.values.iter().filter_map(|value| value.parse::<Ipv4Addr>().ok()));
+                    listed.extend(addresses(zone.records.get(&key)));
                 }
             }
         }
@@ -367,9 +366,8 @@ impl World {
                 if key.kind() == "A" && twin_of(zone, hostname).is_none_or(|twin| twin.owner != self.owner) {
                     continue;
                 }
-                let strangers = record.values.iter().filter_map(|value| value.parse().ok());
                 if key.kind() == "A"
-                    && let Some(address) = strangers.into_iter().find(|address| !self.is_a_nodes(*address))
+                    && let Some(address) = addresses(Some(record)).iter().find(|address| !self.is_a_nodes(**address))
                 {
                     flaws.push(("S1b", format!("{name} lists {address}, which is no node's")));
                 }
