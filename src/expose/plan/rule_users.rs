@@ -60,7 +60,7 @@ impl<'a> Users<'a> {
     pub(super) fn rely_on(&self, view: &View<'_>, id: &InstanceId, rule: &Rule) -> bool {
         let unknown = |user: &ServiceKey| !view.snapshot.services.contains_key(user);
         self.on(id).any(|user| unknown(user) || has_port_in(view, user, rule))
-            || self.unseen_on(view, id).any(|user| has_port_in(view, user, rule))
+            || self.unseen_on(view, id).any(|user| unknown(user) || has_port_in(view, user, rule))
     }
 
     /// Whether somebody is in use on an instance whom no rule of `open` lets in, though reads may be older than the rule
@@ -106,19 +106,14 @@ impl<'a> Users<'a> {
         if view.observed.instances.get(id) == Some(&Lookup::Gone) || rule.is_unbounded() {
             return false;
         }
-        let exists = view.snapshot.services.contains_key(&made_for) || view.desired.unreadable.contains(&made_for);
-        let is_seen = |user: &ServiceKey| view.snapshot.services.contains_key(user);
         // The ports of a Service that can't be seen are unknown: it has the rules that were made for it, and may have
-        // inherited any whose first user is no more, or, while removals are held back, is served elsewhere.
-        let inherits = !exists || view.settings.policy == Policy::UpsertOnly && !is_served_on(view, &made_for, id);
-        let needs = |user: &ServiceKey| match is_seen(user) {
-            true => relies_on(view, user, rule, open),
-            false => *user == made_for || inherits,
-        };
+        // inherited any that its first user doesn't need any more.
+        let is_seen = |user: &ServiceKey| view.snapshot.services.contains_key(user);
+        let needs = |user: &ServiceKey| !is_seen(user) || relies_on(view, user, rule, open);
         // Nobody comes through a rule that isn't open.
-        let may_need = |user: &ServiceKey| match is_seen(user) {
-            true => open.contains(rule) && relies_on(view, user, rule, open),
-            false => *user == made_for,
+        let may_need = |user: &ServiceKey| match open.contains(rule) {
+            true => needs(user),
+            false => *user == made_for && !is_seen(user),
         };
         self.on(id).any(|user| needs(user)) || self.unseen_on(view, id).any(|user| may_need(user))
     }
@@ -131,12 +126,6 @@ fn relies_on(view: &View<'_>, service: &ServiceKey, rule: &Rule, open: &BTreeSet
     let others: Vec<&Rule> = open.iter().filter(narrower).collect();
     let ports = view.snapshot.services.get(service).into_iter().flat_map(|service| &service.ports);
     ports.filter(|port| rule.lets_in(port)).any(|port| !others.iter().any(|other| other.lets_in(port)))
-}
-
-/// Whether the Service is served on the instance, or to be.
-fn is_served_on(view: &View<'_>, key: &ServiceKey, id: &InstanceId) -> bool {
-    let is_used = |service| view.desired.used_nodes(service).contains(id);
-    view.desired.is_placed(key, id) || view.snapshot.services.get(key).is_some_and(is_used)
 }
 
 /// Whether the Service is known to have a port that the rule lets in.

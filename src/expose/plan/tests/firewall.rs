@@ -57,6 +57,26 @@ fn a_rule_that_was_inherited_stays_while_its_user_is_frozen() {
 }
 
 #[test]
+fn a_rule_that_was_inherited_from_who_gave_the_port_up_stays_while_its_user_cannot_be_read() {
+    let mut world = World::new(1);
+    let a = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.service(&a).ports = vec![Port { protocol: Protocol::Udp, number: 6316 }];
+    let b = world.add_service("b", 6315, &[("hostname", "b.example.com")]);
+    world.settle();
+    assert_eq!(world.service(&b).external_ips, ["10.0.0.1"]);
+    let service = world.snapshot.services.remove(&b).unwrap();
+    world.snapshot.unreadable.insert(b.clone());
+    assert_eq!(world.settle(), [""; 0]);
+    let records = world.observed.records.remove(&ZoneId(ZONE.into())).unwrap();
+    assert_eq!(world.settle(), [""; 0], "nor can its zone");
+    world.observed.records.insert(ZoneId(ZONE.into()), records);
+    world.snapshot.unreadable.clear();
+    world.snapshot.services.insert(b, service);
+    assert_eq!(world.settle(), [""; 0]);
+}
+
+#[test]
 fn a_rule_that_was_inherited_is_closed_only_when_its_users_record_is_gone() {
     let (mut world, b) = inherited();
     world.annotate(&b, "hostname", None);
