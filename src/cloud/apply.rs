@@ -331,12 +331,20 @@ impl Cloud {
     /// Nobody knows whether the action took effect: what it may have taken away isn't sure, whatever a read shows.
     fn unknown(&mut self, action: &Action, now: Moment) {
         match action {
-            Action::ChangeRecords(change) => self.unsettle(change, now),
+            Action::ChangeRecords(change) => {
+                self.unsettle(change, now);
+                self.journal.unsure_records(&change.zone, &change.name);
+                if self.journal.doubts(&change.zone, &change.name) {
+                    self.observed.contradicted.insert((change.zone.clone(), change.name.clone()));
+                }
+            }
             Action::Revoke { group, rules, .. } => {
+                self.journal.doubt_rules(group, rules);
                 let rules = rules.keys().map(|rule| ((group.clone(), *rule), now.after(LAG)));
                 self.observed.closings.extend(rules);
             }
-            Action::Detach { instance, .. } => {
+            Action::Detach { instance, group } => {
+                self.journal.doubt_attachment(instance, group);
                 self.observed.detachments.insert(instance.clone(), now.after(LAG));
             }
             // That it was made lately doesn't explain any more that it isn't found.

@@ -62,6 +62,8 @@ struct Written {
     before: Vec<Option<Record>>,
     /// Route 53 itself said that it isn't so any more: somebody may have put back what was there before.
     contradicted: bool,
+    /// Nobody knows whether a later change of ours took effect.
+    unsure: bool,
 }
 
 impl Journal {
@@ -114,7 +116,7 @@ impl Journal {
                 before.push(last);
             }
             let record = change.create.get(key).cloned();
-            self.records.insert(place, Written { at: now, record, before, contradicted: false });
+            self.records.insert(place, Written { at: now, record, before, contradicted: false, unsure: false });
         }
     }
 
@@ -131,6 +133,7 @@ impl Journal {
 
     /// AWS itself said that these rules aren't as we thought: those that we opened may have to be opened again. What we
     /// closed isn't taken for open all the same: a read of the past may show it.
+    /// So it is where nobody knows whether they were closed.
     pub fn doubt_rules(&mut self, group: &GroupId, rules: &BTreeMap<Rule, String>) {
         self.rules.retain(|(of, rule), put| put.what.is_none() || of != group || !rules.contains_key(rule));
     }
@@ -140,20 +143,39 @@ impl Journal {
         self.attachments.retain(|(of, _), put| put.what.is_none() || of != instance);
     }
 
+    /// Nobody knows whether the group was taken off: that we attached it before says nothing any more.
+    pub fn doubt_attachment(&mut self, instance: &InstanceId, group: &GroupId) {
+        let place = (instance.clone(), group.clone());
+        if self.attachments.get(&place).is_some_and(|put| put.what.is_some()) {
+            self.attachments.remove(&place);
+        }
+    }
+
     /// Route 53 itself said that the name's records aren't as we thought. A read that shows what was there before may
     /// still be one of the past, for as long as reads may be behind.
     pub fn doubt_records(&mut self, zone: &ZoneId, name: &str) {
+        self.written_of(zone, name, |written| written.contradicted = true);
+    }
+
+    /// Nobody knows whether a change of the name took effect: what was so before it may be so or not. Either is believed
+    /// where that is the careful thing: it lists what we had it list, whatever a read shows, and what a read shows.
+    pub fn unsure_records(&mut self, zone: &ZoneId, name: &str) {
+        self.written_of(zone, name, |written| written.unsure = true);
+    }
+
+    fn written_of(&mut self, zone: &ZoneId, name: &str, note: impl Fn(&mut Written)) {
         for key in [address_key(name), twin_key(name)] {
             if let Some(written) = self.records.get_mut(&(zone.clone(), key)) {
-                written.contradicted = true;
+                note(written);
             }
         }
     }
 
-    /// Whether what is believed of the name against the last read of its zone was contradicted.
+    /// Whether what is believed of the name against the last read of its zone isn't sure.
     pub fn doubts(&self, zone: &ZoneId, name: &str) -> bool {
+        let is_doubted = |written: &Written| written.contradicted || written.unsure;
         let keys = [address_key(name), twin_key(name)];
-        keys.into_iter().any(|key| self.records.get(&(zone.clone(), key)).is_some_and(|written| written.contradicted))
+        keys.into_iter().any(|key| self.records.get(&(zone.clone(), key)).is_some_and(is_doubted))
     }
 
     /// Brings a complete listing of our groups up to date.
@@ -219,7 +241,7 @@ impl Journal {
             let wanted = is_recent && past;
             match &written.record {
                 Some(record) if wanted => _ = listed.insert(key.clone(), record.clone()),
-                None if wanted => _ = listed.remove(key),
+                None if wanted && !written.unsure => _ = listed.remove(key),
                 _ => {}
             }
             wanted

@@ -193,8 +193,8 @@ pub struct Observed {
     pub behind_zones: BTreeSet<ZoneId>,
     /// The names in those zones that this process has written since, and what they list by that: this much is sure.
     pub rewritten: BTreeMap<dns::NameKey, BTreeSet<PublicIp>>,
-    /// Names that Route 53 said are not as they are known, where reads still show what was there before: what they list
-    /// isn't sure.
+    /// Names that Route 53 said are not as they are known, or that a change of unknown outcome may have made otherwise,
+    /// where reads still show what was there before: what they list isn't sure.
     pub contradicted: BTreeSet<dns::NameKey>,
     /// Instances with groups of [`Observed::closed`] by a read that may be older than what was closed, and that this
     /// process hasn't written to.

@@ -112,6 +112,31 @@ async fn what_may_have_been_closed_is_not_taken_for_open_because_a_read_shows_it
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_opened_before_it_was_perhaps_closed_is_not_taken_for_open_against_a_read() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    // Closed and opened again: reads may show what was in between for minutes.
+    for step in [authorize("i-1", "sg-1", &[53]), revoke("i-1", "sg-1", &[53]), authorize("i-1", "sg-1", &[53])] {
+        one(&mut cloud, step).await.unwrap();
+    }
+    for step in [attach("i-1", "sg-1"), detach("i-1", "sg-1"), attach("i-1", "sg-1")] {
+        one(&mut cloud, step).await.unwrap();
+    }
+    for (operation, lost) in [
+        ("RevokeSecurityGroupIngress", revoke("i-1", "sg-1", &[53])),
+        ("ModifyInstanceAttribute", detach("i-1", "sg-1")),
+    ] {
+        aws.fail(operation, Fault::LostAfter);
+        one(&mut cloud, lost).await.unwrap_err();
+        cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    }
+    let group = GroupId("sg-1".into());
+    assert!(cloud.observed().groups[&group].rules.is_empty());
+    let Lookup::Known(instance) = &cloud.observed().instances[&InstanceId("i-1".into())] else { panic!() };
+    assert!(!instance.groups.contains(&group));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_with_nothing_in_it_proves_nothing() {
     let steps = [
         ("CreateSecurityGroup", create("i-1")),

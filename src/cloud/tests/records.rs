@@ -248,6 +248,36 @@ async fn what_a_change_of_unknown_outcome_takes_out_may_be_listed_still() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_written_before_a_change_of_unknown_outcome_is_not_sure_for_that() {
+    let name = (ZoneId("Z1".into()), "a.example.com".to_owned());
+    let is_listed = |cloud: &Cloud| cloud.observed().records[&name.0].contains_key(&dns::address_key(&name.1));
+    let listed = ["203.0.113.1"];
+    // A name that was made, and perhaps deleted: it may list what it did, and that it does isn't sure.
+    let aws = world();
+    let mut cloud = read(&aws, &[]).await;
+    cloud.apply(&[change("Z1", &name.1, &[], &listed)]).await.remove(0).unwrap();
+    aws.fail("ChangeResourceRecordSets", Fault::LostAfter);
+    cloud.apply(&[change("Z1", &name.1, &listed, &[])]).await.remove(0).unwrap_err();
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    cloud.refresh(&ids(&[]), true).await.unwrap();
+    assert!(is_listed(&cloud) && cloud.observed().contradicted.contains(&name));
+    // Route 53 tells when it is written as it should be.
+    cloud.apply(&[change("Z1", &name.1, &listed, &listed)]).await.remove(0).unwrap_err();
+    cloud.refresh(&ids(&[]), true).await.unwrap();
+    assert!(!is_listed(&cloud) && cloud.observed().contradicted.is_empty());
+    // One that was deleted, and perhaps made again: what a read shows may be so.
+    cloud.apply(&[change("Z1", &name.1, &[], &listed)]).await.remove(0).unwrap();
+    cloud.apply(&[change("Z1", &name.1, &listed, &[])]).await.remove(0).unwrap();
+    aws.fail("ChangeResourceRecordSets", Fault::LostAfter);
+    cloud.apply(&[change("Z1", &name.1, &[], &listed)]).await.remove(0).unwrap_err();
+    cloud.refresh(&ids(&[]), true).await.unwrap();
+    assert!(is_listed(&cloud) && cloud.observed().contradicted.contains(&name));
+    cloud.apply(&[change("Z1", &name.1, &listed, &listed)]).await.remove(0).unwrap();
+    cloud.refresh(&ids(&[]), true).await.unwrap();
+    assert!(is_listed(&cloud) && cloud.observed().contradicted.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_zone_in_doubt_that_cant_be_read_is_not_read_in_circles() {
     let aws = world();
     let mut cloud = read(&aws, &[]).await;
