@@ -42,6 +42,27 @@ fn who_is_not_served_is_no_reason_for_that_himself() {
 }
 
 #[test]
+fn two_that_want_the_same_name_are_no_reasons_for_each_other() {
+    for namespace in ["other", NAMESPACE] {
+        history(async |town| {
+            town.asks("a", 5000, &[]);
+            town.world.add_service_in(namespace, "b", &[("UDP", 5000)], &[("hostname", "a.example.com")]).unwrap();
+            town.tell(NAMESPACE, "a", false, "HostnameTaken");
+            town.tell(namespace, "b", false, "HostnameTaken");
+            let waits =
+                |name: &str| format!("L1: {name}: isn't served (HostnameTaken), and nothing stands in its way\n");
+            let found = flaws(town);
+            assert!(found.contains(&waits("games/a")), "{found}");
+            assert!(found.contains(&waits(&format!("{namespace}/b"))), "{found}");
+            // One of them is enough.
+            town.serve("a", 5000, &["n1", "n2", "n3"]);
+            town.tell(NAMESPACE, "a", true, "Synced");
+            assert_eq!(flaws(town), "");
+        });
+    }
+}
+
+#[test]
 fn what_must_be_refused_may_not_be_served() {
     history(async |town| {
         served(town, "a", 22, &[]);

@@ -16,6 +16,10 @@ use super::wish::{self, Wish};
 /// What isn't as it should be: rule and words.
 pub type Flaw = (&'static str, String);
 
+/// At most so many groups are made for a node (design.md section 4), with so many rules each (AWS's quota).
+const GROUPS: usize = 2;
+const RULES: usize = 60;
+
 /// Ports that are refused.
 const RESERVED: [u16; 8] = [22, 179, 2379, 2380, 6443, 10250, 10255, 10256];
 
@@ -28,6 +32,8 @@ struct World {
     owner: String,
     cluster: String,
     groups_per_interface: usize,
+    /// How many rules all wishes together need on a node that serves all of them, at most.
+    rules: usize,
 }
 
 /// What nobody can serve, or be served on, in whatever form: all else is as if it weren't there (L5).
@@ -90,9 +96,11 @@ impl World {
     fn new(aws: &Aws, kube: &Kube, owner: &str, cluster: &str) -> World {
         let (services, nodes): (Vec<ServiceView>, Vec<NodeView>) =
             kube.look(|look| (look.services().cloned().collect(), look.nodes().cloned().collect()));
+        let rules = services.iter().filter_map(wish::wish).map(|wish| wish.ports.len() * wish.sources.len()).sum();
         World {
             state: aws.look(State::clone),
             services,
+            rules,
             instances: nodes.iter().filter_map(wish::instance_of).map(str::to_owned).collect(),
             nodes,
             owner: owner.to_owned(),
@@ -136,7 +144,7 @@ impl World {
             if reason == "ExternalIPsForbidden" {
                 return flaw("is told that the API server refuses its addresses, which it doesn't".to_owned());
             }
-            match self.excuse(service, wish) {
+            match self.excuse(service, wish, &BTreeSet::new()) {
                 Some(_) => return,
                 None => return flaw(format!("isn't served ({reason}), and nothing stands in its way")),
             }
@@ -224,12 +232,14 @@ impl World {
         }
     }
 
-    /// Whether no group of ours fits on a node's interface: others have taken all places.
+    /// Whether the groups of ours that fit on a node's interface don't hold what everybody asks for: others have taken
+    /// their places, or it is too much.
     fn is_full(&self, node: &NodeView) -> bool {
         let Some(id) = wish::instance_of(node) else { return false };
         let Some(interface) = self.state.primary(id) else { return false };
-        let ours = |id: &String| self.state.groups.get(id).is_some_and(|group| group.creator == Creator::Us);
-        interface.groups.len() >= self.groups_per_interface && !interface.groups.keys().any(ours)
+        let is_ours = |id: &&String| self.state.groups.get(*id).is_some_and(|group| group.creator == Creator::Us);
+        let others = interface.groups.len() - interface.groups.keys().filter(is_ours).count();
+        self.rules > GROUPS.min(self.groups_per_interface.saturating_sub(others)) * RULES
     }
 
     /// Whether another Service uses one of the wish's ports on the instance, or the name's other Services can't be
@@ -274,8 +284,24 @@ impl World {
         self.services.iter().filter(shares).map(|other| other.uid.clone()).collect()
     }
 
-    /// Why a Service that asks can't be served.
-    fn excuse(&self, service: &ServiceView, wish: &Wish) -> Option<String> {
+    /// Whether a Service that wants the same as another one gets it, or keeps it, or can't be served for a reason that is
+    /// its own: two that can't are no reasons for each other. `waiting` are those that were found to wait for it.
+    fn is_ahead(&self, other: &ServiceView, hostnames: &BTreeSet<String>, waiting: &BTreeSet<&str>) -> bool {
+        let its = (other.namespace.clone(), other.name.clone());
+        let holds = |zone| {
+            let mut twins = hostnames.iter().filter_map(|hostname| twin_of(zone, hostname));
+            twins.any(|twin| twin.owner == self.owner && twin.service.as_ref() == Some(&its))
+        };
+        let has_its_own = || {
+            let wish = wish::wish(other).filter(|wish| wish.valid);
+            !waiting.contains(other.uid.as_str())
+                && wish.is_some_and(|wish| self.excuse(other, &wish, waiting).is_some())
+        };
+        is_ready(&other) || self.state.zones.values().any(|zone| holds(zone)) || has_its_own()
+    }
+
+    /// Why a Service that asks can't be served, other than for those that are `waiting` for it.
+    fn excuse(&self, service: &ServiceView, wish: &Wish, waiting: &BTreeSet<&str>) -> Option<String> {
         if !wish.valid {
             return Some("its wish can't be understood".to_owned());
         }
@@ -285,10 +311,13 @@ impl World {
         if is_others(service) {
             return Some("its list is somebody else's".to_owned());
         }
+        let mut waiting = waiting.clone();
+        waiting.insert(&service.uid);
         for hostname in &wish.hostnames {
             let other = self.services.iter().find(|other| {
                 other.namespace != service.namespace
                     && wish::wish(other).is_some_and(|other| other.hostnames.contains(hostname))
+                    && self.is_ahead(other, &BTreeSet::from([hostname.clone()]), &waiting)
             });
             if let Some(other) = other {
                 return Some(format!("{hostname} is asked for by {}", named(other)));
@@ -321,7 +350,8 @@ impl World {
         // Those that share a name share its nodes: one port can serve one of them only.
         let family = self.family(service, wish);
         let others = self.services.iter().filter(|other| other.uid != service.uid && family.contains(&other.uid));
-        if let Some(other) = others.into_iter().find(|other| !ports(other).is_disjoint(&wish.ports)) {
+        let mut rivals = others.filter(|other| !ports(other).is_disjoint(&wish.ports));
+        if let Some(other) = rivals.find(|other| self.is_ahead(other, &wish.hostnames, &waiting)) {
             return Some(format!("{} shares its name and has its port", named(other)));
         }
         let shared: Vec<Wish> =

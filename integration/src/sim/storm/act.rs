@@ -389,7 +389,7 @@ impl Acting {
 
 /// Namespace and name of a Service by its number: one in seven is in another namespace.
 fn place(service: u8) -> (&'static str, String) {
-    (if service % 7 == 6 { "others" } else { NAMESPACE }, format!("s{service}"))
+    (if service % 3 == 2 { "others" } else { NAMESPACE }, format!("s{service}"))
 }
 
 fn annotation(name: &str) -> String {

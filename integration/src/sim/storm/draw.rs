@@ -178,8 +178,14 @@ impl Draw {
                 ports.push(port);
             }
         }
-        if self.random.percent(2) {
-            ports.push(("TCP", 22));
+        match self.random.below(100) {
+            0..=1 => ports.push(("TCP", 22)),
+            // A rule each, more than a group holds.
+            2 => {
+                let first = self.one(&[7000, 7100], 7000);
+                ports = (0..62).map(|nth| ("UDP", first + 2 * nth)).collect();
+            }
+            _ => {}
         }
         ports
     }
