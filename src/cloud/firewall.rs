@@ -61,7 +61,7 @@ impl Cloud {
                     return Err(Failure::doubtful(step, error));
                 };
                 let (name, vpc) = (name.to_owned(), vpc.to_owned());
-                let group = Group { id, name, vpc, rules: BTreeMap::new(), foreign_rules: false };
+                let group = Group { id, name, vpc, rules: BTreeMap::new(), foreign_rules: Default::default() };
                 Ok(vec![Effect::GroupThere { group, made: true }])
             }
             Err(error) if error.is("InvalidGroup.Duplicate") => self.adopt(step, name, vpc).await,
@@ -380,7 +380,8 @@ impl Cloud {
             !known.rules.contains_key(rule) && described_service(description).is_none()
         };
         if found.id == known.id
-            && (found.foreign_rules && !known.foreign_rules || found.rules.iter().any(|(r, d)| is_new(r, d)))
+            && (found.foreign_rules.any() && !known.foreign_rules.any()
+                || found.rules.iter().any(|(r, d)| is_new(r, d)))
         {
             let message = format!(
                 "could not {}: somebody put rules into {}, it stays until they are taken out again",

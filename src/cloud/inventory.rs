@@ -6,7 +6,7 @@ use aws_api::{Client, ec2};
 use futures::StreamExt;
 
 use crate::expose::firewall::tag_key;
-use crate::expose::{Group, GroupId, Instance, InstanceId, Lookup, PrivateIp, Protocol, PublicIp, Rule};
+use crate::expose::{ForeignRules, Group, GroupId, Instance, InstanceId, Lookup, PrivateIp, Protocol, PublicIp, Rule};
 
 /// At most this many values of a filter in one call (EC2).
 const VALUES_PER_FILTER: usize = 200;
@@ -138,21 +138,24 @@ fn is_ours(described: &ec2::SecurityGroup, cluster: &str) -> bool {
 fn group(described: ec2::SecurityGroup) -> Option<Group> {
     let id = GroupId(described.group_id.filter(|id| !id.is_empty())?);
     let mut rules = BTreeMap::new();
-    let mut foreign_rules = false;
+    let mut foreign_rules = ForeignRules::default();
     for permission in described.ip_permissions {
-        foreign_rules |= !permission.user_id_group_pairs.is_empty() || !permission.prefix_list_ids.is_empty();
-        let v4 = permission.ip_ranges.into_iter().map(|range| (range.cidr_ip, range.description));
-        let v6 = permission.ipv6_ranges.into_iter().map(|range| (range.cidr_ipv6, range.description));
+        let in_both = permission.user_id_group_pairs.len() + permission.prefix_list_ids.len();
+        foreign_rules.v4 += in_both;
+        foreign_rules.v6 += in_both;
+        let v4 = permission.ip_ranges.into_iter().map(|range| (false, range.cidr_ip, range.description));
+        let v6 = permission.ipv6_ranges.into_iter().map(|range| (true, range.cidr_ipv6, range.description));
         let port = |port: Option<i64>| port.and_then(|port| u16::try_from(port).ok());
         let ports = port(permission.from_port).zip(port(permission.to_port)).filter(|(from, to)| from <= to);
         let protocol = permission.ip_protocol.as_deref().and_then(protocol);
-        for (cidr, description) in v4.chain(v6) {
+        for (is_v6, cidr, description) in v4.chain(v6) {
             let source = cidr.and_then(|cidr| cidr.parse().ok());
             match (protocol, ports, source) {
                 (Some(protocol), Some((from, to)), Some(source)) => {
                     rules.insert(Rule { protocol, from, to, source }, description.unwrap_or_default());
                 }
-                _ => foreign_rules = true,
+                _ if is_v6 => foreign_rules.v6 += 1,
+                _ => foreign_rules.v4 += 1,
             }
         }
     }

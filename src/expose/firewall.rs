@@ -138,7 +138,25 @@ pub struct Group {
     pub rules: BTreeMap<Rule, String>,
     /// It holds something that we never make (all protocols, another group as source, a prefix list, egress
     /// changes don't count): someone else works in it. It is kept then.
-    pub foreign_rules: bool,
+    pub foreign_rules: ForeignRules,
+}
+
+/// How many rules that we never make a group holds, as AWS counts them against the quota: a source that is neither
+/// IPv4 nor IPv6 counts in both. (A prefix list counts as many times as it may have entries, which its rule doesn't tell:
+/// once, here.)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ForeignRules {
+    /// Among the IPv4 rules.
+    pub v4: usize,
+    /// Among the IPv6 rules.
+    pub v6: usize,
+}
+
+impl ForeignRules {
+    /// Whether there are any.
+    pub fn any(self) -> bool {
+        self.v4 > 0 || self.v6 > 0
+    }
 }
 
 /// Key of the tag that marks a security group as ours; its value is `owned`.
@@ -287,7 +305,8 @@ impl Observed {
 pub fn room(group: &Group, settings: &Settings) -> (usize, usize) {
     let v6 = group.rules.keys().filter(|r| r.source.is_v6()).count();
     let v4 = group.rules.len() - v6;
-    (settings.rules_per_group.saturating_sub(v4), settings.rules_per_group.saturating_sub(v6))
+    let left = |held: usize, foreign: usize| settings.rules_per_group.saturating_sub(held + foreign);
+    (left(v4, group.foreign_rules.v4), left(v6, group.foreign_rules.v6))
 }
 
 /// Whether it is a group that the 2018 version left: our tag, but one group per Service, named

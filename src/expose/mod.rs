@@ -30,7 +30,7 @@ use std::time::Duration;
 
 pub use annotations::{Exposure, Rejection};
 pub use dns::{Record, RecordKey, RecordType, Zone, ZoneId};
-pub use firewall::{Cidr, Group, GroupId, Rule};
+pub use firewall::{Cidr, ForeignRules, Group, GroupId, Rule};
 pub use hostname::Hostname;
 pub use nodes::{Instance, InstanceId, Lookup, Node, PrivateIp, PublicIp};
 pub use placement::Placement;

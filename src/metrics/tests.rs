@@ -99,7 +99,8 @@ fn with_world(look: impl FnOnce(&Desired<'_>, &Observed, &Settings)) {
     for (id, rules) in [("sg-1", vec!["10.0.0.0/8"]), ("sg-2", vec!["0.0.0.0/0", "192.0.2.0/24", "::/0"])] {
         let rules = rules.into_iter().map(rule).collect();
         let id = GroupId(id.into());
-        let group = Group { id: id.clone(), name: "g".into(), vpc: "vpc-1".into(), rules, foreign_rules: false };
+        let group =
+            Group { id: id.clone(), name: "g".into(), vpc: "vpc-1".into(), rules, foreign_rules: Default::default() };
         observed.groups.insert(id, group);
     }
     let node = Node { name: "a".into(), ready: true, ..Node::default() };

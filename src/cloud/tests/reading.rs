@@ -2,7 +2,7 @@ use super::aws::{Aws, Fault};
 use super::ec2::permission;
 use super::*;
 use crate::cloud::{Kind, Next};
-use crate::expose::{Closed, Hostname, PrivateIp, PublicIp, Reason, RecordType};
+use crate::expose::{Closed, ForeignRules, Hostname, PrivateIp, PublicIp, Reason, RecordType};
 
 fn world() -> Aws {
     let aws = Aws::default();
@@ -491,9 +491,9 @@ async fn a_group_that_holds_what_we_never_make_is_marked() {
         _ = group.rules.insert(("132".into(), "1".into(), "9".into(), "2001:db8::/32".into()), String::new())
     });
     let cloud = read(&aws, &[]).await;
-    assert!(cloud.observed().groups[&sg("sg-1")].foreign_rules);
+    assert_eq!(cloud.observed().groups[&sg("sg-1")].foreign_rules, ForeignRules { v4: 1, v6: 1 });
     let group = &cloud.observed().groups[&sg("sg-2")];
-    assert!(!group.foreign_rules);
+    assert!(!group.foreign_rules.any());
     let source = "2001:db8::/32".parse().unwrap();
     assert!(group.rules.contains_key(&Rule { protocol: Protocol::Sctp, from: 1, to: 9, source }));
 }

@@ -47,7 +47,7 @@ fn cloud_effect(action: &Action, observed: &mut Observed) {
         Action::CreateGroup { vpc, name, .. } => {
             let id = GroupId(name.clone());
             let (name, vpc) = (name.clone(), vpc.clone());
-            let group = Group { id: id.clone(), name, vpc, rules: BTreeMap::new(), foreign_rules: false };
+            let group = Group { id: id.clone(), name, vpc, rules: BTreeMap::new(), foreign_rules: Default::default() };
             observed.groups.insert(id, group);
         }
         Action::Authorize { group, rules, .. } => {

@@ -187,7 +187,7 @@ impl Closing<'_> {
                 services: services.into_iter().collect(),
                 action: Action::Revoke { instance: Some(self.id.clone()), group: group.id.clone(), rules: surplus },
             });
-        } else if group.rules.is_empty() && !group.foreign_rules && self.is_dispensable(group) {
+        } else if group.rules.is_empty() && !group.foreign_rules.any() && self.is_dispensable(group) {
             let why = match self.needed.rules.is_empty() {
                 true => format!("{} serves nothing any more", self.id),
                 false => format!("the other group of {} holds all that it serves", self.id),
@@ -258,7 +258,7 @@ fn remove_legacy(
     if view.settings.policy == Policy::UpsertOnly || view.settings.namespace.is_some() {
         return;
     }
-    for group in view.observed.groups.values().filter(|group| !group.foreign_rules) {
+    for group in view.observed.groups.values().filter(|group| !group.foreign_rules.any()) {
         let Some(owner) = firewall::legacy_owner(group, view.settings) else { continue };
         let is_of = |key: &ServiceKey| owner == key.name || owner == format!("{}.{}", key.name, key.namespace);
         if view.desired.rejections.keys().chain(view.desired.unreadable).any(is_of) {

@@ -149,7 +149,7 @@ impl Cluster {
             name: name.clone(),
             vpc: "vpc-1".into(),
             rules: (1000..1000 + rules).map(|port| (rule(port), "external-ips: games/x".into())).collect(),
-            foreign_rules: false,
+            foreign_rules: Default::default(),
         };
         self.observed.groups.insert(group.id.clone(), group);
         self.instance(n).groups.push(GroupId(name));

@@ -57,6 +57,20 @@ fn a_rule_that_was_inherited_stays_while_its_user_is_frozen() {
 }
 
 #[test]
+fn what_somebody_else_put_into_a_group_takes_the_place_of_our_rules() {
+    let mut world = World::new(1);
+    world.settings.rules_per_group = 2;
+    world.add_service("a", 5000, &[("hostname", "a.example.com")]);
+    world.settle();
+    world.observed.groups.values_mut().for_each(|group| group.foreign_rules = ForeignRules { v4: 1, v6: 1 });
+    let b = world.add_service("b", 6000, &[("hostname", "b.example.com")]);
+    world.settle();
+    assert_eq!(world.service(&b).external_ips, ["10.0.0.1"]);
+    let of_groups: Vec<usize> = world.observed.groups.values().map(|group| group.rules.len()).collect();
+    assert_eq!(of_groups, [1, 1]);
+}
+
+#[test]
 fn a_rule_that_was_inherited_from_who_gave_the_port_up_stays_while_its_user_cannot_be_read() {
     let mut world = World::new(1);
     let a = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
@@ -97,7 +111,7 @@ fn a_frozen_service_holds_no_rule_where_it_is_not_in_use() {
         name: "external-ips/test/i-00000002".into(),
         vpc: "vpc-1".into(),
         rules: world.observed.groups.values().next().unwrap().rules.clone(),
-        foreign_rules: false,
+        foreign_rules: Default::default(),
     };
     world.observed.groups.insert(group.id.clone(), group);
     world.annotate(&key, "ttl", Some("nonsense"));
@@ -259,7 +273,7 @@ fn a_plan_changes_the_groups_of_an_interface_at_most_once() {
         name: "a.games.test".into(),
         vpc: "vpc-1".into(),
         rules: Default::default(),
-        foreign_rules: false,
+        foreign_rules: Default::default(),
     };
     world.observed.groups.insert(old.clone(), group);
     world.instance(1).groups = vec![GroupId("sg-nodes".into()), old];

@@ -198,7 +198,7 @@ fn happen(world: &mut World, what: &Happening) {
                     name: format!("{}.games.test", names[usize::from(s)]),
                     vpc: "vpc-1".into(),
                     rules: [(rule, String::new())].into(),
-                    foreign_rules: false,
+                    foreign_rules: Default::default(),
                 };
                 world.observed.groups.insert(group.id.clone(), group);
             }

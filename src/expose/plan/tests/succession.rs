@@ -43,7 +43,7 @@ fn groups_of_the_2018_version_go_once_the_new_ones_serve() {
         name: "a.games.test".into(),
         vpc: "vpc-1".into(),
         rules: BTreeMap::from([(rule, String::new())]),
-        foreign_rules: false,
+        foreign_rules: Default::default(),
     };
     world.observed.groups.insert(old.clone(), group);
     world.instance(1).groups.push(old.clone());
@@ -64,7 +64,10 @@ fn what_a_process_finds_attached_when_it_takes_over_is_attached_again_before_it_
     let id = GroupId("sg-2".into());
     let vpc = world.instance(2).vpc.clone();
     let rules = BTreeMap::new();
-    world.observed.groups.insert(id.clone(), Group { id: id.clone(), name, vpc, rules, foreign_rules: false });
+    world
+        .observed
+        .groups
+        .insert(id.clone(), Group { id: id.clone(), name, vpc, rules, foreign_rules: Default::default() });
     world.instance(2).groups.push(id);
     world.observed.unproven.extend([InstanceId("i-00000001".into()), second.clone()]);
     world.add_service("b", 6316, &[("hostname", "b.example.com")]);

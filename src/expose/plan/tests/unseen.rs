@@ -27,7 +27,8 @@ fn rules(world: &World) -> Vec<Rule> {
 fn add_group(world: &mut World, n: u8, service: &ServiceKey, rules: &[Rule]) -> GroupId {
     let name = firewall::group_name("test", &id(n), 1);
     let rules = rules.iter().map(|rule| (*rule, firewall::description(service))).collect();
-    let group = Group { id: GroupId(name.clone()), name, vpc: "vpc-1".into(), rules, foreign_rules: false };
+    let group =
+        Group { id: GroupId(name.clone()), name, vpc: "vpc-1".into(), rules, foreign_rules: Default::default() };
     world.observed.groups.insert(group.id.clone(), group.clone());
     group.id
 }
