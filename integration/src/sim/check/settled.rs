@@ -237,9 +237,12 @@ impl World {
     fn is_full(&self, node: &NodeView) -> bool {
         let Some(id) = wish::instance_of(node) else { return false };
         let Some(interface) = self.state.primary(id) else { return false };
-        let is_ours = |id: &&String| self.state.groups.get(*id).is_some_and(|group| group.creator == Creator::Us);
-        let others = interface.groups.len() - interface.groups.keys().filter(is_ours).count();
-        self.rules > GROUPS.min(self.groups_per_interface.saturating_sub(others)) * RULES
+        let groups = interface.groups.keys().filter_map(|id| self.state.groups.get(id));
+        let ours: Vec<_> = groups.filter(|group| group.creator == Creator::Us).collect();
+        let others = interface.groups.len() - ours.len();
+        let rules = ours.iter().flat_map(|group| group.rules.values());
+        let foreign = rules.filter(|rule| rule.creator != Creator::Us).count();
+        self.rules + foreign > GROUPS.min(self.groups_per_interface.saturating_sub(others)) * RULES
     }
 
     /// Whether another Service uses one of the wish's ports on the instance, or the name's other Services can't be
