@@ -405,6 +405,9 @@ impl Cloud {
                 self.observed.close(&id, &rules);
             }
             Effect::Interface { instance, group, attached, shown, written } => {
+                if shown {
+                    self.journal.saw(&instance, now);
+                }
                 if written {
                     self.journal.attachment(&instance.id, &group, attached, shown, now);
                 }

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_api::{Client, ec2};
 use slog::warn;
 
-use super::Cloud;
 use super::apply::{Attachment, Effect, Failure, Taken};
 use super::doubts::Doubt;
 use super::error::{Next, StepError};
 use super::inventory::{self, permissions};
+use super::{Cloud, LAG};
 use crate::expose::firewall::{described_service, parse_group_name, tag_key};
 use crate::expose::{Group, GroupId, Instance, InstanceId, Lookup, Reason, Rule, Step};
 
@@ -258,14 +258,15 @@ impl Cloud {
             self.nobody_works_in(step, owned).await?;
         }
         let read = self.read_interface(step, id).await?;
+        let mut ours: BTreeMap<GroupId, bool> = self.journal.unseen(id, self.now()).into_iter().collect();
+        let of_plan = written.iter().filter(|(instance, ..)| instance == id);
+        ours.extend(of_plan.map(|(_, group, attached)| (group.clone(), *attached)));
         let mut before = read.clone();
-        for (group, attached) in self.journal.unseen(id, self.now()) {
-            set(&mut before.groups, &group, attached);
-        }
-        for (_, group, attached) in written.iter().filter(|(instance, ..)| instance == id) {
+        for (group, attached) in &ours {
             set(&mut before.groups, group, *attached);
         }
         let mut wanted = before.clone();
+        self.keep_what_was_seen(step, &mut wanted, |lost| lost == group || ours.contains_key(lost))?;
         set(&mut wanted.groups, group, attach);
         // What this very read shows may be of the past, whatever one before showed.
         let may_be_behind =
@@ -303,6 +304,33 @@ impl Cloud {
             return Err(self.group_failure(step, group, &error));
         }
         self.verify(step, &wanted, group, attach).await
+    }
+
+    /// All groups of an interface are written at once, and a read may be older than one before: a group of ours that it
+    /// doesn't show any more stays on the list, which does no harm where somebody has taken it off. With anybody else's
+    /// neither is right before reads agree.
+    fn keep_what_was_seen(
+        &self,
+        step: &Step,
+        wanted: &mut Instance,
+        but: impl Fn(&GroupId) -> bool,
+    ) -> Result<(), Failure> {
+        let now = self.now();
+        let shown: BTreeSet<GroupId> = wanted.groups.iter().cloned().collect();
+        let lost = self.journal.seen_on(&wanted.id, now).filter(|(group, _)| !but(group) && !shown.contains(group));
+        for (group, at) in lost {
+            if self.observed.groups.contains_key(group) {
+                set(&mut wanted.groups, group, true);
+            } else if now < at.after(LAG) {
+                let message = format!(
+                    "did not {} yet: EC2 showed {group} on {} a moment ago, and doesn't any more; it is asked again by \
+                     itself",
+                    step.action, wanted.id
+                );
+                return Err(Failure::plain(StepError::new(Reason::Progressing, Next::Wait, message)));
+            }
+        }
+        Ok(())
     }
 
     /// An instance with one interface is changed by itself, which needs no permission beyond the documented ones;

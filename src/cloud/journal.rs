@@ -24,6 +24,8 @@ pub(super) struct Journal {
     rules: BTreeMap<(GroupId, Rule), Put<String>>,
     /// Attached or detached.
     attachments: BTreeMap<(InstanceId, GroupId), Put<()>>,
+    /// When a read last showed a group on an instance, unless we have taken it off since.
+    seen: BTreeMap<(InstanceId, GroupId), Moment>,
     /// Written or deleted.
     records: BTreeMap<(ZoneId, RecordKey), Written>,
 }
@@ -87,6 +89,7 @@ impl Journal {
         self.young.remove(group);
         self.rules.retain(|(of, _), _| of != group);
         self.attachments.retain(|(_, of), _| of != group);
+        self.seen.retain(|(_, of), _| of != group);
     }
 
     pub fn rules(&mut self, group: &GroupId, rules: &BTreeMap<Rule, String>, open: bool, now: Moment) {
@@ -100,6 +103,9 @@ impl Journal {
     /// `shown`: a read has shown it since.
     pub fn attachment(&mut self, instance: &InstanceId, group: &GroupId, attached: bool, shown: bool, now: Moment) {
         let place = (instance.clone(), group.clone());
+        if !attached {
+            self.seen.remove(&place);
+        }
         let put = Put::new(attached.then_some(()), self.attachments.remove(&place).as_ref(), now);
         if put.stays(shown, now) {
             self.attachments.insert(place, put);
@@ -146,6 +152,7 @@ impl Journal {
     /// Nobody knows whether the group was taken off: that we attached it before says nothing any more.
     pub fn doubt_attachment(&mut self, instance: &InstanceId, group: &GroupId) {
         let place = (instance.clone(), group.clone());
+        self.seen.remove(&place);
         if self.attachments.get(&place).is_some_and(|put| put.what.is_some()) {
             self.attachments.remove(&place);
         }
@@ -219,6 +226,20 @@ impl Journal {
             }
             stays
         });
+    }
+
+    /// A read that was begun at `asked` showed the instance so.
+    pub fn saw(&mut self, instance: &Instance, asked: Moment) {
+        self.seen.retain(|_, at| is_recent(*at, asked));
+        for group in &instance.groups {
+            self.seen.insert((instance.id.clone(), group.clone()), asked);
+        }
+    }
+
+    /// The groups that reads have lately shown on an instance, and when one last did.
+    pub fn seen_on(&self, instance: &InstanceId, now: Moment) -> impl Iterator<Item = (&GroupId, Moment)> {
+        let of = self.seen.iter().filter(move |((id, _), at)| id == instance && is_recent(**at, now));
+        of.map(|((_, group), at)| (group, *at))
     }
 
     /// The groups that an instance has, or hasn't, by what we wrote and reads may not show: to be kept in a list that is

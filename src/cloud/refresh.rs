@@ -207,6 +207,7 @@ impl Cloud {
                         self.observed.unproven.remove(&id);
                     }
 
+                    self.journal.saw(&instance, asked);
                     self.journal.overlay_instance(&mut instance, asked);
                     Lookup::Known(instance)
                 }

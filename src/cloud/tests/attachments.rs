@@ -91,6 +91,33 @@ async fn a_second_group_does_not_push_off_a_first_that_reads_dont_show_yet() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_group_that_a_read_of_the_past_does_not_show_any_more_stays_on_the_interface() {
+    for ours in [true, false] {
+        let aws = world();
+        aws.group("sg-2", "external-ips/c1/i-1/2");
+        let other = if ours { "sg-1" } else { "sg-foreign" };
+        aws.group("sg-foreign", "another");
+        aws.sg("sg-foreign", |group| group.tags.clear());
+        let past = aws.moment();
+        aws.vm("i-1", |vm| vm.groups.push(other.into()));
+        let mut cloud = read(&aws, &["i-1"]).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        aws.state().past = Some(past);
+        let taken = one(&mut cloud, attach("i-1", "sg-2")).await;
+        if ours {
+            taken.unwrap();
+            assert_eq!(aws.state().ec2.instances["i-1"].groups, ["sg-nodes", "sg-1", "sg-2"]);
+            continue;
+        }
+        // Nor is it put back where its owner has taken it off: reads agree after a while.
+        let error = taken.unwrap_err();
+        assert!(error.next == Next::Wait && error.message.contains("sg-foreign"), "{error}");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        one(&mut cloud, attach("i-1", "sg-2")).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn someone_who_writes_to_the_interface_at_the_same_time_is_noticed() {
     let aws = world();
     aws.group("sg-a", "a");

@@ -353,6 +353,7 @@ async fn a_reached_limit_is_told_as_one() {
     // No interface has more than 16: that isn't even tried.
     let many = (0..16).map(|n| format!("sg-{n:02}"));
     aws.vm("i-1", |vm| vm.groups = many.collect());
+    tokio::time::sleep(Duration::from_secs(120)).await;
     aws.calls();
     let error = one(&mut cloud, attach("i-1", "sg-1")).await.unwrap_err();
     assert_eq!((error.next, error.reason, aws.writes().len()), (Next::BackOff, Reason::SecurityGroupLimit, 0));
