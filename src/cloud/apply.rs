@@ -328,7 +328,8 @@ impl Cloud {
         }
     }
 
-    /// Nobody knows whether the action took effect: what it may have taken away isn't sure, whatever a read shows.
+    /// Nobody knows whether the action took effect: what it may have taken away isn't sure, whatever a read shows, nor is
+    /// what it may have put back that we took away before.
     fn unknown(&mut self, action: &Action, now: Moment) {
         match action {
             Action::ChangeRecords(change) => {
@@ -342,6 +343,14 @@ impl Cloud {
                 self.journal.doubt_rules(group, rules);
                 let rules = rules.keys().map(|rule| ((group.clone(), *rule), now.after(LAG)));
                 self.observed.closings.extend(rules);
+            }
+            Action::Authorize { group, rules, .. } => {
+                self.observed.closings.extend(self.journal.perhaps_opened(group, rules));
+            }
+            Action::Attach { instance, group } => {
+                if let Some(until) = self.journal.perhaps_attached(instance, group) {
+                    self.observed.detachments.insert(instance.clone(), until);
+                }
             }
             Action::Detach { instance, group } => {
                 self.journal.doubt_attachment(instance, group);

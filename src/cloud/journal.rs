@@ -149,6 +149,27 @@ impl Journal {
         self.attachments.retain(|(of, _), put| put.what.is_none() || of != instance);
     }
 
+    /// Nobody knows whether rules were opened: that we closed some of them before says nothing any more. Gives those, and
+    /// until when a read that shows them may be one from before that.
+    pub fn perhaps_opened(
+        &mut self,
+        group: &GroupId,
+        rules: &BTreeMap<Rule, String>,
+    ) -> Vec<((GroupId, Rule), Moment)> {
+        let closed =
+            self.rules.extract_if(.., |(of, rule), put| put.what.is_none() && of == group && rules.contains_key(rule));
+        closed.map(|(place, put)| (place, put.at.after(LAG_AT_MOST))).collect()
+    }
+
+    /// The same of a group that was perhaps attached.
+    pub fn perhaps_attached(&mut self, instance: &InstanceId, group: &GroupId) -> Option<Moment> {
+        let place = (instance.clone(), group.clone());
+        let put = self.attachments.get(&place).filter(|put| put.what.is_none())?;
+        let until = put.at.after(LAG_AT_MOST);
+        self.attachments.remove(&place);
+        Some(until)
+    }
+
     /// Nobody knows whether the group was taken off: that we attached it before says nothing any more.
     pub fn doubt_attachment(&mut self, instance: &InstanceId, group: &GroupId) {
         let place = (instance.clone(), group.clone());

@@ -137,6 +137,30 @@ async fn what_was_opened_before_it_was_perhaps_closed_is_not_taken_for_open_agai
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_closed_before_it_was_perhaps_opened_again_is_neither_taken_for_closed_nor_for_open() {
+    let aws = world();
+    aws.sg("sg-1", |group| group.rules.insert(permission(53), "external-ips: games/quake".into()));
+    aws.vm("i-1", |vm| vm.groups.push("sg-1".into()));
+    let mut cloud = read(&aws, &["i-1"]).await;
+    for step in [revoke("i-1", "sg-1", &[53]), detach("i-1", "sg-1")] {
+        one(&mut cloud, step).await.unwrap();
+    }
+    for (operation, lost) in [
+        ("AuthorizeSecurityGroupIngress", authorize("i-1", "sg-1", &[53])),
+        ("ModifyInstanceAttribute", attach("i-1", "sg-1")),
+    ] {
+        aws.fail(operation, Fault::LostAfter);
+        one(&mut cloud, lost).await.unwrap_err();
+        cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    }
+    let group = GroupId("sg-1".into());
+    assert_eq!(cloud.observed().groups[&group].rules.len(), 1);
+    let Lookup::Known(instance) = &cloud.observed().instances[&InstanceId("i-1".into())] else { panic!() };
+    assert!(instance.groups.contains(&group));
+    assert!(cloud.observed().closings.len() == 1 && cloud.observed().detachments.len() == 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_with_nothing_in_it_proves_nothing() {
     let steps = [
         ("CreateSecurityGroup", create("i-1")),
