@@ -327,9 +327,16 @@ impl Memory {
             });
             broken.extend(there.map(|address| format!("{name} no longer lists {address}, {}", unasked(leaving.len()))));
             let Some(stopped) = self.past.stopped.get(&service) else { continue };
-            let Some(wish) = &stopped.last else { continue };
+            let Some(mut wish) = stopped.last.clone() else { continue };
+            if let Some(view) = self.views().find(|view| !is_other(view)) {
+                // Nobody is reached by a port that it has itself given up since.
+                let has = |port: &(String, u16)| {
+                    view.ports.iter().any(|(protocol, number)| protocol.to_lowercase() == port.0 && *number == port.1)
+                };
+                wish.ports.retain(has);
+            }
             for instance in listed(before, &name).iter().filter_map(|address| before.instance_of(*address)) {
-                let closed = open_by_us(before, &instance.id, wish) && !open_by_us(after, &instance.id, wish);
+                let closed = open_by_us(before, &instance.id, &wish) && !open_by_us(after, &instance.id, &wish);
                 let others = stopped.closed.contains(&instance.id);
                 if closed && !others && self.past.is_calm(at, &instance.id) {
                     let (namespace, service) = &service;
