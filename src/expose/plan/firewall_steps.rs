@@ -48,9 +48,7 @@ pub(super) fn add(view: &View<'_>, plan: &mut Plan) {
             let ours = rules.filter(|(_, description)| firewall::described_service(description).is_some());
             let held = ours.map(|(rule, _)| *rule).collect();
             let closing = Closing { view, id, groups, needed, unopened, held: &held, users: &users };
-            for group in groups.values() {
-                closing.close(plan, group);
-            }
+            closing.close_all(plan);
         }
     }
     remove_legacy(view, plan, &groups_of, &needed, &users);
@@ -169,16 +167,38 @@ struct Closing<'a> {
 }
 
 impl Closing<'_> {
-    /// Closes what is not needed in a group, takes a group that has become empty off its instance and deletes it.
-    fn close(&self, plan: &mut Plan, group: &Group) {
-        let surplus: BTreeMap<Rule, String> = group
+    /// Closes what is not needed. Where that is to make room for what replaces it, first what makes room and lets nobody
+    /// in: the rest can wait until its replacement is open.
+    fn close_all(&self, plan: &mut Plan) {
+        let surplus: Vec<_> = self.groups.values().map(|group| (*group, self.surplus(group))).collect();
+        let rules = surplus.iter().flat_map(|(_, rules)| rules.keys());
+        let makes_room: BTreeSet<bool> =
+            rules.filter(|rule| !self.stands_in(rule)).map(|rule| rule.source.is_v6()).collect();
+        for (group, mut rules) in surplus {
+            rules.retain(|rule, _| !self.stands_in(rule) || !makes_room.contains(&rule.source.is_v6()));
+            self.close(plan, group, rules);
+        }
+    }
+
+    /// Whether somebody is let in by the rule while there is no room for the one that he needs.
+    fn stands_in(&self, rule: &Rule) -> bool {
+        self.unopened.hopeless.iter().any(|new| self.needed.in_use.contains(new) && new.overlaps(rule))
+    }
+
+    /// What may be closed in a group.
+    fn surplus(&self, group: &Group) -> BTreeMap<Rule, String> {
+        group
             .rules
             .iter()
             .filter(|(rule, _)| !self.needed.rules.contains_key(rule))
             .filter(|(rule, description)| !self.users.hold(self.view, self.id, rule, description, self.held))
             .filter(|(rule, description)| !self.waits(rule, description))
             .map(|(rule, description)| (*rule, description.clone()))
-            .collect();
+            .collect()
+    }
+
+    /// Closes this in a group, or takes a group that has become empty off its instance and deletes it.
+    fn close(&self, plan: &mut Plan, group: &Group, surplus: BTreeMap<Rule, String>) {
         if !surplus.is_empty() {
             let services: BTreeSet<ServiceKey> =
                 surplus.values().filter_map(|description| firewall::described_service(description)).collect();

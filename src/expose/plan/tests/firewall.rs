@@ -71,6 +71,27 @@ fn what_somebody_else_put_into_a_group_takes_the_place_of_our_rules() {
 }
 
 #[test]
+fn what_lets_somebody_in_is_not_closed_to_make_room_while_anything_else_can_be() {
+    let mut world = World::new(1);
+    world.settings.rules_per_group = 3;
+    let a = world.add_service("a", 5000, &[("hostname", "a.example.com")]);
+    let more = [5010, 5020, 5030].map(|number| Port { protocol: Protocol::Udp, number });
+    world.service(&a).ports.extend(more);
+    world.settle();
+    assert_eq!(open_ports(&world), [5000, 5010, 5020, 5030]);
+    // Two of the four fit in beside the old ones.
+    world.annotate(&a, "source-ranges", Some("198.51.100.0/24"));
+    for _ in 0..20 {
+        let steps = world.plan().steps;
+        steps.iter().for_each(|step| world.take(step));
+        let mut open = open_ports(&world);
+        open.dedup();
+        assert_eq!(open, [5000, 5010, 5020, 5030]);
+    }
+    assert_eq!(open_ports(&world).len(), 4);
+}
+
+#[test]
 fn a_rule_that_was_inherited_from_who_gave_the_port_up_stays_while_its_user_cannot_be_read() {
     let mut world = World::new(1);
     let a = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
