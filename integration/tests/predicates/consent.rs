@@ -99,6 +99,18 @@ fn what_was_closed_before_and_opened_for_another_since_is_not_theirs() {
 }
 
 #[test]
+fn nobody_needs_consent_to_close_a_port_that_its_owner_has_given_up() {
+    history(async |town| {
+        stopped(town, 6, false).await;
+        town.world.set_ports("a", &[("UDP", 9000)]).unwrap();
+        town.close("n1", port("a"));
+        assert!(!town.breaks("S6"), "{:?}", town.world.checker.violations());
+        town.close("n1", port("b"));
+        assert!(town.breaks("S6"));
+    });
+}
+
+#[test]
 fn with_consent_all_may_go() {
     history(async |town| {
         stopped(town, 8, false).await;

@@ -121,10 +121,10 @@ impl Memory {
     }
 
     /// How many of the addresses are, or were until lately, good for the family.
-    fn good_among(&self, state: &State, family: &Family<'_>, addresses: &BTreeSet<Ipv4Addr>) -> usize {
-        let good = |address: &&Ipv4Addr| {
-            let instance = state.instance_of(**address);
-            instance.is_some_and(|one| self.past.nodes_of(&one.id).any(|node| family.likes(state, node)))
+    fn good_among(&self, at: Duration, state: &State, family: &Family<'_>, addresses: &BTreeSet<Ipv4Addr>) -> usize {
+        let good = |address: &&Ipv4Addr| match state.instance_of(**address) {
+            Some(one) => self.past.nodes_of(&one.id).any(|node| family.likes(state, node)),
+            None => self.past.was_a_nodes(at, **address),
         };
         addresses.iter().filter(good).count()
     }
@@ -170,7 +170,8 @@ impl Memory {
     ) -> Vec<String> {
         let Some(family) = self.family(known, wish) else { return Vec::new() };
         let max = family.max();
-        let too_many = self.good_among(before, &family, was) > max && self.good_among(before, &family, is) >= max;
+        let too_many =
+            self.good_among(at, before, &family, was) > max && self.good_among(at, before, &family, is) >= max;
         if too_many {
             return Vec::new();
         }
@@ -227,7 +228,7 @@ impl Memory {
                 let replaced = wish
                     .hostnames
                     .iter()
-                    .all(|name| self.good_among(state, &family, &listed(state, name)) >= family.max());
+                    .all(|name| self.good_among(at, state, &family, &listed(state, name)) >= family.max());
                 let good = gone.into_iter().filter(|(id, _)| !replaced && self.is_good(at, state, &family, id));
                 good.map(|(id, private)| format!("{private} left {name}, where {id} is as good as ever")).collect()
             }

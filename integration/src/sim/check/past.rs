@@ -1,6 +1,7 @@
 //! What was so until lately: nobody need know yet that it isn't any more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::sim::aws::State;
@@ -127,6 +128,18 @@ impl Past {
     pub(super) fn nodes_of<'a>(&'a self, instance: &'a str) -> impl Iterator<Item = &'a NodeView> {
         let former = self.former.iter().map(|(_, node)| node);
         self.nodes.values().chain(former).filter(move |node| wish::instance_of(node) == Some(instance))
+    }
+
+    /// Whether the address was lately that of a node whose instance has changed since: it may still be taken for that.
+    pub(super) fn was_a_nodes(&self, at: Duration, address: Ipv4Addr) -> bool {
+        let address = address.to_string();
+        let former = self.former.iter().map(|(_, node)| node);
+        let has_changed = |node: &NodeView| {
+            let changed = wish::instance_of(node).and_then(|id| self.disturbed.get(id));
+            changed.is_some_and(|since| at <= *since + DISTURBED)
+        };
+        let mut nodes = self.nodes.values().chain(former);
+        nodes.any(|node| node.addresses.iter().any(|(_, own)| *own == address) && has_changed(node))
     }
 
     /// Whether the instance is that of one node, and nobody has changed it lately.
