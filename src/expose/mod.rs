@@ -296,6 +296,9 @@ pub struct Memory {
     /// Names that this process has withdrawn, or tried to, while answers from before may be about. Should somebody ask for
     /// one again, its twin tells so.
     pub withdrawn: BTreeMap<String, Lowered>,
+    /// While there are Services that may be in use and can't be seen: the rules that those who can be seen have needed
+    /// where they are published. Nobody else has inherited these.
+    pub claimed: BTreeSet<(InstanceId, Rule)>,
     /// What failed lately.
     pub failures: BTreeMap<Target, Failure>,
     /// Names whose last change Route 53 has not yet confirmed to be on its servers.

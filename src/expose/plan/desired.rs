@@ -281,6 +281,20 @@ impl<'a> Desired<'a> {
         own_addresses(service).into_iter().filter_map(|ip| self.joined.by_private.get(&ip))
     }
 
+    /// Whether there are Services that may be in use, though they can't be seen.
+    fn some_are_unseen(&self, snapshot: &Snapshot) -> bool {
+        !self.unreadable.is_empty() || self.all_listed().any(|(key, _)| !snapshot.services.contains_key(key))
+    }
+
+    /// The rules that Services need where they are published.
+    fn claims(&self, snapshot: &Snapshot) -> impl Iterator<Item = (InstanceId, Rule)> {
+        self.exposures.iter().flat_map(|(key, exposure)| {
+            let nodes = snapshot.services.get(key).into_iter().flat_map(|service| self.published_nodes(service));
+            let rules = firewall::rules(exposure);
+            nodes.flat_map(move |id| rules.clone().into_iter().map(|rule| (id.clone(), rule)))
+        })
+    }
+
     /// What of the firewall is sure.
     pub(super) fn proof(&self) -> &Proof<'a> {
         &self.proof
@@ -392,6 +406,10 @@ pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings,
         }
     }
     memory.drains = drains;
+    memory.claimed = match desired.some_are_unseen(snapshot) {
+        true => std::mem::take(&mut memory.claimed).into_iter().chain(desired.claims(snapshot)).collect(),
+        false => BTreeSet::new(),
+    };
     memory.withdrawn.retain(|_, name| now < name.remembered_until().after(settings.propagation));
     memory.trials.retain(|key, trial| snapshot.services.get(key).is_some_and(|service| service.uid == trial.uid));
     for (key, trial) in memory.trials.iter_mut().filter(|(_, trial)| trial.refused.is_none()) {

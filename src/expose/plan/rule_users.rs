@@ -60,7 +60,7 @@ impl<'a> Users<'a> {
     pub(super) fn rely_on(&self, view: &View<'_>, id: &InstanceId, rule: &Rule) -> bool {
         let unknown = |user: &ServiceKey| !view.snapshot.services.contains_key(user);
         self.on(id).any(|user| unknown(user) || has_port_in(view, user, rule))
-            || self.unseen_on(view, id).any(|user| unknown(user) || has_port_in(view, user, rule))
+            || self.unseen_on(view, id).any(|user| has_port_in(view, user, rule))
     }
 
     /// Whether somebody is in use on an instance whom no rule of `open` lets in, though reads may be older than the rule
@@ -107,9 +107,13 @@ impl<'a> Users<'a> {
             return false;
         }
         // The ports of a Service that can't be seen are unknown: it has the rules that were made for it, and may have
-        // inherited any that its first user doesn't need any more.
+        // inherited any that its first user gave up before that could be seen.
         let is_seen = |user: &ServiceKey| view.snapshot.services.contains_key(user);
-        let needs = |user: &ServiceKey| !is_seen(user) || relies_on(view, user, rule, open);
+        let may_be_inherited = !view.memory.claimed.contains(&(id.clone(), *rule));
+        let needs = |user: &ServiceKey| match is_seen(user) {
+            true => relies_on(view, user, rule, open),
+            false => *user == made_for || may_be_inherited,
+        };
         // Nobody comes through a rule that isn't open.
         let may_need = |user: &ServiceKey| match open.contains(rule) {
             true => needs(user),

@@ -127,10 +127,10 @@ fn what_may_be_inherited_by_who_is_withheld_stays_open() {
     remove(&mut world, &keys[..6]);
     world.settle();
     assert_eq!(open(&world), [7012, 7014]);
-    // Nor can it be told who else needs what its first user, served there, no longer asks for.
+    // What one who is served there needed until now is nobody else's, and is closed.
     world.service(&keys[6]).ports = vec![Port { protocol: Protocol::Udp, number: 9000 }];
     world.settle();
-    assert_eq!(open(&world), [7012, 7014]);
+    assert_eq!(open(&world), [7014]);
     world.settings.allow_mass_delete = true;
     for _ in 0..3 {
         world.settle();

@@ -100,9 +100,14 @@ fn a_rule_that_was_inherited_from_who_gave_the_port_up_stays_while_its_user_cann
     let b = world.add_service("b", 6315, &[("hostname", "b.example.com")]);
     world.settle();
     assert_eq!(world.service(&b).external_ips, ["10.0.0.1"]);
+    world.memory = Memory::default();
     let service = world.snapshot.services.remove(&b).unwrap();
     world.snapshot.unreadable.insert(b.clone());
     assert_eq!(world.settle(), [""; 0]);
+    // What its first user was seen to need all the time is nobody else's.
+    world.service(&a).ports = vec![Port { protocol: Protocol::Udp, number: 6317 }];
+    world.settle();
+    assert_eq!(open_ports(&world), [6315, 6317]);
     let records = world.observed.records.remove(&ZoneId(ZONE.into())).unwrap();
     assert_eq!(world.settle(), [""; 0], "nor can its zone");
     world.observed.records.insert(ZoneId(ZONE.into()), records);
