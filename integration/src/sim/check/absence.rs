@@ -106,7 +106,7 @@ impl Memory {
         let private = private.to_string();
         let ports = family.ports();
         let in_the_way = |view: &ServiceView| {
-            let takes = view.ports.iter().any(|(protocol, port)| ports.contains(&(protocol.to_lowercase(), *port)));
+            let takes = wish::ports(view).iter().any(|port| ports.contains(port));
             let names = || wish::wish(view).map(|wish| wish.hostnames).unwrap_or_default();
             let there = view.external_ips.iter().any(|(address, _)| *address == private)
                 || names().iter().any(|name| listed(state, name).contains(&public));
@@ -331,10 +331,8 @@ impl Memory {
             let Some(mut wish) = stopped.last.clone() else { continue };
             if let Some(view) = self.views().find(|view| !is_other(view)) {
                 // Nobody is reached by a port that it has itself given up since.
-                let has = |port: &(String, u16)| {
-                    view.ports.iter().any(|(protocol, number)| protocol.to_lowercase() == port.0 && *number == port.1)
-                };
-                wish.ports.retain(has);
+                let kept = wish::ports(view);
+                wish.ports.retain(|port| kept.contains(port));
             }
             for instance in listed(before, &name).iter().filter_map(|address| before.instance_of(*address)) {
                 let closed = open_by_us(before, &instance.id, &wish) && !open_by_us(after, &instance.id, &wish);

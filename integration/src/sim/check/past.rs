@@ -126,27 +126,31 @@ impl Past {
 
     /// The nodes of an instance, as they are and as they were.
     pub(super) fn nodes_of<'a>(&'a self, instance: &'a str) -> impl Iterator<Item = &'a NodeView> {
-        let former = self.former.iter().map(|(_, node)| node);
-        self.nodes.values().chain(former).filter(move |node| wish::instance_of(node) == Some(instance))
+        self.all_nodes().filter(move |node| wish::instance_of(node) == Some(instance))
+    }
+
+    fn all_nodes(&self) -> impl Iterator<Item = &NodeView> {
+        self.nodes.values().chain(self.former.iter().map(|(_, node)| node))
+    }
+
+    /// Whether somebody else has lately changed the instance.
+    fn is_disturbed(&self, at: Duration, instance: &str) -> bool {
+        self.disturbed.get(instance).is_some_and(|since| at <= *since + DISTURBED)
     }
 
     /// Whether the address was lately that of a node whose instance has changed since: it may still be taken for that.
     pub(super) fn was_a_nodes(&self, at: Duration, address: Ipv4Addr) -> bool {
         let address = address.to_string();
-        let former = self.former.iter().map(|(_, node)| node);
-        let has_changed = |node: &NodeView| {
-            let changed = wish::instance_of(node).and_then(|id| self.disturbed.get(id));
-            changed.is_some_and(|since| at <= *since + DISTURBED)
-        };
-        let mut nodes = self.nodes.values().chain(former);
-        nodes.any(|node| node.addresses.iter().any(|(_, own)| *own == address) && has_changed(node))
+        self.all_nodes().any(|node| {
+            node.addresses.iter().any(|(_, own)| *own == address)
+                && wish::instance_of(node).is_some_and(|id| self.is_disturbed(at, id))
+        })
     }
 
     /// Whether the instance is that of one node, and nobody has changed it lately.
     pub(super) fn is_calm(&self, at: Duration, instance: &str) -> bool {
-        let quiet = self.disturbed.get(instance).is_none_or(|since| *since + DISTURBED < at);
         let named = self.nodes.values().filter(|node| wish::instance_of(node) == Some(instance)).count() == 1;
         let names: BTreeSet<&str> = self.nodes_of(instance).map(|node| node.name.as_str()).collect();
-        quiet && named && names.len() == 1
+        !self.is_disturbed(at, instance) && named && names.len() == 1
     }
 }

@@ -11,7 +11,7 @@ use crate::sim::kube::{Kube, NodeView, ServiceView};
 
 use super::aws::{addresses, instance_in, twin, twin_of};
 use super::kube::CONDITION;
-use super::wish::{self, Wish};
+use super::wish::{self, Wish, ports};
 
 /// What isn't as it should be: rule and words.
 pub type Flaw = (&'static str, String);
@@ -484,10 +484,6 @@ impl World {
             }
         }
     }
-}
-
-fn ports(service: &ServiceView) -> BTreeSet<(String, u16)> {
-    service.ports.iter().map(|(protocol, port)| (protocol.to_lowercase(), *port)).collect()
 }
 
 fn family_ports(services: &[ServiceView], family: &BTreeSet<String>) -> BTreeSet<(String, u16)> {

@@ -36,6 +36,11 @@ pub struct Wish {
     pub valid: bool,
 }
 
+/// The ports of a Service, as EC2 names protocols.
+pub fn ports(service: &ServiceView) -> BTreeSet<(String, u16)> {
+    service.ports.iter().map(|(protocol, port)| (protocol.to_lowercase(), *port)).collect()
+}
+
 /// What the Service asks for; `None`: it doesn't ask.
 pub fn wish(service: &ServiceView) -> Option<Wish> {
     let annotation = |name: &str| service.annotations.get(&format!("{PREFIX}{name}")).map(|value| value.trim());
@@ -60,7 +65,7 @@ pub fn wish(service: &ServiceView) -> Option<Wish> {
     valid &= max.as_ref().is_none_or(|max| max.as_ref().is_ok_and(|max| *max > 0));
     let ttl = annotation("ttl").map(|ttl| ttl.trim_end_matches('s').parse::<u32>());
     valid &= ttl.as_ref().is_none_or(Result::is_ok);
-    let ports = service.ports.iter().map(|(protocol, port)| (protocol.to_lowercase(), *port)).collect();
+    let ports = ports(service);
     let ranges: Vec<String> = match annotation("source-ranges") {
         Some(ranges) => {
             ranges.split(',').map(|range| range.trim().to_owned()).filter(|range| !range.is_empty()).collect()

@@ -387,7 +387,7 @@ impl Acting {
     }
 }
 
-/// Namespace and name of a Service by its number: one in seven is in another namespace.
+/// Namespace and name of a Service by its number: one in three is in another namespace.
 fn place(service: u8) -> (&'static str, String) {
     (if service % 3 == 2 { "others" } else { NAMESPACE }, format!("s{service}"))
 }
