@@ -258,7 +258,7 @@ impl Cloud {
             self.nobody_works_in(step, owned).await?;
         }
         let read = self.read_interface(step, id).await?;
-        let mut ours: BTreeMap<GroupId, bool> = self.journal.unseen(id, self.now()).into_iter().collect();
+        let mut ours = self.journal.unseen(id, self.now());
         let of_plan = written.iter().filter(|(instance, ..)| instance == id);
         ours.extend(of_plan.map(|(_, group, attached)| (group.clone(), *attached)));
         let mut before = read.clone();

@@ -265,7 +265,7 @@ impl Journal {
 
     /// The groups that an instance has, or hasn't, by what we wrote and reads may not show: to be kept in a list that is
     /// written anew, or to be left out of it.
-    pub fn unseen(&self, instance: &InstanceId, now: Moment) -> Vec<(GroupId, bool)> {
+    pub fn unseen(&self, instance: &InstanceId, now: Moment) -> BTreeMap<GroupId, bool> {
         let of = self.attachments.iter().filter(|((id, _), put)| id == instance && is_recent(put.at, now));
         of.map(|((_, group), put)| (group.clone(), put.what.is_some())).collect()
     }

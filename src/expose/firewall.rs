@@ -136,8 +136,8 @@ pub struct Group {
     pub vpc: String,
     /// Its ingress rules that we could have made, each with its description (which names its Service).
     pub rules: BTreeMap<Rule, String>,
-    /// It holds something that we never make (all protocols, another group as source, a prefix list, egress
-    /// changes don't count): someone else works in it. It is kept then.
+    /// What it holds that we never make (all protocols, another group as source, a prefix list; egress changes don't
+    /// count): where there is any, someone else works in it, and it is kept.
     pub foreign_rules: ForeignRules,
 }
 

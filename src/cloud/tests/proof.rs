@@ -6,6 +6,13 @@ use super::*;
 use crate::cloud::Next;
 use crate::expose::Closed;
 
+/// The step's answer is lost, and everything is read again.
+async fn lose(aws: &Aws, cloud: &mut Cloud, (operation, fault): (&'static str, Fault), step: Step) {
+    aws.fail(operation, fault);
+    one(cloud, step).await.unwrap_err();
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_read_right_after_taking_over_is_proven_by_a_write_or_by_time() {
     let aws = world();
@@ -93,9 +100,7 @@ async fn what_may_have_been_closed_is_not_taken_for_open_because_a_read_shows_it
         ("RevokeSecurityGroupIngress", revoke("i-1", "sg-1", &[53])),
         ("ModifyInstanceAttribute", detach("i-1", "sg-1")),
     ] {
-        aws.fail(operation, Fault::LostBefore);
-        one(&mut cloud, lost).await.unwrap_err();
-        cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+        lose(&aws, &mut cloud, (operation, Fault::LostBefore), lost).await;
     }
     assert_eq!(cloud.observed().closings.len(), 1);
     assert_eq!(cloud.observed().detachments.len(), 1);
@@ -126,14 +131,10 @@ async fn what_was_opened_before_it_was_perhaps_closed_is_not_taken_for_open_agai
         ("RevokeSecurityGroupIngress", revoke("i-1", "sg-1", &[53])),
         ("ModifyInstanceAttribute", detach("i-1", "sg-1")),
     ] {
-        aws.fail(operation, Fault::LostAfter);
-        one(&mut cloud, lost).await.unwrap_err();
-        cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+        lose(&aws, &mut cloud, (operation, Fault::LostAfter), lost).await;
     }
-    let group = GroupId("sg-1".into());
-    assert!(cloud.observed().groups[&group].rules.is_empty());
-    let Lookup::Known(instance) = &cloud.observed().instances[&InstanceId("i-1".into())] else { panic!() };
-    assert!(!instance.groups.contains(&group));
+    assert!(cloud.observed().groups[&sg("sg-1")].rules.is_empty());
+    assert!(!known(&cloud, "i-1").groups.contains(&sg("sg-1")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,14 +150,10 @@ async fn what_was_closed_before_it_was_perhaps_opened_again_is_neither_taken_for
         ("AuthorizeSecurityGroupIngress", authorize("i-1", "sg-1", &[53])),
         ("ModifyInstanceAttribute", attach("i-1", "sg-1")),
     ] {
-        aws.fail(operation, Fault::LostAfter);
-        one(&mut cloud, lost).await.unwrap_err();
-        cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+        lose(&aws, &mut cloud, (operation, Fault::LostAfter), lost).await;
     }
-    let group = GroupId("sg-1".into());
-    assert_eq!(cloud.observed().groups[&group].rules.len(), 1);
-    let Lookup::Known(instance) = &cloud.observed().instances[&InstanceId("i-1".into())] else { panic!() };
-    assert!(instance.groups.contains(&group));
+    assert_eq!(cloud.observed().groups[&sg("sg-1")].rules.len(), 1);
+    assert!(known(&cloud, "i-1").groups.contains(&sg("sg-1")));
     assert!(cloud.observed().closings.len() == 1 && cloud.observed().detachments.len() == 1);
 }
 

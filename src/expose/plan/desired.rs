@@ -406,10 +406,10 @@ pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings,
         }
     }
     memory.drains = drains;
-    memory.claimed = match desired.some_are_unseen(snapshot) {
-        true => std::mem::take(&mut memory.claimed).into_iter().chain(desired.claims(snapshot)).collect(),
-        false => BTreeSet::new(),
-    };
+    match desired.some_are_unseen(snapshot) {
+        true => memory.claimed.extend(desired.claims(snapshot)),
+        false => memory.claimed.clear(),
+    }
     memory.withdrawn.retain(|_, name| now < name.remembered_until().after(settings.propagation));
     memory.trials.retain(|key, trial| snapshot.services.get(key).is_some_and(|service| service.uid == trial.uid));
     for (key, trial) in memory.trials.iter_mut().filter(|(_, trial)| trial.refused.is_none()) {
