@@ -107,3 +107,30 @@ fn no_record_lists_an_address_that_is_not_a_nodes_wish_or_not() {
         assert!(flaws(town).starts_with("S1b: "), "{}", flaws(town));
     });
 }
+
+#[test]
+fn what_is_open_and_serves_nobody_is_left_unless_its_node_has_no_place_for_the_rest_of_it() {
+    let left = "is left open on";
+    for (strangers, max, tolerated) in [(0, "", false), (4, "", true), (4, "2", false)] {
+        history(async |town| {
+            let ports: Vec<(&str, u16)> = (7000..7062).map(|port| ("UDP", port)).collect();
+            let limit = [("maxips", max)];
+            let mut annotations = vec![("hostname", "a.example.com")];
+            annotations.extend(limit.iter().filter(|_| !max.is_empty()));
+            town.world.add_service("a", &ports, &annotations).unwrap();
+            let some = ["n1", "n2"];
+            ports.iter().for_each(|(_, port)| some.iter().for_each(|node| town.open(node, *port)));
+            town.list("a", &some);
+            town.publish("a", &some);
+            town.tell(NAMESPACE, "a", true, "Synced");
+            town.open("n3", 7000);
+            let (world, instance) = (&town.world, town.world.instance("n3").unwrap());
+            for stranger in 1..strangers {
+                let its = world.aws.create_group(Actor::Person, &world.vpc, &format!("other-{stranger}"), &[]).unwrap();
+                world.aws.attach_group(Actor::Person, &instance, &its).unwrap();
+            }
+            let found = flaws(town);
+            assert_eq!(found.contains(left), !tolerated, "{strangers} {max}: {found}");
+        });
+    }
+}

@@ -318,13 +318,19 @@ impl Memory {
             }
             _ => {}
         }
-        let has = |zone: &Zone, name: &str, kind| {
-            RecordKey::new(name, kind, None).is_some_and(|key| zone.records.contains_key(&key))
+        let record = |zone: &Zone, name: &str, kind| {
+            RecordKey::new(name, kind, None).and_then(|key| zone.records.get(&key).cloned())
         };
-        let (address, twin) = (has(new, &base, "A"), has(new, &format!("a-{base}"), "TXT"));
+        let twin = |zone| record(zone, &format!("a-{base}"), "TXT").is_some();
+        let address = record(new, &base, "A");
         // A twin that somebody left alone may stay alone, but we leave no address without one, and make no twin alone.
-        if address && !twin || twin && !address && !has(old, &format!("a-{base}"), "TXT") {
-            self.broken("S4", at, format!("{base} has {} now", if address { "no twin" } else { "a twin alone" }));
+        // Nobody can delete a lone twin on condition that there is no address: another may just have made his.
+        let left = address.as_ref().is_some_and(|made| made.creator == Creator::Us || !self.is_rewritten(at, &base));
+        if left && !twin(new) {
+            self.broken("S4", at, format!("{base} has no twin now"));
+        }
+        if address.is_none() && twin(new) && !twin(old) {
+            self.broken("S4", at, format!("{base} has a twin alone now"));
         }
     }
 

@@ -245,6 +245,13 @@ impl World {
         self.rules + foreign > GROUPS.min(self.groups_per_interface.saturating_sub(others)) * RULES
     }
 
+    /// Whether a Service may be placed on a node whose interface has no place for all of its rules: those that are open
+    /// are wished for, though nobody is served by them.
+    fn waits(&self, service: &ServiceView, wish: &Wish, node: &NodeView) -> bool {
+        let served = service.external_ips.iter().filter(|(_, creator)| *creator == Creator::Us).count();
+        wish.valid && wish.max.is_none_or(|max| served < max) && wish::eligible(&self.state, node, wish)
+    }
+
     /// Whether another Service uses one of the wish's ports on the instance, or the name's other Services can't be
     /// there.
     fn occupied(&self, service: &ServiceView, wish: &Wish, id: &str) -> bool {
@@ -426,9 +433,9 @@ impl World {
             let attached = instance
                 .and_then(|id| self.state.primary(id))
                 .is_some_and(|interface| interface.groups.contains_key(&group.id));
-            let full = || {
+            let full_node = || {
                 let node = self.nodes.iter().find(|node| wish::instance_of(node) == instance);
-                node.is_some_and(|node| self.is_full(node))
+                node.filter(|node| self.is_full(node))
             };
             let foreign = group.rules.values().any(|rule| rule.creator != Creator::Us);
             let ours = group.rules.values().any(|rule| rule.creator == Creator::Us);
@@ -439,7 +446,7 @@ impl World {
                     .filter_map(|(protocol, port)| Some((protocol.clone(), u16::try_from(port).ok()?)))
                     .any(|port| keeps.contains(&port))
             };
-            if !attached && (full() || kept()) || foreign && !ours {
+            if !attached && (full_node().is_some() || kept()) || foreign && !ours {
                 // It waits for a place, or for its Service; or somebody works in it, and it stays as long as his rules.
                 continue;
             }
@@ -451,11 +458,16 @@ impl World {
                 flaws.push(("L2", format!("the group {} is empty", group.name)));
             }
             let private = wish::addresses(&self.state, instance).map(|(private, _)| private.to_string());
+            let full = full_node();
             let served: Vec<Wish> = self
                 .services
                 .iter()
-                .filter(|service| service.external_ips.iter().any(|(address, _)| Some(address) == private.as_ref()))
-                .filter_map(wish::wish)
+                .filter_map(|service| Some((service, wish::wish(service)?)))
+                .filter(|(service, wish)| {
+                    service.external_ips.iter().any(|(address, _)| Some(address) == private.as_ref())
+                        || full.is_some_and(|node| self.waits(service, wish, node))
+                })
+                .map(|(_, wish)| wish)
                 .collect();
             let is_kept = |description: &str| {
                 keeping.iter().any(|(namespace, name)| description.ends_with(&format!("{namespace}/{name}")))
