@@ -54,6 +54,8 @@ pub(super) struct Failure {
     pub contradicted: bool,
     /// A group that AWS doesn't find: reads that don't show it need no proof.
     pub gone: Option<GroupId>,
+    /// So many groups are more than AWS lets an interface have.
+    pub too_many_groups: Option<u8>,
     /// What had been confirmed before it failed.
     pub done: Vec<Effect>,
 }
@@ -77,7 +79,7 @@ pub(super) type Taken = Result<Vec<Effect>, Failure>;
 impl Failure {
     /// Nothing is in doubt.
     pub fn plain(error: StepError) -> Failure {
-        Failure { error, doubts: Vec::new(), contradicted: false, gone: None, done: Vec::new() }
+        Failure { error, doubts: Vec::new(), contradicted: false, gone: None, too_many_groups: None, done: Vec::new() }
     }
 
     /// Everything that the step touches must be read again.
@@ -289,6 +291,9 @@ impl Cloud {
             self.journal.forget_group(&group);
             self.observed.groups.remove(&group);
         }
+        if let Some(groups) = failure.too_many_groups {
+            self.observed.refused_groups(groups.into(), now);
+        }
         failure.done.into_iter().for_each(|effect| self.take_over(effect, now));
         failure.doubts.into_iter().for_each(|doubt| self.doubts.add(doubt));
         if failure.error.next == Next::Wait
@@ -415,7 +420,7 @@ impl Cloud {
             }
             Effect::Interface { instance, group, attached, shown, written } => {
                 if shown {
-                    self.journal.saw(&instance, now);
+                    self.journal.saw(&instance, now, |group| self.observed.groups.contains_key(group));
                 }
                 if written {
                     self.journal.attachment(&instance.id, &group, attached, shown, now);

@@ -164,7 +164,7 @@ fn hint(error: &aws_api::Error) -> String {
 }
 
 /// The interface has as many groups as it may have, in either of the ways in which EC2 says so.
-fn is_about_memberships(error: &aws_api::Error) -> bool {
+pub(super) fn is_about_memberships(error: &aws_api::Error) -> bool {
     error.is("SecurityGroupsPerInterfaceLimitExceeded")
         || error.is("SecurityGroupsPerInstanceLimitExceeded")
         || error.message.contains("security group memberships")

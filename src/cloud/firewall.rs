@@ -9,7 +9,7 @@ use slog::warn;
 
 use super::apply::{Attachment, Effect, Failure, Taken};
 use super::doubts::Doubt;
-use super::error::{Next, StepError};
+use super::error::{Next, StepError, is_about_memberships};
 use super::inventory::{self, permissions};
 use super::{Cloud, LAG};
 use crate::expose::firewall::{described_service, parse_group_name, tag_key};
@@ -301,14 +301,15 @@ impl Cloud {
             return Err(self.refuse(step, Reason::Failed, why));
         }
         if let Err(error) = self.write_groups(&wanted).await {
-            return Err(self.group_failure(step, group, &error));
+            let too_many_groups = u8::try_from(wanted.groups.len()).ok().filter(|_| is_about_memberships(&error));
+            return Err(Failure { too_many_groups, ..self.group_failure(step, group, &error) });
         }
         self.verify(step, &wanted, group, attach).await
     }
 
     /// All groups of an interface are written at once, and a read may be older than one before: a group of ours that it
     /// doesn't show any more stays on the list, which does no harm where somebody has taken it off. With anybody else's
-    /// neither is right before reads agree.
+    /// neither is right before reads agree, nor with one that isn't there any more, unless reads can't be so old.
     fn keep_what_was_seen(
         &self,
         step: &Step,
@@ -318,10 +319,10 @@ impl Cloud {
         let now = self.now();
         let shown: BTreeSet<GroupId> = wanted.groups.iter().cloned().collect();
         let lost = self.journal.seen_on(&wanted.id, now).filter(|(group, _)| !but(group) && !shown.contains(group));
-        for (group, at) in lost {
+        for (group, seen) in lost {
             if self.observed.groups.contains_key(group) {
                 set(&mut wanted.groups, group, true);
-            } else if now < at.after(LAG) {
+            } else if now < seen.last.after(LAG) && !seen.is_conclusive(now) {
                 let message = format!(
                     "did not {} yet: EC2 showed {group} on {} a moment ago, and doesn't any more; it is asked again by \
                      itself",

@@ -24,10 +24,29 @@ pub(super) struct Journal {
     rules: BTreeMap<(GroupId, Rule), Put<String>>,
     /// Attached or detached.
     attachments: BTreeMap<(InstanceId, GroupId), Put<()>>,
-    /// When a read last showed a group on an instance, unless we have taken it off since.
-    seen: BTreeMap<(InstanceId, GroupId), Moment>,
+    /// Groups that reads showed on an instance, unless we have taken them off since.
+    seen: BTreeMap<(InstanceId, GroupId), Seen>,
     /// Written or deleted.
     records: BTreeMap<(ZoneId, RecordKey), Written>,
+}
+
+/// A group that reads showed on an instance.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    /// Since when.
+    since: Moment,
+    /// When one last did.
+    pub last: Moment,
+    /// It was known to be ours.
+    ours: bool,
+}
+
+impl Seen {
+    /// Whether a read that doesn't show a group of ours tells that somebody has taken it off: it can't be of the time
+    /// before the group was there, and only this process has written since.
+    pub fn is_conclusive(&self, now: Moment) -> bool {
+        self.ours && self.since.after(LAG) <= now
+    }
 }
 
 /// What we have put somewhere or taken away.
@@ -250,17 +269,20 @@ impl Journal {
     }
 
     /// A read that was begun at `asked` showed the instance so.
-    pub fn saw(&mut self, instance: &Instance, asked: Moment) {
-        self.seen.retain(|_, at| is_recent(*at, asked));
+    pub fn saw(&mut self, instance: &Instance, asked: Moment, is_ours: impl Fn(&GroupId) -> bool) {
+        self.seen.retain(|_, seen| is_recent(seen.last, asked));
         for group in &instance.groups {
-            self.seen.insert((instance.id.clone(), group.clone()), asked);
+            let place = (instance.id.clone(), group.clone());
+            let seen = self.seen.entry(place).or_insert(Seen { since: asked, last: asked, ours: false });
+            seen.last = asked;
+            seen.ours |= is_ours(group);
         }
     }
 
-    /// The groups that reads have lately shown on an instance, and when one last did.
-    pub fn seen_on(&self, instance: &InstanceId, now: Moment) -> impl Iterator<Item = (&GroupId, Moment)> {
-        let of = self.seen.iter().filter(move |((id, _), at)| id == instance && is_recent(**at, now));
-        of.map(|((_, group), at)| (group, *at))
+    /// The groups that reads have lately shown on an instance.
+    pub fn seen_on(&self, instance: &InstanceId, now: Moment) -> impl Iterator<Item = (&GroupId, Seen)> {
+        let of = self.seen.iter().filter(move |((id, _), seen)| id == instance && is_recent(seen.last, now));
+        of.map(|((_, group), seen)| (group, *seen))
     }
 
     /// The groups that an instance has, or hasn't, by what we wrote and reads may not show: to be kept in a list that is

@@ -164,7 +164,9 @@ impl Cloud {
     pub fn start_over(&mut self, closed: Closed) {
         self.behind_until = self.now().after(LAG);
         self.written = BTreeSet::new();
-        self.observed = Observed { closed, ..Observed::default() };
+        // A quota is the account's, whoever writes.
+        let groups_refused = self.observed.groups_refused;
+        self.observed = Observed { closed, groups_refused, ..Observed::default() };
         self.complete = refresh::Complete::default();
         self.doubts = Doubts::default();
         self.groups_unread = None;

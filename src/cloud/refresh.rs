@@ -207,7 +207,7 @@ impl Cloud {
                         self.observed.unproven.remove(&id);
                     }
 
-                    self.journal.saw(&instance, asked);
+                    self.journal.saw(&instance, asked, |group| self.observed.groups.contains_key(group));
                     self.journal.overlay_instance(&mut instance, asked);
                     Lookup::Known(instance)
                 }

@@ -253,7 +253,7 @@ impl Cluster {
         });
         // It may be older than the news that it is gone: what comes and goes is told by the watch and the lists.
         if is_known {
-            self.put(identity, StoredService::decode(text), None);
+            self.put(identity, StoredService::read(text), None);
         }
         true
     }

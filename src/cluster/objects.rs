@@ -92,6 +92,24 @@ pub(super) trait Resource: Clone + PartialEq + Send + Sized + 'static {
     const API: &'static str;
     /// Reads one object.
     fn decode(raw: &str) -> Result<Self, String>;
+    /// Of an object that can't be read: the Service that it is a part of, where even that can be read.
+    fn service_of(_raw: &str) -> Option<String> {
+        None
+    }
+
+    /// Reads one object, or what can be told of it.
+    fn read(raw: &str) -> Result<Self, Broken> {
+        Self::decode(raw).map_err(|why| Broken { why, service: Self::service_of(raw) })
+    }
+}
+
+/// An object that can't be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Broken {
+    /// Why.
+    pub why: String,
+    /// See [`Resource::service_of`].
+    pub service: Option<String>,
 }
 
 /// A Service as it is kept.
@@ -429,9 +447,17 @@ struct RawEndpointConditions {
     ready: Option<bool>,
 }
 
+/// The label that names the Service of an EndpointSlice.
+const SERVICE_LABEL: &str = "kubernetes.io/service-name";
+
 impl Resource for Slice {
     const NAME: &'static str = "endpointslices";
     const API: &'static str = "/apis/discovery.k8s.io/v1";
+
+    fn service_of(raw: &str) -> Option<String> {
+        let object: serde_json::Value = serde_json::from_str(raw).ok()?;
+        object.get("metadata")?.get("labels")?.get(SERVICE_LABEL)?.as_str().map(str::to_owned)
+    }
 
     fn decode(raw: &str) -> Result<Slice, String> {
         let RawSlice { metadata, endpoints } = parse(raw)?;
@@ -439,7 +465,7 @@ impl Resource for Slice {
         // An absent `ready` means unknown, which is to be taken as ready (discovery.k8s.io/v1).
         let ready = |e: &RawEndpoint| e.conditions.as_ref().and_then(|c| c.ready).unwrap_or(true);
         Ok(Slice {
-            service: labels.remove("kubernetes.io/service-name").unwrap_or_default(),
+            service: labels.remove(SERVICE_LABEL).unwrap_or_default(),
             nodes: endpoints.unwrap_or_default().into_iter().filter(ready).filter_map(|e| e.node_name).collect(),
         })
     }

@@ -3,7 +3,7 @@
 //! Resource versions are compared as numbers where both are numbers, as Kubernetes promises since 1.35; where one
 //! is not, the later arrival counts as newer.
 
-use super::objects::{Identity, Key};
+use super::objects::{Broken, Identity, Key};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) struct Entry<T> {
     /// The last version that could be decoded.
     pub good: Option<T>,
     /// Why the last version couldn't be decoded.
-    pub broken: Option<String>,
+    pub broken: Option<Broken>,
 }
 
 /// A complete list, decoded item by item.
@@ -36,7 +36,7 @@ pub(super) struct Listing<T> {
     /// Resource version of the list.
     pub version: String,
     /// What it holds.
-    pub items: Vec<(Identity, Result<T, String>)>,
+    pub items: Vec<(Identity, Result<T, Broken>)>,
     /// How many of its items don't even tell which object they are.
     pub nameless: usize,
 }
@@ -140,12 +140,12 @@ impl<T: PartialEq> Store<T> {
 
     /// Takes in one object. Older than what is there: ignored. Not decodable: the last good version stays.
     /// Returns whether anything relevant changed.
-    pub fn put(&mut self, identity: Identity, object: Result<T, String>) -> bool {
+    pub fn put(&mut self, identity: Identity, object: Result<T, Broken>) -> bool {
         self.saw(&identity.version);
         let Some(entry) = self.items.get_mut(&identity.key) else {
             let (good, broken) = match object {
                 Ok(object) => (Some(object), None),
-                Err(why) => (None, Some(why)),
+                Err(broken) => (None, Some(broken)),
             };
             let entry = Entry { uid: identity.uid, version: identity.version, good, broken };
             self.items.insert(identity.key, entry);
@@ -172,9 +172,9 @@ impl<T: PartialEq> Store<T> {
                 entry.broken = None;
                 changed
             }
-            Err(why) => {
-                let changed = recreated || entry.broken.as_ref() != Some(&why);
-                entry.broken = Some(why);
+            Err(broken) => {
+                let changed = recreated || entry.broken.as_ref() != Some(&broken);
+                entry.broken = Some(broken);
                 changed
             }
         }

@@ -7,7 +7,7 @@
 
 use super::call;
 use super::error::{Failure, Status};
-use super::objects::{Line, Page, Resource, bookmark, identity};
+use super::objects::{Broken, Line, Page, Resource, bookmark, identity};
 use super::store::{Listing, Replaced, Store, older};
 use super::{Cluster, State};
 use crate::clock::{Random, jittered};
@@ -261,16 +261,16 @@ impl Cluster {
     }
 
     /// Decodes one object; `None` when not even its metadata can be read.
-    fn item<T: Resource>(&self, raw: &RawValue) -> Option<(super::objects::Identity, Result<T, String>)> {
+    fn item<T: Resource>(&self, raw: &RawValue) -> Option<(super::objects::Identity, Result<T, Broken>)> {
         let Some(identity) = identity(raw.get()) else {
             self.counters.add(T::NAME, "nameless");
             warn!(self.log, "object ignored: its metadata can't be read"; "resource" => T::NAME);
             return None;
         };
-        let object = T::decode(raw.get());
-        if let Err(why) = &object {
+        let object = T::read(raw.get());
+        if let Err(broken) = &object {
             self.counters.add(T::NAME, "undecodable");
-            warn!(self.log, "object can't be read, its last good version stays"; "resource" => T::NAME, "object" => %identity.key, "error" => why);
+            warn!(self.log, "object can't be read, its last good version stays"; "resource" => T::NAME, "object" => %identity.key, "error" => &broken.why);
         }
         Some((identity, object))
     }
@@ -389,7 +389,7 @@ impl Cluster {
     pub(super) fn put<T: Watched>(
         &self,
         identity: super::objects::Identity,
-        object: Result<T, String>,
+        object: Result<T, Broken>,
         version: Option<&mut String>,
     ) {
         if let Some(version) = version {

@@ -212,6 +212,10 @@ pub fn described_service(description: &str) -> Option<ServiceKey> {
     (!namespace.is_empty() && !name.is_empty() && !name.contains('/')).then(|| ServiceKey::new(namespace, name))
 }
 
+/// What people can do where the rules of a Service find no room.
+pub const MAKE_ROOM: &str = "take ports or source ranges together, give up others there, or have the quotas of groups \
+                             per interface or rules per group raised";
+
 /// At most this many groups are made for one node.
 pub const GROUPS_PER_NODE: usize = 2;
 

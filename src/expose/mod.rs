@@ -19,6 +19,7 @@ pub mod nodes;
 pub mod placement;
 pub mod plan;
 pub mod publication;
+pub mod quotas;
 mod quote;
 pub mod report;
 pub mod selector;
@@ -181,6 +182,8 @@ pub struct Observed {
     /// Instances whose groups AWS refused to enlarge, one of its quotas being used up, and when it last did. Others are
     /// chosen rather than these.
     pub full: BTreeMap<InstanceId, Moment>,
+    /// What EC2 refused shows a quota of the account.
+    pub groups_refused: Option<quotas::GroupsRefused>,
     /// The security groups that carry our tag.
     pub groups: BTreeMap<GroupId, Group>,
     /// The hosted zones that pass the filters.

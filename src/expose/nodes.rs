@@ -154,6 +154,7 @@ impl Observed {
         let held: BTreeSet<Ipv4Addr> = known.flat_map(Instance::addresses).collect();
         self.former.retain(|ip, given_up| now < given_up.after(FORMER) && !held.contains(ip));
         self.full.retain(|id, refused| now < refused.after(FULL) && self.instances.contains_key(id));
+        self.forget_refusals(now);
         self.unproven.retain(|id| self.instances.contains_key(id));
         self.detachments.retain(|id, _| self.instances.contains_key(id));
     }

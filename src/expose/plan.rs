@@ -18,16 +18,34 @@ mod settling;
 mod tests;
 mod usage;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::brake::{Held, brake};
 use super::firewall::{GroupId, Rule};
 use super::nodes::{InstanceId, PrivateIp, PublicIp};
 use super::publication::joined;
+use super::quotas::within_quotas;
 use super::{Memory, Moment, Observed, Record, RecordKey, ServiceKey, Settings, Snapshot, ZoneId};
 
 pub use desired::{Desired, desire, remember};
 pub use effect::effect;
+
+/// The settings to plan with: those given, with the quotas that EC2 has shown, and without removals while the brake
+/// holds.
+pub fn terms<'a>(
+    snapshot: &Snapshot,
+    observed: &Observed,
+    settings: &'a Settings,
+) -> (Cow<'a, Settings>, Option<Held>) {
+    let (braked, held) = brake(snapshot, observed, settings);
+    let terms = match braked {
+        Cow::Borrowed(settings) => within_quotas(observed, settings),
+        Cow::Owned(settings) => Cow::Owned(within_quotas(observed, &settings).into_owned()),
+    };
+    (terms, held)
+}
 
 /// What a step works on: what fails together and is tried again together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::firewall::MAKE_ROOM;
 use super::nodes::Alive;
 use super::plan::Desired;
 use super::{Condition, Exposure, Failure, Memory, Reason, Service, Target, dns};
@@ -42,10 +43,7 @@ fn of_exposure(service: &Service, exposure: &Exposure, desired: &Desired<'_>, me
     let full = chosen.iter().copied().filter(|node| desired.lacks_room(exposure, &node.instance.id));
     let full = join(full.map(|node| &node.node.name));
     if !full.is_empty() {
-        let why = format!(
-            "no room for its rules in the security groups of {full}: take ports or source ranges together, give up \
-             others there, or have the quotas of groups per interface or rules per group raised"
-        );
+        let why = format!("no room for its rules in the security groups of {full}; {MAKE_ROOM}");
         return match serving.is_empty() {
             true => Condition::new(false, Reason::SecurityGroupLimit, why),
             false => Condition::new(true, Reason::Degraded, format!("{served}; but: {why}")),

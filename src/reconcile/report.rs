@@ -9,9 +9,8 @@ use super::round::{CONCURRENT_PATCHES, patience_asked};
 use super::{Next, Reconciler};
 use crate::cluster::{Class, EventKind, Unreadable};
 use crate::expose::annotations;
-use crate::expose::brake::brake;
 use crate::expose::firewall::described_service;
-use crate::expose::plan::{Desired, desire};
+use crate::expose::plan::{Desired, desire, terms};
 use crate::expose::{Action, Condition, Plan, Reason, Rejection, Rule, ServiceKey, Snapshot, Step, report};
 
 /// What happened in a round, by Service, to be told when it is over.
@@ -123,7 +122,7 @@ impl Reconciler {
         let mut states: BTreeMap<String, u64> = BTreeMap::new();
         {
             let observed = self.parts.cloud.observed();
-            let (settings, _) = brake(snapshot, observed, &self.parts.settings);
+            let (settings, _) = terms(snapshot, observed, &self.parts.settings);
             let desired = desire(snapshot, observed, &settings, &self.memory, self.now());
             for (key, service) in &snapshot.services {
                 let condition = report::condition(service, &desired, &self.memory);

@@ -9,8 +9,7 @@ use slog::{debug, error, info, warn};
 use super::{Next, Reconciler, report};
 use crate::cloud::{Error as CloudError, Kind, Next as After, StepError};
 use crate::cluster::{Class, Cluster, Error as ClusterError};
-use crate::expose::brake::brake;
-use crate::expose::plan::{desire, effect, plan, remember};
+use crate::expose::plan::{desire, effect, plan, remember, terms};
 use crate::expose::{Action, Failure, GroupId, Plan, Reason, Snapshot, Step, Trial};
 
 /// A round never takes more plans than this: the longest honest way is about ten (try, create, open, attach,
@@ -150,7 +149,7 @@ impl Reconciler {
     fn plan(&mut self, snapshot: &Snapshot) -> Plan {
         let now = self.now();
         let observed = self.parts.cloud.observed();
-        let (settings, held) = brake(snapshot, observed, &self.parts.settings);
+        let (settings, held) = terms(snapshot, observed, &self.parts.settings);
         if held != self.held {
             match &held {
                 Some(held) => warn!(self.parts.log, "nothing is withdrawn: {}", held),
@@ -275,7 +274,7 @@ impl Reconciler {
         let mut memory = self.memory.clone();
         let mut told = Vec::new();
         let mut all = Plan::default();
-        let (settings, held) = brake(&snapshot, &observed, &self.parts.settings);
+        let (settings, held) = terms(&snapshot, &observed, &self.parts.settings);
         let settings = settings.into_owned();
         told.extend(held.map(|held| format!("nothing would be withdrawn: {held}")));
         for _ in 0..PLANS_PER_ROUND {

@@ -142,7 +142,8 @@ pub(super) fn verdict(world: &ServedWorld) -> (String, Vec<String>) {
 /// What the simulators know.
 pub(super) fn facts(world: &ServedWorld) -> Facts {
     let (services, nodes) = world.kube.look(|look| {
-        let services: Vec<ServiceFacts> = look.services().map(service).filter(ServiceFacts::concerns_us).collect();
+        let services: Vec<ServiceFacts> =
+            look.services().map(|view| service(&view)).filter(ServiceFacts::concerns_us).collect();
         let nodes = look.nodes().filter_map(|node| Some((wish::instance_of(node)?.to_owned(), node.name.clone())));
         (services, nodes.collect())
     });

@@ -1,6 +1,7 @@
 //! A world made anew: the nodes and the Services that another one has now, and nothing of what was before. What it
 //! comes to is what the other should have come to, whatever the way there.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -33,7 +34,7 @@ pub async fn anew(world: &World, seed: u64) -> Result<World> {
     for (_, node) in &nodes {
         same_node(world, &anew, node)?;
     }
-    let mut services: Vec<ServiceView> = world.kube.look(|look| look.services().cloned().collect());
+    let mut services: Vec<ServiceView> = world.kube.look(|look| look.services().map(Cow::into_owned).collect());
     services.retain(|service| service.namespace != "default");
     services.sort_by_key(|service| (service.created, service.name.clone()));
     let mut before = services.first().map(|service| service.created);
@@ -80,7 +81,7 @@ fn same_service(world: &World, anew: &World, service: &ServiceView) -> Result<()
     for part in SPEC {
         spec.extend(raw["spec"].get(part).map(|value| (part.to_owned(), value.clone())));
     }
-    if service.local {
+    if service.ready_nodes.is_some() {
         spec.insert("externalTrafficPolicy".to_owned(), json!("Local"));
     }
     let theirs: Vec<&String> =
@@ -93,5 +94,8 @@ fn same_service(world: &World, anew: &World, service: &ServiceView) -> Result<()
         "spec": spec,
     });
     anew.kube.by(Actor::Person).create(Resource::Services, object).map_err(|status| said(&status))?;
-    Ok(())
+    match &service.ready_nodes {
+        Some(nodes) => anew.show_endpoints(&service.namespace, &service.name, nodes),
+        None => Ok(()),
+    }
 }

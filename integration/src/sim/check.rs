@@ -358,7 +358,10 @@ impl Checker {
                 .services()
                 .map(|view| {
                     let known = memory.services.get(&(view.namespace.clone(), view.name.clone()));
-                    known.is_none_or(|known| known.view.version != view.version).then(|| view.clone())
+                    let same = |known: &&Known| {
+                        known.view.version == view.version && known.view.ready_nodes == view.ready_nodes
+                    };
+                    known.filter(same).is_none().then(|| view.into_owned())
                 })
                 .collect();
             let keys: Vec<(String, String)> =

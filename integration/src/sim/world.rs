@@ -2,7 +2,7 @@
 //! checker over all of it.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -286,13 +286,65 @@ impl World {
         ports: &[(&str, u16)],
         annotations: &[(&str, &str)],
     ) -> Result<()> {
+        let spec = json!({"ports": spec_ports(ports), "selector": {"app": name}});
+        self.add_service_with(namespace, name, spec, annotations)
+    }
+
+    /// The same with `externalTrafficPolicy: Local`.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn add_local_service(
+        &self,
+        namespace: &str,
+        name: &str,
+        ports: &[(&str, u16)],
+        annotations: &[(&str, &str)],
+    ) -> Result<()> {
+        let spec = json!({
+            "type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": spec_ports(ports),
+            "selector": {"app": name},
+        });
+        self.add_service_with(namespace, name, spec, annotations)
+    }
+
+    fn add_service_with(&self, namespace: &str, name: &str, spec: Value, annotations: &[(&str, &str)]) -> Result<()> {
         let annotations: BTreeMap<String, &str> =
             annotations.iter().map(|(name, value)| (format!("{}{name}", wish::PREFIX), *value)).collect();
-        let service = json!({
-            "metadata": {"name": name, "namespace": namespace, "annotations": annotations},
-            "spec": {"ports": spec_ports(ports), "selector": {"app": name}},
-        });
+        let service =
+            json!({"metadata": {"name": name, "namespace": namespace, "annotations": annotations}, "spec": spec});
         self.kube.by(Actor::Person).create(Resource::Services, service).map_err(|status| said(&status))?;
+        Ok(())
+    }
+
+    /// The Service's endpoints as the endpoint controller shows them, in two EndpointSlices: one on each node, ready on
+    /// those of these names.
+    ///
+    /// # Errors
+    /// When it can't be shown.
+    pub fn show_endpoints(&self, namespace: &str, service: &str, ready: &BTreeSet<String>) -> Result<()> {
+        let nature = self.kube.by(Actor::Nature);
+        let names = self.node_names();
+        for half in 0..2 {
+            let its = names.iter().skip(half).step_by(2);
+            let endpoints: Vec<Value> = its
+                .map(|node| json!({"nodeName": node, "addresses": ["10.1.0.1"], "conditions": {"ready": ready.contains(node)}}))
+                .collect();
+            let name = format!("{service}-{half}");
+            let shown = match self.kube.look(|look| look.raw(Resource::EndpointSlices, namespace, &name).is_some()) {
+                true => nature.patch(Resource::EndpointSlices, namespace, &name, &json!({"endpoints": endpoints})),
+                false => nature.create(
+                    Resource::EndpointSlices,
+                    json!({
+                        "metadata": {
+                            "name": name, "namespace": namespace, "labels": {"kubernetes.io/service-name": service},
+                        },
+                        "addressType": "IPv4", "endpoints": endpoints, "ports": [],
+                    }),
+                ),
+            };
+            shown.map_err(|status| said(&status))?;
+        }
         Ok(())
     }
 

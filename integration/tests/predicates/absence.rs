@@ -155,3 +155,38 @@ fn a_wish_that_is_too_young_to_be_known_excuses_what_was_begun_before() {
         assert!(!town.breaks("S6"));
     });
 }
+
+#[test]
+fn where_traffic_is_local_a_node_may_leave_only_with_its_endpoint() {
+    for (ready, breaks) in [(["n1", "n2"].as_slice(), true), (&["n1"], false)] {
+        history(async |town| {
+            let ready = ready.iter().map(ToString::to_string).collect();
+            let both = ["n1", "n2"].map(str::to_owned).into();
+            let annotations = [("hostname", "quake.example.com")];
+            town.world.add_local_service(NAMESPACE, "quake", &[("UDP", 6315)], &annotations).unwrap();
+            town.world.show_endpoints(NAMESPACE, "quake", &both).unwrap();
+            town.serve("quake", 6315, &["n1", "n2"]);
+            town.pass(20).await;
+            town.world.show_endpoints(NAMESPACE, "quake", &ready).unwrap();
+            town.pass(20).await;
+            town.list("quake", &["n1"]);
+            town.pass(20).await;
+            town.publish("quake", &["n1"]);
+            assert_eq!(town.breaks("S6"), breaks, "{:?}", town.world.checker.violations());
+        });
+    }
+}
+
+#[test]
+fn what_left_a_name_that_had_enough_others_may_be_unpublished_whatever_became_of_those() {
+    history(async |town| {
+        served(town, &[]).await;
+        town.world.annotate("quake", &[("maxips", Some("1"))]).unwrap();
+        town.list("quake", &["n1"]);
+        town.pass(20).await;
+        town.world.kube.by(Actor::Nature).set_ready("n1", false).unwrap();
+        town.pass(20).await;
+        town.publish("quake", &["n1"]);
+        assert!(!town.breaks("S6"), "{:?}", town.world.checker.violations());
+    });
+}

@@ -347,6 +347,7 @@ async fn a_reached_limit_is_told_as_one() {
     let mut cloud = read(&aws, &["i-1"]).await;
     let error = one(&mut cloud, attach("i-1", "sg-1")).await.unwrap_err();
     assert_eq!((error.next, error.reason), (Next::BackOff, Reason::SecurityGroupLimit));
+    assert_eq!(cloud.observed().groups_refused.map(|refused| refused.groups), Some(6), "what shows the quota");
     let ports: Vec<u16> = (1..=61).collect();
     let error = one(&mut cloud, authorize("i-1", "sg-1", &ports)).await.unwrap_err();
     assert_eq!((error.next, error.reason), (Next::BackOff, Reason::SecurityGroupLimit));

@@ -72,6 +72,38 @@ async fn local_traffic_sees_the_nodes_with_ready_endpoints_and_other_traffic_non
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_service_of_whose_endpoints_some_can_not_be_read_is_as_unreadable_as_they_are() {
+    let local = |name: &str| {
+        let mut service = asking(name);
+        service["spec"]["externalTrafficPolicy"] = json!("Local");
+        service
+    };
+    let names = |world: &World| world.snapshot().services.keys().map(|key| key.name.clone()).collect::<Vec<_>>();
+    let mut odd = slice("quake", &["node-1"]);
+    odd["endpoints"] = json!("none");
+    let world = World::ready(&[local("quake"), asking("doom"), local("hexen")]).await;
+    world.api.edit(|objects| objects.put("endpointslices", odd.clone()));
+    world.until("it is seen", || names(&world) == ["doom", "hexen"]).await;
+    assert_eq!(world.snapshot().unreadable, [key("quake")].into());
+    let told = world.cluster.unreadable().into_iter().find(|one| one.resource == "services").unwrap();
+    assert!(told.never_read && told.key == key("quake"), "{told:?}");
+    assert!(told.message.contains("its EndpointSlice quake-1 can't be read: "), "{told:?}");
+    // What doesn't even tell whose it is may be anybody's there.
+    odd["metadata"]["labels"] = json!(7);
+    world.api.edit(|objects| objects.put("endpointslices", odd));
+    world.until("it is seen", || names(&world) == ["doom"]).await;
+    world.api.edit(|objects| objects.put("endpointslices", slice("quake", &["node-1"])));
+    world.until("it heals", || names(&world) == ["doom", "hexen", "quake"]).await;
+    assert!(world.snapshot().unreadable.is_empty() && world.cluster.unreadable().is_empty());
+    // What could be read before stays as it was.
+    world
+        .api
+        .edit(|objects| objects.change("endpointslices", "games", "quake-1", |slice| slice["endpoints"] = json!(7)));
+    world.until("it is seen", || !world.cluster.unreadable().is_empty()).await;
+    assert_eq!(world.service("quake").local_nodes, Some(["node-1".to_owned()].into()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn endpoints_of_local_traffic_are_a_change() {
     let mut local = asking("quake");
     local["spec"]["externalTrafficPolicy"] = json!("Local");

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::firewall::MAKE_ROOM;
 use super::super::nodes::{Alive, Joined};
 use super::super::quote::quoted;
 use super::super::{Exposure, InstanceId, Port, Reason, Rule, ServiceKey, Snapshot, firewall};
@@ -180,7 +181,7 @@ impl Survey<'_> {
             Some((port, holder, node)) => {
                 (Reason::PortConflict, format!("port {port} is taken by {holder} on node {node}; {found}{elders}"))
             }
-            None if self.full => (Reason::SecurityGroupLimit, format!("{found}{elders}")),
+            None if self.full => (Reason::SecurityGroupLimit, format!("{found}{elders}; {MAKE_ROOM}")),
             None => (Reason::NoEligibleNodes, format!("{found}{elders}")),
         }
     }

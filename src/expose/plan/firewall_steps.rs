@@ -96,10 +96,11 @@ fn open(
     groups: &BTreeMap<usize, &Group>,
     needed: &Needed,
 ) -> Unopened {
-    let present: BTreeSet<Rule> = groups.values().flat_map(|group| group.rules.keys().copied()).collect();
+    let usable = || groups.values().filter(|group| view.observed.may_have(instance, group));
+    let present: BTreeSet<Rule> = usable().flat_map(|group| group.rules.keys().copied()).collect();
     let missing = needed.grantable().filter(|(rule, _)| !present.contains(rule));
     let mut missing: BTreeMap<Rule, ServiceKey> = missing.map(|(rule, key)| (*rule, key.clone())).collect();
-    for group in groups.values() {
+    for group in usable() {
         let (mut v4, mut v6) = firewall::room(group, view.settings);
         let unsure =
             |rule: &Rule| group.rules.contains_key(rule) && !view.desired.proof().is_there(&instance.id, group, rule);
@@ -190,11 +191,17 @@ impl Closing<'_> {
         group
             .rules
             .iter()
-            .filter(|(rule, _)| !self.needed.rules.contains_key(rule))
+            .filter(|(rule, _)| !self.needed.rules.contains_key(rule) || self.is_idle(group, rule))
             .filter(|(rule, description)| !self.users.hold(self.view, self.id, rule, description, self.held))
             .filter(|(rule, description)| !self.waits(rule, description))
             .map(|(rule, description)| (*rule, description.clone()))
             .collect()
+    }
+
+    /// Whether the instance can't have the group, and lets in by another one what the rule would.
+    fn is_idle(&self, group: &Group, rule: &Rule) -> bool {
+        let alive = self.view.desired.joined.alive.get(self.id);
+        alive.is_some_and(|alive| !self.view.observed.may_have(alive.instance, group)) && self.held.contains(rule)
     }
 
     /// Closes this in a group, or takes a group that has become empty off its instance and deletes it.

@@ -90,11 +90,9 @@ impl Memory {
             }
         }
         let members: Vec<_> = asking.into_iter().filter(|(_, wish)| !wish.hostnames.is_disjoint(&names)).collect();
-        // Who else asks for a name may have it; where endpoints are is not looked at here; and somebody else's list is
-        // not ours to place.
+        // Who else asks for a name may have it; and somebody else's list is not ours to place.
         let plain = members.iter().all(|(view, _)| {
             view.namespace == known.view.namespace
-                && !view.local
                 && view.external_ips.iter().all(|(_, creator)| *creator == Creator::Us)
         });
         plain.then_some(Family { members })
@@ -105,11 +103,16 @@ impl Memory {
         let Some((private, public)) = wish::addresses(state, instance) else { return false };
         let private = private.to_string();
         let ports = family.ports();
+        // Whose a name is, who asks for it or not, is told by its twin.
+        let lists = |view: &ServiceView, name: &String, service: &Key| {
+            (&service.0, &service.1) == (&view.namespace, &view.name) && listed(state, name).contains(&public)
+        };
         let in_the_way = |view: &ServiceView| {
             let takes = wish::ports(view).iter().any(|port| ports.contains(port));
             let names = || wish::wish(view).map(|wish| wish.hostnames).unwrap_or_default();
             let there = view.external_ips.iter().any(|(address, _)| *address == private)
-                || names().iter().any(|name| listed(state, name).contains(&public));
+                || names().iter().any(|name| listed(state, name).contains(&public))
+                || served_names(state).any(|(name, service)| lists(view, &name, &service));
             // One of them that can't be understood any more keeps what it has, and makes no room for the others.
             let is_apart = !family.has(view) || wish::wish(view).is_some_and(|wish| !wish.valid);
             takes && is_apart && there
@@ -132,30 +135,55 @@ impl Memory {
     /// We have changed records, or what is open.
     pub(super) fn judge_absence(&mut self, at: Duration, actor: Actor, before: &State, after: &State) {
         self.past.forget(at, self.terms.patience.wish);
-        let mut broken = BTreeSet::new();
+        let (mut broken, mut replaced) = (BTreeSet::new(), Vec::new());
         if !super::aws::changed(&before.zones, &after.zones).is_empty() {
             for known in self.services.values() {
                 let Some(wish) = &known.wish else { continue };
-                if at < known.since + self.patience(at) {
-                    continue;
-                }
+                let is_known = known.since + self.patience(at) <= at;
+                let key = (known.view.namespace.clone(), known.view.name.clone());
                 for name in &wish.hostnames {
                     let (was, is) = (listed(before, name), listed(after, name));
+                    replaced.extend(is.iter().map(|address| (key.clone(), *address, false)));
                     if was.is_subset(&is) {
                         continue;
                     }
+                    if wish.valid && self.has_enough(at, before, known, wish, (&was, &is)) {
+                        replaced.extend(was.difference(&is).map(|address| (key.clone(), *address, true)));
+                        continue;
+                    }
                     broken.extend(match wish.valid {
+                        _ if !is_known => Vec::new(),
                         true => self.unlisted(at, before, known, wish, name, (&was, &is)),
                         false => self.thawed(at, before, known, name, &was - &is),
                     });
                 }
             }
         }
+        for (key, address, others_stand_in) in replaced {
+            match others_stand_in {
+                true => self.past.replaced.insert((key, address)),
+                false => self.past.replaced.remove(&(key, address)),
+            };
+        }
         broken.extend(self.taken_without_consent(at, actor, before, after));
         self.note_closed(after);
         for what in broken {
             self.broken("S6", at, what);
         }
+    }
+
+    /// Whether the name had more good nodes than the Service asks for, and still has enough.
+    fn has_enough(
+        &self,
+        at: Duration,
+        before: &State,
+        known: &Known,
+        wish: &Wish,
+        (was, is): (&BTreeSet<Ipv4Addr>, &BTreeSet<Ipv4Addr>),
+    ) -> bool {
+        let Some(family) = self.family(known, wish) else { return false };
+        let max = family.max();
+        self.good_among(at, before, &family, was) > max && self.good_among(at, before, &family, is) >= max
     }
 
     /// What left a name of a Service though it is good.
@@ -169,12 +197,6 @@ impl Memory {
         (was, is): (&BTreeSet<Ipv4Addr>, &BTreeSet<Ipv4Addr>),
     ) -> Vec<String> {
         let Some(family) = self.family(known, wish) else { return Vec::new() };
-        let max = family.max();
-        let too_many =
-            self.good_among(at, before, &family, was) > max && self.good_among(at, before, &family, is) >= max;
-        if too_many {
-            return Vec::new();
-        }
         let good = was.difference(is).filter_map(|address| {
             let instance = before.instance_of(*address)?;
             self.is_good(at, before, &family, &instance.id).then(|| {
@@ -216,8 +238,12 @@ impl Memory {
         let name = format!("{}/{}", new.namespace, new.name);
         let state = &self.state;
         let instances = state.instances.keys().filter_map(|id| Some((id, wish::addresses(state, id)?)));
+        // What left a name that had enough others was judged then, whatever became of these since.
+        let key = (new.namespace.clone(), new.name.clone());
         let gone: Vec<(&String, Ipv4Addr)> = instances
-            .filter(|(_, (private, _))| gone.contains(private))
+            .filter(|(_, (private, public))| {
+                gone.contains(private) && !self.past.replaced.contains(&(key.clone(), *public))
+            })
             .map(|(id, (private, _))| (id, private))
             .collect();
         let settled = old.since + self.patience(at) <= at;

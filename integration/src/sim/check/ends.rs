@@ -1,6 +1,7 @@
 //! L6: the end state of a world in a form that two worlds can be compared by. What follows from the wishes alone is in
 //! it; which of several good nodes serves, and ids, are not.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::sim::aws::state::{Group, RuleKey};
@@ -24,7 +25,7 @@ impl EndState {
     /// The end state of a world as it is now.
     pub fn of(aws: &Aws, kube: &Kube) -> EndState {
         let (services, nodes): (Vec<ServiceView>, Vec<NodeView>) =
-            kube.look(|look| (look.services().cloned().collect(), look.nodes().cloned().collect()));
+            kube.look(|look| (look.services().map(Cow::into_owned).collect(), look.nodes().cloned().collect()));
         let state = aws.look(State::clone);
         let mut end = EndState::default();
         for service in &services {

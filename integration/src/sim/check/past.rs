@@ -37,6 +37,8 @@ pub(super) struct Past {
     pub(super) fault: Option<Duration>,
     /// When a read of the API server last met with one, or a process went on that had stood still.
     pub(super) blind: Option<Duration>,
+    /// Addresses that left a name of a Service while it had enough others, and haven't come back.
+    pub(super) replaced: BTreeSet<(Key, Ipv4Addr)>,
     /// Processes that were told that mass deletion is meant.
     pub(super) consents: BTreeSet<u32>,
 }

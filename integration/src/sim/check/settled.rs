@@ -2,6 +2,7 @@
 //!
 //! Who can't be served must have a reason that the checker finds by itself; whoever can, must be served in full.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
@@ -95,7 +96,7 @@ fn condition(service: &ServiceView) -> Option<(&str, &str)> {
 impl World {
     fn new(aws: &Aws, kube: &Kube, owner: &str, cluster: &str) -> World {
         let (services, nodes): (Vec<ServiceView>, Vec<NodeView>) =
-            kube.look(|look| (look.services().cloned().collect(), look.nodes().cloned().collect()));
+            kube.look(|look| (look.services().map(Cow::into_owned).collect(), look.nodes().cloned().collect()));
         let rules = services.iter().filter_map(wish::wish).map(|wish| wish.ports.len() * wish.sources.len()).sum();
         World {
             state: aws.look(State::clone),
@@ -223,13 +224,22 @@ impl World {
             wish::instance_of(node).is_some_and(|id| serving.contains(id) || !self.occupied(service, wish, id))
         });
         let most = shared.iter().filter_map(|wish| wish.max).min().unwrap_or(usize::MAX);
-        let wanted = most.min(free.count());
+        let free: Vec<_> = free.collect();
+        // Where nothing is any better, it stays where it was.
+        let lost = serving.iter().filter(|id| !free.is_empty() && !self.has_endpoint(wish, id));
+        lost.for_each(|id| flaw(format!("is served on {id}, where it has no ready endpoint")));
+        let wanted = most.min(free.len());
         if published.len() < wanted {
             flaw(format!("is served on {} nodes, could be on {wanted}", published.len()));
         }
         if let Some(max) = wish.max.filter(|max| published.len() > *max) {
             flaw(format!("is served on {} nodes, asks for {max}", published.len()));
         }
+    }
+
+    fn has_endpoint(&self, wish: &Wish, instance: &str) -> bool {
+        let mut nodes = self.nodes.iter().filter(|node| wish::instance_of(node) == Some(instance));
+        wish.endpoints.as_ref().is_none_or(|endpoints| nodes.any(|node| endpoints.contains(&node.name)))
     }
 
     /// Whether the groups of ours that fit on a node's interface don't hold what everybody asks for: others have taken

@@ -24,6 +24,8 @@ pub struct Wish {
     pub hostnames: BTreeSet<String>,
     /// Labels that a node must have.
     pub labels: BTreeMap<String, String>,
+    /// Where `externalTrafficPolicy` is `Local`: the names of the nodes with a ready endpoint; a node must be one of them.
+    pub endpoints: Option<BTreeSet<String>>,
     /// At most so many nodes.
     pub max: Option<usize>,
     /// Protocol as EC2 writes it, and port.
@@ -83,7 +85,8 @@ pub fn wish(service: &ServiceView) -> Option<Wish> {
             .collect()
     };
     let (max, ttl) = (max.and_then(Result::ok), ttl.and_then(Result::ok));
-    Some(Wish { hostnames, labels, max, ports, ttl, sources, valid })
+    let endpoints = service.ready_nodes.clone();
+    Some(Wish { hostnames, labels, endpoints, max, ports, ttl, sources, valid })
 }
 
 /// The instance behind a node.
@@ -104,6 +107,7 @@ pub fn addresses(state: &State, instance: &str) -> Option<(Ipv4Addr, Ipv4Addr)> 
 pub fn eligible(state: &State, node: &NodeView, wish: &Wish) -> bool {
     const BAD: [&str; 2] = ["ToBeDeletedByClusterAutoscaler", "karpenter.sh/disrupted"];
     wish.labels.iter().all(|(key, value)| node.labels.get(key) == Some(value))
+        && wish.endpoints.as_ref().is_none_or(|nodes| nodes.contains(&node.name))
         && node.ready
         && !node.deleting
         && !node.labels.contains_key(EXCLUDED)

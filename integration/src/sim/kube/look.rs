@@ -1,5 +1,6 @@
 //! What a check may know of the cluster, what the daemon can't: who made what, and who wrote the Lease when.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -42,8 +43,8 @@ pub struct ServiceView {
     pub ingress: Vec<(String, String)>,
     /// `spec.loadBalancerSourceRanges`.
     pub source_ranges: Vec<String>,
-    /// `externalTrafficPolicy` is `Local`.
-    pub local: bool,
+    /// Names of the nodes with a ready endpoint, where `externalTrafficPolicy` is `Local`.
+    pub ready_nodes: Option<BTreeSet<String>>,
     /// `status.conditions`.
     pub conditions: Vec<ConditionView>,
     /// It is being deleted, and waits for its finalizers.
@@ -138,7 +139,17 @@ pub(super) enum View {
     Service(Box<ServiceView>),
     Node(Box<NodeView>),
     Lease(Box<LeaseView>),
+    Slice(SliceView),
     Other,
+}
+
+/// An EndpointSlice.
+#[derive(Debug)]
+pub(super) struct SliceView {
+    /// The Service's name.
+    service: String,
+    /// Names of the nodes with a ready endpoint.
+    nodes: BTreeSet<String>,
 }
 
 fn text(value: &Value, pointer: &str) -> String {
@@ -174,6 +185,7 @@ impl View {
             Resource::Services => View::Service(Box::new(service(stored))),
             Resource::Nodes => View::Node(Box::new(node(stored))),
             Resource::Leases => View::Lease(Box::new(lease(stored))),
+            Resource::EndpointSlices => View::Slice(slice(&stored.value)),
             _ => View::Other,
         }
     }
@@ -188,6 +200,10 @@ impl View {
 
     fn lease(&self) -> Option<&LeaseView> {
         if let View::Lease(view) = self { Some(view) } else { None }
+    }
+
+    fn slice(&self) -> Option<&SliceView> {
+        if let View::Slice(view) = self { Some(view) } else { None }
     }
 }
 
@@ -226,7 +242,8 @@ fn service(stored: &Stored) -> ServiceView {
             })
             .collect(),
         source_ranges: list(value, "/spec/loadBalancerSourceRanges").map(ip).collect(),
-        local: text(value, "/spec/externalTrafficPolicy") == "Local",
+        // Which they are is in other objects.
+        ready_nodes: (text(value, "/spec/externalTrafficPolicy") == "Local").then(BTreeSet::new),
         conditions: list(value, "/status/conditions")
             .map(|condition| ConditionView {
                 kind: text(condition, "/type"),
@@ -256,6 +273,16 @@ fn node(stored: &Stored) -> NodeView {
     }
 }
 
+fn slice(value: &Value) -> SliceView {
+    let labels = value.pointer("/metadata/labels");
+    // Where nothing is said of it, it is ready (discovery.k8s.io/v1).
+    let ready = |endpoint: &&Value| endpoint.pointer("/conditions/ready").and_then(Value::as_bool) != Some(false);
+    SliceView {
+        service: labels.map(|labels| text(labels, "/kubernetes.io~1service-name")).unwrap_or_default(),
+        nodes: list(value, "/endpoints").filter(ready).map(|endpoint| text(endpoint, "/nodeName")).collect(),
+    }
+}
+
 fn lease(stored: &Stored) -> LeaseView {
     let value = &stored.value;
     LeaseView {
@@ -276,13 +303,28 @@ impl<'a> Look<'a> {
     }
 
     /// All Services, by namespace and name.
-    pub fn services(&self) -> impl Iterator<Item = &'a ServiceView> {
-        self.0.shelf(Resource::Services).objects.values().filter_map(|stored| stored.view().service())
+    pub fn services(&self) -> impl Iterator<Item = Cow<'a, ServiceView>> {
+        let all = self.0.shelf(Resource::Services).objects.values();
+        all.filter_map(|stored| stored.view().service()).map(|view| self.with_endpoints(view))
     }
 
     /// A Service.
-    pub fn service(&self, namespace: &str, name: &str) -> Option<&'a ServiceView> {
-        self.0.get(Resource::Services, namespace, name)?.view().service()
+    pub fn service(&self, namespace: &str, name: &str) -> Option<Cow<'a, ServiceView>> {
+        let view = self.0.get(Resource::Services, namespace, name)?.view().service()?;
+        Some(self.with_endpoints(view))
+    }
+
+    fn with_endpoints(&self, view: &'a ServiceView) -> Cow<'a, ServiceView> {
+        if view.ready_nodes.is_none() {
+            return Cow::Borrowed(view);
+        }
+        let slices = self.0.shelf(Resource::EndpointSlices).objects.values();
+        let its = slices
+            .filter(|stored| stored.meta("namespace") == view.namespace)
+            .filter_map(|stored| stored.view().slice())
+            .filter(|slice| slice.service == view.name);
+        let nodes = its.flat_map(|slice| slice.nodes.iter().cloned()).collect();
+        Cow::Owned(ServiceView { ready_nodes: Some(nodes), ..view.clone() })
     }
 
     /// All Nodes, by name.

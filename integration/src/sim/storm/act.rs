@@ -111,6 +111,16 @@ impl Acting {
                 let change = json!({"spec": {"ports": crate::sim::world::spec_ports(ports)}});
                 let _ = self.world.kube.by(Actor::Person).patch(Resource::Services, namespace, &name, &change);
             }
+            What::Endpoints(service, places) => self.endpoints(*service, *places),
+            What::Local(service, local) => {
+                let (namespace, name) = place(*service);
+                let spec = match local {
+                    true => json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local"}),
+                    false => json!({"externalTrafficPolicy": "Cluster"}),
+                };
+                let hand = self.world.kube.by(Actor::Person);
+                let _ = hand.patch(Resource::Services, namespace, &name, &json!({"spec": spec}));
+            }
             What::ExternalIps(service, addresses) => {
                 let (namespace, name) = place(*service);
                 let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
@@ -168,12 +178,31 @@ impl Acting {
         let (namespace, name) = place(service);
         let annotations: Vec<(&str, &str)> =
             wish.annotations.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let _ = self.world.add_service_in(namespace, &name, &wish.ports, &annotations);
+        let made = match wish.local {
+            None => self.world.add_service_in(namespace, &name, &wish.ports, &annotations),
+            Some(_) => self.world.add_local_service(namespace, &name, &wish.ports, &annotations),
+        };
+        if let (Ok(()), Some(places)) = (made, wish.local) {
+            self.endpoints(service, places);
+        }
     }
 
     fn delete(&self, service: u8) {
         let (namespace, name) = place(service);
         let _ = self.world.kube.by(Actor::Person).delete(Resource::Services, namespace, &name);
+        for half in 0..2 {
+            let nature = self.world.kube.by(Actor::Nature);
+            let _ = nature.delete(Resource::EndpointSlices, namespace, &format!("{name}-{half}"));
+        }
+    }
+
+    fn endpoints(&self, service: u8, places: u8) {
+        let (namespace, name) = place(service);
+        let nodes = self.world.node_names().into_iter().enumerate();
+        let ready = nodes.filter(|(at, _)| places >> (at % 8) & 1 == 1).map(|(_, node)| node).collect();
+        if self.world.kube.look(|look| look.service(namespace, &name).is_some()) {
+            let _ = self.world.show_endpoints(namespace, &name, &ready);
+        }
     }
 
     fn lease(&self, kind: u8) {

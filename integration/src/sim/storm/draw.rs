@@ -63,8 +63,36 @@ pub(super) fn history(seed: u64) -> History {
         }
         happenings.push(Happening { after, what });
     }
+    let at_home = random.fork("endpoints");
+    if at_home.percent(15) {
+        happenings = with_endpoints(happenings, &Draw { random: at_home, services: size.services });
+    }
     history.happenings = happenings.into_iter().map(Some).collect();
     history
+}
+
+/// The same where most Services are served only where they have endpoints, and these come and go.
+fn with_endpoints(happenings: Vec<Happening>, draw: &Draw) -> Vec<Happening> {
+    let random = &draw.random;
+    // On most nodes: else nothing is served.
+    let places = || (random.below(256) | random.below(256)) as u8;
+    let mut all = Vec::new();
+    for mut happening in happenings {
+        if let What::Create(_, wish) | What::Recreate(_, wish) = &mut happening.what
+            && random.percent(75)
+        {
+            wish.local = Some(places());
+        }
+        all.push(happening);
+        if random.percent(25) {
+            let what = match random.below(10) {
+                0 => What::Local(draw.service(), random.percent(50)),
+                _ => What::Endpoints(draw.service(), places()),
+            };
+            all.push(Happening { after: draw.pause(), what });
+        }
+    }
+    all
 }
 
 /// Many Services are served well, and most of them go at once.
@@ -222,7 +250,7 @@ impl Draw {
                 annotations.push((name, value));
             }
         }
-        Wish { ports: self.ports(), annotations }
+        Wish { ports: self.ports(), annotations, local: None }
     }
 
     fn begins(&self, service: u8) -> Happening {
@@ -232,7 +260,10 @@ impl Draw {
     /// A Service that nothing is in the way of.
     fn serves(&self, service: u8) -> Happening {
         let annotations = vec![("hostname", format!("h{service}.example.com"))];
-        Happening { after: Duration::ZERO, what: What::Create(service, Wish { ports: self.ports(), annotations }) }
+        Happening {
+            after: Duration::ZERO,
+            what: What::Create(service, Wish { ports: self.ports(), annotations, local: None }),
+        }
     }
 
     fn name(&self) -> String {

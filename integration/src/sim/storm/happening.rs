@@ -22,6 +22,8 @@ pub struct Wish {
     pub ports: Vec<(&'static str, u16)>,
     /// Annotations without their prefix.
     pub annotations: Vec<(&'static str, String)>,
+    /// `externalTrafficPolicy` is `Local`, and so are its endpoints: on the nodes at places whose bits are set.
+    pub local: Option<u8>,
 }
 
 /// What happens. A Service is named by its number, a node by its place among those that there are.
@@ -37,6 +39,10 @@ pub enum What {
     Annotate(u8, &'static str, Option<String>),
     /// Somebody changes its ports.
     Ports(u8, Vec<(&'static str, u16)>),
+    /// Its ready endpoints are on the nodes at places whose bits are set, counted by eight.
+    Endpoints(u8, u8),
+    /// Somebody sets its `externalTrafficPolicy`: `Local`, or not.
+    Local(u8, bool),
     /// Somebody writes `spec.externalIPs`, as kubectl edit does.
     ExternalIps(u8, Vec<String>),
     /// The same with the private address of a node.

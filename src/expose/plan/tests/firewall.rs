@@ -466,3 +466,35 @@ fn a_service_with_an_sctp_port_is_refused_and_no_rule_for_it_stays() {
     let rules: Vec<&Rule> = world.observed.groups.values().flat_map(|group| group.rules.keys()).collect();
     assert_eq!(rules.iter().map(|rule| rule.protocol).collect::<Vec<_>>(), [Protocol::Udp]);
 }
+
+/// EC2 refuses to put a second group on any interface, as it does where the quota of the account is lower than usual.
+fn refuse_a_second_group(world: &mut World) {
+    world.observed.refused_groups(3, world.now);
+}
+
+#[test]
+fn a_group_that_ec2_refuses_to_attach_keeps_no_room_from_what_replaces_its_rules() {
+    let mut world = World::new(1);
+    world.settings.rules_per_group = 2;
+    let a = world.add_service("a", 5000, &[("hostname", "a.example.com")]);
+    world.service(&a).ports = [5000, 5002, 5004].map(|number| Port { protocol: Protocol::Udp, number }).to_vec();
+    for _ in 0..20 {
+        for step in world.plan().steps {
+            match &step.action {
+                Action::Attach { group, .. } if world.observed.groups[group].name.ends_with("/2") => {
+                    refuse_a_second_group(&mut world);
+                }
+                _ => world.take(&step),
+            }
+        }
+    }
+    assert!(world.observed.groups_refused.is_some());
+    world.settle();
+    let condition = world.condition(&a).unwrap();
+    assert!(condition.reason == "SecurityGroupLimit" && condition.message.contains("have the quotas"), "{condition:?}");
+    assert_eq!(open_ports(&world), [0u16; 0], "nobody is served by what is open");
+    world.service(&a).ports = vec![Port { protocol: Protocol::Udp, number: 6001 }];
+    world.settle();
+    assert_eq!(world.condition(&a).unwrap().reason, "Synced");
+    assert_eq!((open_ports(&world), world.observed.groups.len()), (vec![6001], 1));
+}

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use super::super::super::brake::brake;
 use super::super::super::*;
-use super::super::{desire, effect, plan, remember};
+use super::super::{desire, effect, plan, remember, terms};
 
 pub const ZONE: &str = "ZPUBLIC";
 /// Annotations of a Service that wants one node.
@@ -138,7 +137,7 @@ impl World {
     /// The plan as of now.
     pub fn plan(&mut self) -> Plan {
         let World { snapshot, observed, settings, memory, now, seen, .. } = self;
-        let (settings, _) = brake(snapshot, observed, settings);
+        let (settings, _) = terms(snapshot, observed, settings);
         let desired = desire(snapshot, observed, &settings, memory, *now);
         remember(&desired, snapshot, &settings, memory, *now);
         for key in snapshot.services.keys() {
@@ -149,12 +148,14 @@ impl World {
     }
 
     pub fn condition(&self, key: &ServiceKey) -> Option<Condition> {
-        let desired = desire(&self.snapshot, &self.observed, &self.settings, &self.memory, self.now);
+        let (settings, _) = terms(&self.snapshot, &self.observed, &self.settings);
+        let desired = desire(&self.snapshot, &self.observed, &settings, &self.memory, self.now);
         report::condition(self.snapshot.services.get(key)?, &desired, &self.memory)
     }
 
     pub fn rejected(&self) -> BTreeSet<ServiceKey> {
-        let desired = desire(&self.snapshot, &self.observed, &self.settings, &self.memory, self.now);
+        let (settings, _) = terms(&self.snapshot, &self.observed, &self.settings);
+        let desired = desire(&self.snapshot, &self.observed, &settings, &self.memory, self.now);
         desired.rejections.into_keys().collect()
     }
 

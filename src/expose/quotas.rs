@@ -1,0 +1,51 @@
+//! EC2's quotas, as far as its refusals have shown them: an account may have others than the usual ones.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use super::{Group, Instance, Lookup, Moment, Observed, Settings};
+
+/// How long a refusal tells the quota: somebody may have it raised.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+
+/// EC2 refused to put so many security groups on one interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupsRefused {
+    /// The fewest that it refused.
+    pub groups: usize,
+    /// When it last refused any.
+    pub at: Moment,
+}
+
+impl Observed {
+    /// EC2 has just refused to put so many groups on one interface.
+    pub fn refused_groups(&mut self, groups: usize, now: Moment) {
+        let fewest = self.groups_refused.map_or(groups, |before| before.groups.min(groups));
+        self.groups_refused = Some(GroupsRefused { groups: fewest, at: now });
+    }
+
+    /// Forgets a refusal that is long ago.
+    pub(super) fn forget_refusals(&mut self, now: Moment) {
+        self.groups_refused = self.groups_refused.filter(|refused| now < refused.at.after(REMEMBERED));
+    }
+
+    /// How many groups an interface may have, where a refusal tells. None does while some interface has more.
+    fn groups_at_most(&self) -> Option<usize> {
+        let refused = self.groups_refused?.groups;
+        let has = |lookup: &Lookup| matches!(lookup, Lookup::Known(one) if one.groups.len() >= refused);
+        (!self.instances.values().any(has)).then(|| refused.saturating_sub(1))
+    }
+
+    /// Whether a group is on the instance, or EC2 may put it there: nothing is known against it.
+    pub(super) fn may_have(&self, instance: &Instance, group: &Group) -> bool {
+        instance.groups.contains(&group.id) || self.groups_at_most().is_none_or(|most| instance.groups.len() < most)
+    }
+}
+
+/// The settings with the quotas that EC2 has shown.
+pub fn within_quotas<'a>(observed: &Observed, settings: &'a Settings) -> Cow<'a, Settings> {
+    match observed.groups_at_most().filter(|most| *most < settings.groups_per_interface) {
+        Some(most) => Cow::Owned(Settings { groups_per_interface: most, ..settings.clone() }),
+        None => Cow::Borrowed(settings),
+    }
+}
