@@ -14,6 +14,9 @@ use crate::expose::{
 /// A read that doesn't show a write after this long is right: somebody undid it.
 const LAG_AT_MOST: Duration = Duration::from_secs(300);
 
+/// How long it is remembered that a group was seen: longer than until the next full read.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     /// Created (as it was created) or deleted.
@@ -270,7 +273,7 @@ impl Journal {
 
     /// A read that was begun at `asked` showed the instance so.
     pub fn saw(&mut self, instance: &Instance, asked: Moment, is_ours: impl Fn(&GroupId) -> bool) {
-        self.seen.retain(|_, seen| is_recent(seen.last, asked));
+        self.seen.retain(|_, seen| asked < seen.last.after(REMEMBERED));
         for group in &instance.groups {
             let place = (instance.id.clone(), group.clone());
             let seen = self.seen.entry(place).or_insert(Seen { since: asked, last: asked, ours: false });

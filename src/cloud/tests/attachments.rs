@@ -118,6 +118,24 @@ async fn a_group_that_a_read_of_the_past_does_not_show_any_more_stays_on_the_int
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_group_of_ours_that_somebody_deleted_keeps_no_other_off_the_interface_once_reads_can_not_be_so_old() {
+    for (known_for, taken) in [(60, false), (130, true)] {
+        let aws = world();
+        aws.group("sg-2", "external-ips/c1/i-1/2");
+        aws.vm("i-1", |vm| vm.groups.push("sg-1".into()));
+        let mut cloud = read(&aws, &["i-1"]).await;
+        tokio::time::sleep(Duration::from_secs(known_for)).await;
+        cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+        aws.vm("i-1", |vm| vm.groups.retain(|group| group != "sg-1"));
+        aws.state().ec2.groups.remove("sg-1");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+        assert!(!cloud.observed().groups.contains_key(&sg("sg-1")));
+        assert_eq!(one(&mut cloud, attach("i-1", "sg-2")).await.is_ok(), taken, "{known_for}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn someone_who_writes_to_the_interface_at_the_same_time_is_noticed() {
     let aws = world();
     aws.group("sg-a", "a");
