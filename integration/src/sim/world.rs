@@ -272,10 +272,11 @@ impl World {
     /// # Errors
     /// When it can't be made.
     pub fn add_service(&self, name: &str, ports: &[(&str, u16)], annotations: &[(&str, &str)]) -> Result<()> {
-        self.add_service_in(NAMESPACE, name, ports, annotations)
+        self.add_service_in(NAMESPACE, name, false, ports, annotations)
     }
 
-    /// A Service of any namespace: ports, and annotations without their prefix.
+    /// A Service of any namespace: whether `externalTrafficPolicy` is `Local`, ports, and annotations without their
+    /// prefix.
     ///
     /// # Errors
     /// When it can't be made.
@@ -283,32 +284,15 @@ impl World {
         &self,
         namespace: &str,
         name: &str,
+        local: bool,
         ports: &[(&str, u16)],
         annotations: &[(&str, &str)],
     ) -> Result<()> {
-        let spec = json!({"ports": spec_ports(ports), "selector": {"app": name}});
-        self.add_service_with(namespace, name, spec, annotations)
-    }
-
-    /// The same with `externalTrafficPolicy: Local`.
-    ///
-    /// # Errors
-    /// When it can't be made.
-    pub fn add_local_service(
-        &self,
-        namespace: &str,
-        name: &str,
-        ports: &[(&str, u16)],
-        annotations: &[(&str, &str)],
-    ) -> Result<()> {
-        let spec = json!({
-            "type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": spec_ports(ports),
-            "selector": {"app": name},
-        });
-        self.add_service_with(namespace, name, spec, annotations)
-    }
-
-    fn add_service_with(&self, namespace: &str, name: &str, spec: Value, annotations: &[(&str, &str)]) -> Result<()> {
+        let mut spec = json!({"ports": spec_ports(ports), "selector": {"app": name}});
+        if local {
+            spec["type"] = "LoadBalancer".into();
+            spec["externalTrafficPolicy"] = "Local".into();
+        }
         let annotations: BTreeMap<String, &str> =
             annotations.iter().map(|(name, value)| (format!("{}{name}", wish::PREFIX), *value)).collect();
         let service =

@@ -163,7 +163,7 @@ fn where_traffic_is_local_a_node_may_leave_only_with_its_endpoint() {
             let ready = ready.iter().map(ToString::to_string).collect();
             let both = ["n1", "n2"].map(str::to_owned).into();
             let annotations = [("hostname", "quake.example.com")];
-            town.world.add_local_service(NAMESPACE, "quake", &[("UDP", 6315)], &annotations).unwrap();
+            town.world.add_service_in(NAMESPACE, "quake", true, &[("UDP", 6315)], &annotations).unwrap();
             town.world.show_endpoints(NAMESPACE, "quake", &both).unwrap();
             town.serve("quake", 6315, &["n1", "n2"]);
             town.pass(20).await;

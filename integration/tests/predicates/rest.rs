@@ -46,7 +46,9 @@ fn two_that_want_the_same_name_are_no_reasons_for_each_other() {
     for namespace in ["other", NAMESPACE] {
         history(async |town| {
             town.asks("a", 5000, &[]);
-            town.world.add_service_in(namespace, "b", &[("UDP", 5000)], &[("hostname", "a.example.com")]).unwrap();
+            town.world
+                .add_service_in(namespace, "b", false, &[("UDP", 5000)], &[("hostname", "a.example.com")])
+                .unwrap();
             town.tell(NAMESPACE, "a", false, "HostnameTaken");
             town.tell(namespace, "b", false, "HostnameTaken");
             let waits =
@@ -78,7 +80,7 @@ fn what_must_be_refused_may_not_be_served() {
     });
     history(async |town| {
         served(town, "a", 5000, &[]);
-        town.world.add_service_in("other", "b", &[("UDP", 5001)], &[("hostname", "a.example.com")]).unwrap();
+        town.world.add_service_in("other", "b", false, &[("UDP", 5001)], &[("hostname", "a.example.com")]).unwrap();
         town.tell("other", "b", true, "Synced");
         assert!(flaws(town).contains("games/a: is served under a.example.com, and so is other/b"), "{}", flaws(town));
     });

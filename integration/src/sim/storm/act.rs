@@ -178,10 +178,7 @@ impl Acting {
         let (namespace, name) = place(service);
         let annotations: Vec<(&str, &str)> =
             wish.annotations.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let made = match wish.local {
-            None => self.world.add_service_in(namespace, &name, &wish.ports, &annotations),
-            Some(_) => self.world.add_local_service(namespace, &name, &wish.ports, &annotations),
-        };
+        let made = self.world.add_service_in(namespace, &name, wish.local.is_some(), &wish.ports, &annotations);
         if let (Ok(()), Some(places)) = (made, wish.local) {
             self.endpoints(service, places);
         }
