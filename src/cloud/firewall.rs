@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_api::{Client, ec2};
 use slog::warn;
 
-use super::apply::{Attachment, Effect, Failure, Taken};
+use super::apply::{Around, Effect, Failure, Taken};
 use super::doubts::Doubt;
 use super::error::{Next, StepError, is_about_memberships};
 use super::inventory::{self, permissions};
@@ -240,14 +240,13 @@ impl Cloud {
     }
 
     /// Puts a group on the primary interface of an instance, or takes it off, and leaves every other one there.
-    /// `written` is what earlier steps of this plan did, in order: the read may not show it.
     pub(super) async fn set_attached(
         &self,
         step: &Step,
         id: &InstanceId,
         group: &GroupId,
         attach: bool,
-        written: &[Attachment],
+        around: &Around,
     ) -> Taken {
         let owned = self.owned(step, group)?;
         let made_for = parse_group_name(&self.settings.cluster, &owned.name).map(|(instance, _)| instance);
@@ -259,7 +258,7 @@ impl Cloud {
         }
         let read = self.read_interface(step, id).await?;
         let mut ours = self.journal.unseen(id, self.now());
-        let of_plan = written.iter().filter(|(instance, ..)| instance == id);
+        let of_plan = around.written.iter().filter(|(instance, ..)| instance == id);
         ours.extend(of_plan.map(|(_, group, attached)| (group.clone(), *attached)));
         let mut before = read.clone();
         for (group, attached) in &ours {
@@ -268,11 +267,18 @@ impl Cloud {
         let mut wanted = before.clone();
         self.keep_what_was_seen(step, &mut wanted, |lost| lost == group || ours.contains_key(lost))?;
         set(&mut wanted.groups, group, attach);
+        if attach && self.now() < self.behind_until {
+            // Another process may have attached more of them than reads show: what is to be there at the end is so
+            // throughout.
+            let of_instance = around.upcoming.iter().filter(|(instance, _)| instance == id);
+            let known = of_instance.filter(|(_, other)| self.may_be_attached(other, &wanted.vpc));
+            known.for_each(|(_, other)| set(&mut wanted.groups, other, true));
+        }
         // What this very read shows may be of the past, whatever one before showed.
         let may_be_behind =
             self.now() < self.behind_until && self.observed.closed.concerns(group) && !self.written.contains(id);
         let unsure = may_be_behind || self.observed.unproven.contains(id) || self.observed.detachments.contains_key(id);
-        let is_proven = !unsure || written.iter().any(|(instance, ..)| instance == id);
+        let is_proven = !unsure || around.written.iter().any(|(instance, ..)| instance == id);
         if wanted.groups == before.groups && is_proven {
             return Ok(vec![Effect::Interface {
                 instance: before,
@@ -305,6 +311,12 @@ impl Cloud {
             return Err(Failure { too_many_groups, ..self.group_failure(step, group, &error) });
         }
         self.verify(step, &wanted, group, attach).await
+    }
+
+    /// Whether nothing speaks against attaching a group of ours in this VPC.
+    fn may_be_attached(&self, group: &GroupId, vpc: &str) -> bool {
+        self.observed.groups.get(group).is_some_and(|group| group.vpc == vpc)
+            && !self.journal.is_young(group, self.now())
     }
 
     /// All groups of an interface are written at once, and a read may be older than one before: a group of ours that it

@@ -136,6 +136,24 @@ async fn a_group_of_ours_that_somebody_deleted_keeps_no_other_off_the_interface_
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_first_of_two_groups_does_not_push_off_a_second_that_another_process_put_there() {
+    let aws = world();
+    aws.group("sg-2", "external-ips/c1/i-1/2");
+    let past = aws.moment();
+    aws.vm("i-1", |vm| vm.groups.extend(["sg-1".into(), "sg-2".into()]));
+    aws.state().past = Some(past);
+    let mut cloud = read(&aws, &["i-1"]).await;
+    cloud.start_over(Closed::default());
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    aws.calls();
+    let taken = cloud.apply(&[attach("i-1", "sg-1"), attach("i-1", "sg-2")]).await;
+    assert!(taken.iter().all(Result::is_ok), "{taken:?}");
+    let writes = aws.writes();
+    assert!(!writes.is_empty() && writes.iter().all(|call| call.body.contains("sg-2")));
+    assert_eq!(aws.state().ec2.instances["i-1"].groups, ["sg-nodes", "sg-1", "sg-2"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn someone_who_writes_to_the_interface_at_the_same_time_is_noticed() {
     let aws = world();
     aws.group("sg-a", "a");
