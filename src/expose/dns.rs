@@ -164,8 +164,10 @@ pub struct OwnedName {
     pub name: String,
     /// The Service that it is for.
     pub service: ServiceKey,
-    /// The A record, where there is one.
+    /// The A record, where there is one that may be ours.
     pub address: Option<Record>,
+    /// Somebody has put an A record there that is nothing that we ever write, an alias: only the twin is ours.
+    pub replaced: bool,
     /// The twin.
     pub twin: Record,
     /// The values of the A record, read once.
@@ -213,19 +215,20 @@ pub fn owned_names(observed: &Observed, settings: &Settings) -> BTreeMap<NameKey
             if owner != settings.owner || name.is_empty() {
                 continue;
             }
-            let address = records.get(&address_key(name));
+            let there = records.get(&address_key(name));
+            let address = there.filter(|address| address.ttl.is_some());
             let values = address.iter().flat_map(|address| &address.values);
             let public_ips: Result<BTreeSet<PublicIp>, _> = values.map(|value| value.parse().map(PublicIp)).collect();
-            // An alias, or values that are no addresses, are nothing that we ever wrote: somebody replaced the record.
-            let Ok(public_ips) = public_ips else { continue };
-            if address.is_some_and(|address| address.ttl.is_none()) {
-                continue;
-            }
+            let (address, public_ips) = match public_ips {
+                Ok(public_ips) => (address, public_ips),
+                Err(_) => (None, BTreeSet::new()),
+            };
             let owned = OwnedName {
                 zone: zone.clone(),
                 name: name.to_owned(),
                 service,
                 address: address.cloned(),
+                replaced: there.is_some() && address.is_none(),
                 twin: record.clone(),
                 public_ips,
             };
@@ -271,9 +274,9 @@ pub fn refusal(
         let taken = |what: String| {
             reject(Reason::HostnameTaken, format!("`{name}` in hosted zone {}: {what}; it is left as it is", zone.name))
         };
-        if owned.contains_key(&(zone.id.clone(), name.to_owned())) {
+        if let Some(owned) = owned.get(&(zone.id.clone(), name.to_owned())) {
             // Whoever put one of these beside our ownership record keeps us from writing.
-            let beside = |key: &&RecordKey| **key != address_key(name);
+            let beside = |key: &&RecordKey| owned.replaced || **key != address_key(name);
             if let Some(kind) = records_named(name, records).filter(beside).find_map(conflicting) {
                 return Some(taken(format!(
                     "a record of type {kind} of someone else stands beside our ownership record, so no address can \

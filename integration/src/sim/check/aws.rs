@@ -324,8 +324,11 @@ impl Memory {
         let twin = |zone| record(zone, &format!("a-{base}"), "TXT").is_some();
         let address = record(new, &base, "A");
         // A twin that somebody left alone may stay alone, but we leave no address without one, and make no twin alone.
-        // Nobody can delete a lone twin on condition that there is no address: another may just have made his.
-        let left = address.as_ref().is_some_and(|made| made.creator == Creator::Us || !self.is_rewritten(at, &base));
+        // Nobody can delete a lone twin on condition that there is no address: another may just have made his. And an
+        // alias is none of ours, whatever the twin says.
+        let left = address
+            .as_ref()
+            .is_some_and(|made| made.creator == Creator::Us || made.ttl.is_some() && !self.is_rewritten(at, &base));
         if left && !twin(new) {
             self.broken("S4", at, format!("{base} has no twin now"));
         }

@@ -352,9 +352,11 @@ impl World {
                 return Some(format!("{hostname} has no zone"));
             }
             for zone in zones {
-                let taken = zone.records.keys().any(|key| {
-                    key.plain_name().trim_end_matches('.') == *hostname && !matches!(key.kind(), "TXT" | "MX" | "CAA")
-                });
+                let there = zone.records.iter().filter(|(key, _)| key.plain_name().trim_end_matches('.') == *hostname);
+                let kinds: Vec<_> = there.map(|(key, record)| (key.kind(), record.ttl.is_none())).collect();
+                let taken = kinds.iter().any(|(kind, _)| !matches!(*kind, "TXT" | "MX" | "CAA"));
+                // Beside these there can be nothing of ours, nor is one of them ours.
+                let replaced = kinds.iter().any(|(kind, is_alias)| *kind == "CNAME" || *kind == "A" && *is_alias);
                 let twin = twin_of(zone, hostname);
                 let holder = twin.as_ref().and_then(|twin| twin.service.as_ref()).and_then(|(namespace, name)| {
                     self.services.iter().find(|other| other.namespace == *namespace && other.name == *name)
@@ -362,7 +364,7 @@ impl World {
                 if let Some(other) = holder.filter(|other| other.uid != service.uid && is_kept(other)) {
                     return Some(format!("{hostname} is kept for {}", named(other)));
                 }
-                if twin.as_ref().is_some_and(|twin| twin.owner != self.owner) || taken && twin.is_none() {
+                if twin.as_ref().is_some_and(|twin| twin.owner != self.owner) || replaced || taken && twin.is_none() {
                     return Some(format!("{hostname} is somebody else's"));
                 }
             }

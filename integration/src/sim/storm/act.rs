@@ -6,14 +6,14 @@ use serde_json::json;
 
 use crate::error::Result;
 use crate::sim::World;
-use crate::sim::aws::state::{Power, RuleKey, Source};
+use crate::sim::aws::state::{Power, RecordSet, RuleKey, Source};
 use crate::sim::check::wish::EXCLUDED;
 use crate::sim::event::{Actor, Creator, Event, Seam};
 use crate::sim::kube::Resource;
 use crate::sim::world::{DOMAIN, LEASE, NAMESPACE, OTHERS_TTL};
 
 use super::catalogue::Kinds;
-use super::happening::{Happening, What, Wish};
+use super::happening::{Foreign, Happening, What, Wish};
 use super::weather::{Sky, Weather};
 
 /// A zone below the one of all names.
@@ -148,7 +148,7 @@ impl Acting {
             What::Lease(kind) => self.lease(*kind),
             What::Weather(weather) => self.sky.comes(*weather),
             What::Calm => {}
-            What::RecordByHand(_) | What::TwinByHand(_) | What::ForeignRecord(_) | What::OthersName(_) => {
+            What::RecordByHand(_) | What::TwinByHand(_) | What::ForeignRecord(..) | What::OthersName(_) => {
                 self.names(what);
             }
             What::ZoneBelow(there) => self.zone_below(*there)?,
@@ -251,7 +251,7 @@ impl Acting {
         let _ = match what {
             What::RecordByHand(name) => aws.delete_record(Actor::Person, zone, name, "A"),
             What::TwinByHand(name) => aws.delete_record(Actor::Person, zone, &format!("a-{name}"), "TXT"),
-            What::ForeignRecord(name) => aws.put_record(Actor::Person, zone, name, "A", OTHERS_TTL, &["192.0.2.7"]),
+            What::ForeignRecord(name, kind) => self.foreign_record(name, *kind),
             What::OthersName(name) => {
                 let twin = "\"heritage=external-dns,external-dns/owner=another,external-dns/resource=service/a/b\"";
                 aws.put_record(Actor::Controller, zone, &format!("a-{name}"), "TXT", OTHERS_TTL, &[twin])
@@ -259,6 +259,25 @@ impl Acting {
             }
             _ => Ok(()),
         };
+    }
+
+    fn foreign_record(&self, name: &str, kind: Foreign) -> Result<()> {
+        let (aws, zone) = (&self.world.aws, self.world.zone.as_str());
+        match kind {
+            Foreign::Address => aws.put_record(Actor::Person, zone, name, "A", OTHERS_TTL, &["192.0.2.7"]),
+            Foreign::Cname => {
+                // Nothing else may be under the name of one.
+                let _ = aws.delete_record(Actor::Person, zone, name, "A");
+                aws.put_record(Actor::Person, zone, name, "CNAME", OTHERS_TTL, &["lb.example.org"])
+            }
+            Foreign::Alias => {
+                let target =
+                    [("HostedZoneId", "Z1"), ("DNSName", "lb.example.org."), ("EvaluateTargetHealth", "false")];
+                let other = target.map(|(name, value)| (format!("AliasTarget/{name}"), value.to_owned())).into();
+                let record = RecordSet { ttl: None, values: Vec::new(), other, creator: Creator::Person };
+                aws.put_record_set(Actor::Person, zone, name, "A", None, record)
+            }
+        }
     }
 
     fn zone_below(&self, there: bool) -> Result<()> {

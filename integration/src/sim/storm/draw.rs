@@ -7,7 +7,7 @@ use crate::sim::world::Vigil;
 use crate::sim::{Random, aws};
 
 use super::catalogue::Kinds;
-use super::happening::{Happening, What, Wish};
+use super::happening::{Foreign, Happening, What, Wish};
 use super::{History, Weather};
 
 /// Ports that Services draw from: few, so that they get into each other's way.
@@ -62,6 +62,13 @@ pub(super) fn history(seed: u64) -> History {
             happenings.push(Happening { after: trouble.pause(), what: trouble.at_a_start() });
         }
         happenings.push(Happening { after, what });
+    }
+    let kinds = random.fork("records");
+    for happening in &mut happenings {
+        if let What::ForeignRecord(_, kind) = &mut happening.what {
+            let all = [Foreign::Address, Foreign::Address, Foreign::Cname, Foreign::Alias];
+            *kind = kinds.pick(&all).copied().unwrap_or(*kind);
+        }
     }
     let at_home = random.fork("endpoints");
     if at_home.percent(15) {
@@ -302,7 +309,7 @@ impl Draw {
             78 => What::GroupByHand(self.node()),
             79 => What::RecordByHand(self.name()),
             80 => What::TwinByHand(self.name()),
-            81 => What::ForeignRecord(self.name()),
+            81 => What::ForeignRecord(self.name(), Foreign::Address),
             82 => What::OthersName(self.name()),
             83 => What::ZoneBelow(self.random.percent(70)),
             84 => self.one(&[What::ZoneAnew, What::Calm, What::Calm], What::Calm),

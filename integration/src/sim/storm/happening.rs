@@ -26,6 +26,17 @@ pub struct Wish {
     pub local: Option<u8>,
 }
 
+/// What somebody writes under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Foreign {
+    /// An address of his own.
+    Address,
+    /// A CNAME.
+    Cname,
+    /// An alias of a load balancer.
+    Alias,
+}
+
 /// What happens. A Service is named by its number, a node by its place among those that there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
@@ -85,8 +96,8 @@ pub enum What {
     RecordByHand(String),
     /// Somebody deletes the twin of a name.
     TwinByHand(String),
-    /// Somebody writes other addresses into the record of a name, or makes one.
-    ForeignRecord(String),
+    /// Somebody writes another record in the place of a name's, or makes one.
+    ForeignRecord(String, Foreign),
     /// Another daemon's name: a record with its twin.
     OthersName(String),
     /// A zone below the first is made, or deleted with all in it.

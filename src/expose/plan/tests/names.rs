@@ -124,19 +124,24 @@ fn who_can_not_have_a_name_because_of_a_record_reads_what_to_do_about_it() {
 }
 
 #[test]
-fn an_alias_that_someone_put_beside_our_ownership_record_takes_the_name() {
+fn an_alias_that_someone_put_beside_our_ownership_record_takes_the_name_which_we_leave_him_in_the_end() {
     let cname = RecordKey { name: "a.example.com".into(), kind: RecordType::Other("CNAME".into()), set: String::new() };
     let weighted = RecordKey { set: "blue".into(), ..dns::address_key("a.example.com") };
-    for other in [cname, weighted] {
+    let (beside, alias) = (Some(60), None);
+    for (other, ttl) in [(cname, beside), (weighted, beside), (dns::address_key("a.example.com"), alias)] {
         let mut world = World::new(1);
         let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
         world.settle();
         let records = world.observed.records.get_mut(&ZoneId(ZONE.into())).unwrap();
         records.remove(&dns::address_key("a.example.com"));
-        records.insert(other, Record { ttl: Some(60), values: [].into() });
+        records.insert(other.clone(), Record { ttl, values: [].into() });
         assert_eq!(world.settle(), [""; 0]);
         let condition = world.condition(&key).unwrap();
         assert!(condition.reason == "HostnameTaken" && condition.message.contains("delete it"), "{condition:?}");
+        world.snapshot.services.remove(&key);
+        world.settle();
+        let left: Vec<&RecordKey> = world.observed.records[&ZoneId(ZONE.into())].keys().collect();
+        assert_eq!(left, [&other]);
     }
 }
 

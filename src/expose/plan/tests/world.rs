@@ -393,12 +393,9 @@ fn check(before: &World, after: &World, step: &Step) {
     }
     let foreign = |world: &World| -> Vec<(RecordKey, Record)> {
         let ours = dns::owned_names(&world.observed, &world.settings);
-        let ours: BTreeSet<&str> = ours.keys().map(|(_, name)| name.as_str()).collect();
-        let mine = |key: &RecordKey| {
-            ours.contains(key.name.as_str()) || key.name.strip_prefix("a-").is_some_and(|name| ours.contains(name))
-        };
+        let ours: BTreeSet<RecordKey> = ours.values().flat_map(|owned| owned.records().into_keys()).collect();
         let all = world.observed.records.values().flatten();
-        all.filter(|(key, _)| !mine(key)).map(|(key, record)| (key.clone(), record.clone())).collect()
+        all.filter(|(key, _)| !ours.contains(key)).map(|(key, record)| (key.clone(), record.clone())).collect()
     };
     assert_eq!(foreign(before), foreign(after), "N2: records of others change by {step:?}");
     for (id, lookup) in &after.observed.instances {
