@@ -6,11 +6,11 @@ use std::collections::VecDeque;
 
 use aws_api::route53;
 
-use super::Cloud;
 use super::apply::{Effect, Failure, Taken};
 use super::doubts::Doubt;
 use super::error::{Next, StepError, lacks_permission};
-use crate::expose::dns::{address_key, normal_name};
+use super::{Cloud, zones};
+use crate::expose::dns::address_key;
 use crate::expose::plan::RecordChange;
 use crate::expose::{Reason, Record, RecordKey, RecordType, Step, ZoneId};
 
@@ -134,7 +134,7 @@ impl Cloud {
         results
     }
 
-    /// Whether the name has an address record after all. A batch can't say that a record must not be there, and without
+    /// Whether the name has an address record after all that may be ours. A batch can't say that a record must not be there, and without
     /// its twin the address would be nobody's for ever: so it is looked at once more.
     async fn has_address(&self, zone: &ZoneId, unit: &Unit<'_>) -> Result<bool, aws_api::Error> {
         let request = route53::ListResourceRecordSets {
@@ -145,10 +145,8 @@ impl Cloud {
             ..Default::default()
         };
         let listed = self.dns.send(&request).await?.resource_record_sets;
-        let is_it = |set: &route53::ResourceRecordSet| {
-            set.r#type == route53::RRType::A && normal_name(&set.name) == unit.change.name
-        };
-        Ok(listed.iter().any(is_it))
+        let is_it = |(key, record): (RecordKey, Record)| key == address_key(&unit.change.name) && record.is_plain();
+        Ok(listed.into_iter().map(zones::record).any(is_it))
     }
 
     async fn take_batch(&self, zone: &ZoneId, batch: &[Unit<'_>]) -> Result<route53::ChangeInfo, aws_api::Error> {

@@ -50,7 +50,7 @@ pub(super) async fn records(client: &Client, zone: &ZoneId) -> Result<BTreeMap<R
     Ok(pages.into_iter().flat_map(|page| page.resource_record_sets).map(record).collect())
 }
 
-fn record(listed: route53::ResourceRecordSet) -> (RecordKey, Record) {
+pub(super) fn record(listed: route53::ResourceRecordSet) -> (RecordKey, Record) {
     let kind = match listed.r#type {
         route53::RRType::A => RecordType::A,
         route53::RRType::Txt => RecordType::Txt,

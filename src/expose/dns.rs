@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::Ipv4Addr;
 
 pub use super::hostname::Hostname;
 use super::{Exposure, Observed, PublicIp, Reason, Rejection, ServiceKey, Settings};
@@ -61,6 +62,11 @@ impl Record {
     /// The addresses among the values.
     pub fn public_ips(&self) -> impl Iterator<Item = PublicIp> {
         self.values.iter().filter_map(|value| value.parse().ok()).map(PublicIp)
+    }
+
+    /// Whether it could be an A record that we wrote. An alias, or values that are no addresses, never are.
+    pub fn is_plain(&self) -> bool {
+        self.ttl.is_some() && self.values.iter().all(|value| value.parse::<Ipv4Addr>().is_ok())
     }
 }
 
@@ -216,13 +222,7 @@ pub fn owned_names(observed: &Observed, settings: &Settings) -> BTreeMap<NameKey
                 continue;
             }
             let there = records.get(&address_key(name));
-            let address = there.filter(|address| address.ttl.is_some());
-            let values = address.iter().flat_map(|address| &address.values);
-            let public_ips: Result<BTreeSet<PublicIp>, _> = values.map(|value| value.parse().map(PublicIp)).collect();
-            let (address, public_ips) = match public_ips {
-                Ok(public_ips) => (address, public_ips),
-                Err(_) => (None, BTreeSet::new()),
-            };
+            let address = there.filter(|address| address.is_plain());
             let owned = OwnedName {
                 zone: zone.clone(),
                 name: name.to_owned(),
@@ -230,7 +230,7 @@ pub fn owned_names(observed: &Observed, settings: &Settings) -> BTreeMap<NameKey
                 address: address.cloned(),
                 replaced: there.is_some() && address.is_none(),
                 twin: record.clone(),
-                public_ips,
+                public_ips: address.into_iter().flat_map(Record::public_ips).collect(),
             };
             names.insert((zone.clone(), name.to_owned()), owned);
         }

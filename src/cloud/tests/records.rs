@@ -562,3 +562,19 @@ async fn an_emulator_that_never_lets_a_record_stay_is_sent_the_differences() {
     cloud.apply(&[proof]).await.remove(0).unwrap();
     assert_eq!(batches(&aws), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_twin_goes_alone_only_where_no_address_is_left_that_may_be_ours() {
+    for (beside, alone) in [(None, true), (Some("203.0.113.7"), false), (Some("lb.example.org."), true)] {
+        let aws = world();
+        aws.record("Z1", "a-a.example.com.", "TXT", &[TWIN]);
+        let mut cloud = read(&aws, &[]).await;
+        if let Some(value) = beside {
+            aws.record("Z1", "a.example.com.", "A", &[value]);
+        }
+        let gone = without(change("Z1", "a.example.com", &["203.0.113.1"], &[]), &dns::address_key("a.example.com"));
+        let taken = cloud.apply(&[gone]).await.remove(0);
+        assert_eq!(taken.is_ok(), alone, "{beside:?} {taken:?}");
+        assert_eq!(aws.values("Z1", "a-a.example.com.", "TXT").is_none(), alone);
+    }
+}
