@@ -106,7 +106,12 @@ impl Aws {
 
     /// The quotas.
     pub fn limits(&self) -> Limits {
-        self.world().options.limits.clone()
+        self.options(|options| options.limits.clone())
+    }
+
+    /// Looks at the settings.
+    pub fn options<T>(&self, look: impl FnOnce(&Options) -> T) -> T {
+        look(&self.world().options)
     }
 
     /// Changes settings from now on.

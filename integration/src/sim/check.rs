@@ -22,7 +22,7 @@
 //! | S12 | no secret is logged |
 //! | L1 | at rest: whoever asks is served in full, or has a reason ([`settled`]) |
 //! | L2 | at rest: nothing of ours is left that nobody asks for ([`settled`]) |
-//! | L3 | at rest: no write though nothing is to be done ([`World::settle`](crate::sim::World::settle)) |
+//! | L3 | at rest: no write though nothing is to be done, and no more reads of AWS than full ones take ([`World::settle`](crate::sim::World::settle)) |
 //! | L4 | without faults: a leader soon, and the same one for as long as it lives ([`succession`]) |
 //! | L5 | with one thing poisoned: all others as without it (`tests/never_isolation.rs`) |
 //! | L6 | at rest: what is so follows from the last wishes, not from the way there ([`ends`]) |

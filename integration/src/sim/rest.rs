@@ -73,8 +73,12 @@ impl World {
         let end = began + self.rest();
         loop {
             // Where the last full read was followed by no write, the next one would be followed by none.
+            let mut reads = None;
             let more = match self.until_quiet(end).await? {
-                None => 0,
+                None => {
+                    reads = self.too_many_reads();
+                    0
+                }
                 Some(done) => {
                     self.pass(self.read()).await?;
                     self.done() - done
@@ -92,6 +96,7 @@ impl World {
             let mut broken = self.checker.violations();
             broken.extend(flaws.into_iter().map(|(rule, what)| Violation { rule, at: now, what }));
             broken.extend(self.succession(began).into_iter().map(|(rule, what)| Violation { rule, at: now, what }));
+            broken.extend(reads.map(|what| Violation { rule: "L3", at: now, what }));
             if more > 0 {
                 let what = format!("{more} writes though nothing is to be done: {}", self.last_writes(more.min(5)));
                 broken.push(Violation { rule: "L3", at: now, what });
@@ -124,6 +129,34 @@ impl World {
                 return Ok(Some(done));
             }
         }
+    }
+
+    /// L3 for reads: what was read of AWS lately is no more than full reads take, in a world that has been at rest for so
+    /// long that nothing is unsure.
+    fn too_many_reads(&self) -> Option<String> {
+        let (now, time) = (self.stage.clock.now(), self.read() + TTL + PROPAGATION);
+        let paged = self.aws.options(|options| options.page.is_some());
+        if self.vigil != Vigil::Long || paged {
+            return None;
+        }
+        let is_read = |event: &Event| match event {
+            Event::Called(call) => {
+                let operation = call.operation.as_str();
+                let names = operation.starts_with("ec2:") || operation.starts_with("route53:");
+                matches!(call.actor, Actor::Replica(_)) && names && !call.mutates
+            }
+            _ => false,
+        };
+        let reads = self.stage.journal.read(|events| {
+            let lately = events.iter().rev().take_while(|(at, _)| now < *at + time);
+            lately.filter(|(_, event)| is_read(event)).count()
+        });
+        let (zones, groups) = self.aws.look(|state| (state.zones.len(), state.groups.len()));
+        let nodes = self.kube.look(|look| look.nodes().count());
+        // A full read comes at the earliest three quarters of its time after the one before.
+        let rounds = usize::try_from(time.as_secs() * 4 / (self.full_sync.as_secs() * 3).max(1)).unwrap_or(0) + 1;
+        let most = rounds * (zones + groups / 1000 + nodes / 200 + 5);
+        (reads > most).then(|| format!("{reads} reads in {} s at rest, {most} are enough", time.as_secs()))
     }
 
     /// Since when somebody who lives leads, with time to wait for the one before unless that one gave the Lease up.
@@ -183,4 +216,34 @@ pub fn is_write(event: &Event) -> bool {
         && call.mutates
         && !call.operation.contains(" leases")
         && !call.operation.contains("selfsubjectaccessreviews")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::event::{Call, Seam};
+    use crate::sim::{Setting, simulate};
+
+    #[test]
+    fn a_daemon_at_rest_that_reads_all_the_time_shows() {
+        for (operation, mutates, reads, shows) in [
+            ("ec2:DescribeInstances", false, 10, false),
+            ("ec2:DescribeInstances", false, 500, true),
+            ("ec2:CreateSecurityGroup", true, 500, false),
+            ("sts:GetCallerIdentity", false, 500, false),
+        ] {
+            let told = simulate(|| async {
+                let world = World::new(&Setting { vigil: Vigil::Long, ..Setting::calm(1) })?;
+                for number in 0..reads {
+                    let (actor, seam) = (Actor::Replica(1), Seam::Aws);
+                    let call =
+                        Call { number, actor, seam, operation: operation.to_owned(), target: String::new(), mutates };
+                    world.stage.journal.record(Event::Called(call));
+                }
+                assert_eq!(world.too_many_reads().is_some(), shows, "{reads} of {operation}");
+                Ok(())
+            });
+            told.unwrap();
+        }
+    }
 }
