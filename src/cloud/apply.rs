@@ -63,15 +63,6 @@ pub(super) struct Failure {
 /// A group that was attached to an instance, or (false) detached from it.
 pub(super) type Attachment = (InstanceId, GroupId, bool);
 
-/// What the steps of a lane do to interfaces, of which the list of groups is written as a whole.
-#[derive(Default)]
-pub(super) struct Around {
-    /// The groups that earlier steps attached or detached: what is known takes that over only after all lanes.
-    pub written: Vec<Attachment>,
-    /// The groups that its steps attach.
-    pub upcoming: Vec<(InstanceId, GroupId)>,
-}
-
 impl Effect {
     fn attachment(&self) -> Option<Attachment> {
         match self {
@@ -205,11 +196,7 @@ impl Cloud {
             Lane::Other(steps) => {
                 let mut taken: Vec<(usize, Taken)> = Vec::new();
                 let mut stopped: Option<Next> = None;
-                let mut around = Around::default();
-                around.upcoming.extend(steps.iter().filter_map(|(_, step)| match &step.action {
-                    Action::Attach { instance, group } => Some((instance.clone(), group.clone())),
-                    _ => None,
-                }));
+                let mut written: Vec<Attachment> = Vec::new();
                 for (index, step) in steps {
                     let began = self.now();
                     let result = match (stopped, self.not_now(step)) {
@@ -219,12 +206,12 @@ impl Cloud {
                             format!("did not {}: an earlier step on the same target has to be looked at", step.action),
                         ))),
                         (None, Some(failure)) => Err(failure),
-                        (None, None) => self.take_one(step, &around).await,
+                        (None, None) => self.take_one(step, &written).await,
                     };
                     match &result {
                         Ok(effects) => {
                             self.tell(step, began);
-                            around.written.extend(effects.iter().filter_map(Effect::attachment));
+                            written.extend(effects.iter().filter_map(Effect::attachment));
                         }
                         Err(failure) if failure.error.next == Next::NotLeader || !failure.doubts.is_empty() => {
                             stopped = Some(failure.error.next);
@@ -261,13 +248,15 @@ impl Cloud {
         }
     }
 
-    async fn take_one(&self, step: &Step, around: &Around) -> Taken {
+    /// `written`: the groups that earlier steps of the same lane attached or detached. They are taken over into what
+    /// is known only after all lanes.
+    async fn take_one(&self, step: &Step, written: &[Attachment]) -> Taken {
         match &step.action {
             Action::CreateGroup { vpc, name, .. } => self.create_group(step, name, vpc).await,
             Action::Authorize { group, rules, .. } => self.authorize(step, group, rules).await,
             Action::Revoke { group, rules, .. } => self.revoke(step, group, rules).await,
-            Action::Attach { instance, group } => self.set_attached(step, instance, group, true, around).await,
-            Action::Detach { instance, group } => self.set_attached(step, instance, group, false, around).await,
+            Action::Attach { instance, group, .. } => self.set_attached(step, instance, group, true, written).await,
+            Action::Detach { instance, group } => self.set_attached(step, instance, group, false, written).await,
             Action::DeleteGroup { group } => self.delete_group(step, group).await,
             Action::ChangeRecords(_) | Action::TryPublication(_) | Action::Publish(_) | Action::Release { .. } => {
                 let message = format!("could not {}: that is nothing that AWS does", step.action);
@@ -286,7 +275,7 @@ impl Cloud {
 
     fn absorb(&mut self, step: &Step, taken: Taken) -> Result<(), StepError> {
         let now = self.now();
-        let failure = match taken {
+        let mut failure = match taken {
             Ok(effects) => {
                 effects.into_iter().for_each(|effect| self.take_over(effect, now));
                 return Ok(());
@@ -303,7 +292,12 @@ impl Cloud {
             self.observed.groups.remove(&group);
         }
         if let Some(groups) = failure.too_many_groups {
-            self.observed.refused_groups(groups.into(), now);
+            // By what was refused something else may be right, and that at once.
+            if self.observed.refused_groups(groups.into(), now) {
+                failure.error.next = Next::Replan;
+            }
+            // It was read right before it was written: what was known of it may be older.
+            failure.doubts.extend(touched(&step.action));
         }
         failure.done.into_iter().for_each(|effect| self.take_over(effect, now));
         failure.doubts.into_iter().for_each(|doubt| self.doubts.add(doubt));
@@ -363,7 +357,7 @@ impl Cloud {
             Action::Authorize { group, rules, .. } => {
                 self.observed.closings.extend(self.journal.perhaps_opened(group, rules));
             }
-            Action::Attach { instance, group } => {
+            Action::Attach { instance, group, .. } => {
                 if let Some(until) = self.journal.perhaps_attached(instance, group) {
                     self.observed.detachments.insert(instance.clone(), until);
                 }

@@ -188,7 +188,7 @@ pub(super) fn touched(action: &Action) -> Vec<Doubt> {
         Action::Authorize { group: id, .. } | Action::Revoke { group: id, .. } | Action::DeleteGroup { group: id } => {
             vec![group(id)]
         }
-        Action::Attach { instance: of, group: id } | Action::Detach { instance: of, group: id } => {
+        Action::Attach { instance: of, group: id, .. } | Action::Detach { instance: of, group: id } => {
             vec![instance(of), group(id)]
         }
         Action::ChangeRecords(change) => vec![Doubt::Records(change.zone.clone())],

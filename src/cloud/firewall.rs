@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_api::{Client, ec2};
 use slog::warn;
 
-use super::apply::{Around, Effect, Failure, Taken};
+use super::apply::{Attachment, Effect, Failure, Taken};
 use super::doubts::Doubt;
 use super::error::{Next, StepError, is_about_memberships};
 use super::inventory::{self, permissions};
 use super::{Cloud, LAG};
 use crate::expose::firewall::{described_service, parse_group_name, tag_key};
-use crate::expose::{Group, GroupId, Instance, InstanceId, Lookup, Reason, Rule, Step};
+use crate::expose::{Action, Group, GroupId, Instance, InstanceId, Lookup, Reason, Rule, Step};
 
 /// No interface can have more groups, however far its limit is raised (EC2).
 const GROUPS_PER_INTERFACE_AT_MOST: usize = 16;
@@ -240,13 +240,14 @@ impl Cloud {
     }
 
     /// Puts a group on the primary interface of an instance, or takes it off, and leaves every other one there.
+    /// `written` is what earlier steps of this plan did, in order: the read may not show it.
     pub(super) async fn set_attached(
         &self,
         step: &Step,
         id: &InstanceId,
         group: &GroupId,
         attach: bool,
-        around: &Around,
+        written: &[Attachment],
     ) -> Taken {
         let owned = self.owned(step, group)?;
         let made_for = parse_group_name(&self.settings.cluster, &owned.name).map(|(instance, _)| instance);
@@ -258,7 +259,7 @@ impl Cloud {
         }
         let read = self.read_interface(step, id).await?;
         let mut ours = self.journal.unseen(id, self.now());
-        let of_plan = around.written.iter().filter(|(instance, ..)| instance == id);
+        let of_plan = written.iter().filter(|(instance, ..)| instance == id);
         ours.extend(of_plan.map(|(_, group, attached)| (group.clone(), *attached)));
         let mut before = read.clone();
         for (group, attached) in &ours {
@@ -267,18 +268,17 @@ impl Cloud {
         let mut wanted = before.clone();
         self.keep_what_was_seen(step, &mut wanted, |lost| lost == group || ours.contains_key(lost))?;
         set(&mut wanted.groups, group, attach);
-        if attach && self.now() < self.behind_until {
-            // Another process may have attached more of them than reads show: what is to be there at the end is so
-            // throughout.
-            let of_instance = around.upcoming.iter().filter(|(instance, _)| instance == id);
-            let known = of_instance.filter(|(_, other)| self.may_be_attached(other, &wanted.vpc));
-            known.for_each(|(_, other)| set(&mut wanted.groups, other, true));
+        if let Action::Attach { next, .. } = &step.action
+            && self.now() < self.behind_until
+        {
+            let known = next.iter().filter(|other| self.may_be_attached(other, &wanted.vpc));
+            known.for_each(|other| set(&mut wanted.groups, other, true));
         }
         // What this very read shows may be of the past, whatever one before showed.
         let may_be_behind =
             self.now() < self.behind_until && self.observed.closed.concerns(group) && !self.written.contains(id);
         let unsure = may_be_behind || self.observed.unproven.contains(id) || self.observed.detachments.contains_key(id);
-        let is_proven = !unsure || around.written.iter().any(|(instance, ..)| instance == id);
+        let is_proven = !unsure || written.iter().any(|(instance, ..)| instance == id);
         if wanted.groups == before.groups && is_proven {
             return Ok(vec![Effect::Interface {
                 instance: before,

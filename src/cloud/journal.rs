@@ -42,6 +42,8 @@ pub(super) struct Seen {
     pub last: Moment,
     /// It was known to be ours.
     ours: bool,
+    /// A later read didn't show it.
+    missed: bool,
 }
 
 impl Seen {
@@ -274,11 +276,20 @@ impl Journal {
     /// A read that was begun at `asked` showed the instance so.
     pub fn saw(&mut self, instance: &Instance, asked: Moment, is_ours: impl Fn(&GroupId) -> bool) {
         self.seen.retain(|_, seen| asked < seen.last.after(REMEMBERED));
+        let of_instance = self.seen.range_mut((instance.id.clone(), GroupId(String::new()))..);
+        for ((_, group), seen) in of_instance.take_while(|((id, _), _)| *id == instance.id) {
+            seen.missed |= !instance.groups.contains(group);
+        }
         for group in &instance.groups {
             let place = (instance.id.clone(), group.clone());
-            let seen = self.seen.entry(place).or_insert(Seen { since: asked, last: asked, ours: false });
+            let anew = Seen { since: asked, last: asked, ours: is_ours(group), missed: false };
+            let seen = self.seen.entry(place).or_insert(anew);
+            // Who knows what was done with it in between?
+            if seen.missed {
+                *seen = anew;
+            }
             seen.last = asked;
-            seen.ours |= is_ours(group);
+            seen.ours |= anew.ours;
         }
     }
 

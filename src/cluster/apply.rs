@@ -122,8 +122,8 @@ impl Cluster {
             // Which nodes have endpoints is no part of the object.
             match (seen, now) {
                 (Some(seen), Some(now)) => {
-                    let local_nodes = seen.local_nodes.clone();
-                    *seen == Service { local_nodes, ..now.clone() }
+                    let (local_nodes, unread_endpoints) = (seen.local_nodes.clone(), seen.unread_endpoints.clone());
+                    *seen == Service { local_nodes, unread_endpoints, ..now.clone() }
                 }
                 (seen, now) => seen.is_none() && now.is_none(),
             }

@@ -92,7 +92,7 @@ pub(super) trait Resource: Clone + PartialEq + Send + Sized + 'static {
     const API: &'static str;
     /// Reads one object.
     fn decode(raw: &str) -> Result<Self, String>;
-    /// Of an object that can't be read: the Service that it is a part of, where even that can be read.
+    /// Of an object that can't be read: the Service that it is a part of (empty: of none), where that can be read.
     fn service_of(_raw: &str) -> Option<String> {
         None
     }
@@ -115,7 +115,7 @@ pub(super) struct Broken {
 /// A Service as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StoredService {
-    /// For the core; `local_nodes` is filled in when a snapshot is taken.
+    /// For the core; `local_nodes` and `unread_endpoints` are filled in when a snapshot is taken.
     pub service: Service,
     /// `externalTrafficPolicy` is `Local`.
     pub local: bool,
@@ -357,6 +357,7 @@ impl Resource for StoredService {
                 external_ips,
                 owns_fields: managed.iter().any(|m| m.ours() && (m.owns_list() || m.owns_annotation())),
                 local_nodes: None,
+                unread_endpoints: None,
                 deleting: metadata.deletion_timestamp.is_some(),
                 ready: ours.as_ref().map(|c| Condition {
                     ready: c.status == "True",
@@ -456,7 +457,13 @@ impl Resource for Slice {
 
     fn service_of(raw: &str) -> Option<String> {
         let object: serde_json::Value = serde_json::from_str(raw).ok()?;
-        object.get("metadata")?.get("labels")?.get(SERVICE_LABEL)?.as_str().map(str::to_owned)
+        match object.get("metadata")?.get("labels") {
+            None | Some(serde_json::Value::Null) => Some(String::new()),
+            Some(labels) => match labels.as_object()?.get(SERVICE_LABEL) {
+                None => Some(String::new()),
+                Some(label) => label.as_str().map(str::to_owned),
+            },
+        }
     }
 
     fn decode(raw: &str) -> Result<Slice, String> {

@@ -1,10 +1,10 @@
 //! From the stores to what the core sees. Says nothing at all rather than something old or incomplete.
 
 use super::objects::{Resource, Slice, StoredService};
-use super::store::{Entry, Store};
+use super::store::Store;
 use super::watch::Watched;
 use super::{Cluster, State};
-use crate::expose::{Node, Service, ServiceKey, Snapshot};
+use crate::expose::{Node, ServiceKey, Snapshot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -66,21 +66,17 @@ fn unreadable<T: Resource>(store: &Store<T>) -> impl Iterator<Item = Unreadable>
     })
 }
 
-/// The Services that are served only where they have endpoints, while it can't be told where they have all of them; why.
-fn placeless(state: &State) -> BTreeMap<&ServiceKey, String> {
-    let mut found = BTreeMap::new();
-    for (slice, entry) in state.slices.iter().filter(|(_, entry)| entry.good.is_none()) {
-        let Some(broken) = &entry.broken else { continue };
-        let is_its = |key: &ServiceKey| {
-            key.namespace == slice.namespace && broken.service.as_ref().is_none_or(|service| *service == key.name)
-        };
-        let local = |entry: &Entry<StoredService>| entry.good.as_ref().is_some_and(|service| service.local);
-        let its = state.services.iter().filter(|(key, entry)| is_its(key) && local(entry));
-        found.extend(
-            its.map(|(key, _)| (key, format!("its EndpointSlice {} can't be read: {}", slice.name, broken.why))),
-        );
-    }
-    found
+/// The EndpointSlices that were never readable, each with the Service that it is of (empty: of none; `None`: not even that
+/// can be read), and why it isn't known where that one's endpoints are.
+fn unread_endpoints(state: &State) -> Vec<(&ServiceKey, Option<&str>, String)> {
+    let never_read = state.slices.iter().filter(|(_, entry)| entry.good.is_none());
+    never_read
+        .filter_map(|(key, entry)| {
+            let broken = entry.broken.as_ref()?;
+            let why = format!("its EndpointSlice {} can't be read, so it stays where it is: {}", key.name, broken.why);
+            Some((key, broken.service.as_deref(), why))
+        })
+        .collect()
 }
 
 impl State {
@@ -127,20 +123,9 @@ impl Cluster {
         self.with(|s| s.is_trusted())
     }
 
-    /// Objects that exist but whose last version couldn't be decoded, and Services that can't be served without them;
-    /// their owners are to be told.
+    /// Objects that exist but whose last version couldn't be decoded; their owners are to be told.
     pub fn unreadable(&self) -> Vec<Unreadable> {
-        self.with(|s| {
-            let placeless = placeless(s).into_iter().map(|(key, message)| Unreadable {
-                resource: StoredService::NAME,
-                key: key.clone(),
-                uid: s.services.entry(key).map(|entry| entry.uid.clone()).unwrap_or_default(),
-                message,
-                never_read: true,
-            });
-            let objects = unreadable(&s.services).chain(unreadable(&s.nodes)).chain(unreadable(&s.slices));
-            objects.chain(placeless).collect()
-        })
+        self.with(|s| unreadable(&s.services).chain(unreadable(&s.nodes)).chain(unreadable(&s.slices)).collect())
     }
 
     /// The cluster as known now. `None` until all lists are complete, also after [`Cluster::begin`]; while one of the
@@ -169,12 +154,16 @@ fn take(state: &State) -> Snapshot {
             local.entry(service).or_default().extend(slice.nodes.iter().cloned());
         }
     }
-    let placeless = placeless(state);
-    let services = state.services.iter().filter(|(key, _)| !placeless.contains_key(key)).filter_map(|(key, entry)| {
+    let unread = unread_endpoints(state);
+    let services = state.services.iter().filter_map(|(key, entry)| {
         let stored = entry.good.as_ref()?;
         let mut service = stored.service.clone();
         if stored.local {
             service.local_nodes = Some(local.remove(key).unwrap_or_default());
+            let its = unread.iter().find(|(slice, of, _)| {
+                slice.namespace == key.namespace && of.is_none_or(|service| service == key.name)
+            });
+            service.unread_endpoints = its.map(|(.., why)| why.clone());
         }
         Some((key.clone(), service))
     });
@@ -182,12 +171,10 @@ fn take(state: &State) -> Snapshot {
         let node = entry.good.as_ref()?;
         Some((key.name.clone(), node.clone()))
     });
-    let services: BTreeMap<ServiceKey, Service> = services.collect();
-    let unread = unreadable(&state.services).filter(|one| one.never_read).map(|one| one.key);
     Snapshot {
-        services,
+        services: services.collect(),
         nodes: nodes.collect(),
-        unreadable: unread.chain(placeless.into_keys().cloned()).collect(),
+        unreadable: unreadable(&state.services).filter(|one| one.never_read).map(|one| one.key).collect(),
         unreadable_nodes: unreadable(&state.nodes).any(|one| one.never_read),
     }
 }

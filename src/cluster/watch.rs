@@ -397,7 +397,10 @@ impl Cluster {
         }
         let changed = self.with(|s| {
             let namespace = identity.key.namespace.clone();
+            // What couldn't be read before may have been anybody's.
+            let heals = T::store(s).entry(&identity.key).is_some_and(|entry| entry.good.is_none());
             let relevant = match (&object, T::store(s).get(&identity.key).cloned()) {
+                _ if heals => true,
                 (Ok(new), Some(old)) => new.relevant(s, &namespace) || old.relevant(s, &namespace),
                 (Ok(new), None) => new.relevant(s, &namespace),
                 (Err(_), _) => true,

@@ -50,6 +50,8 @@ pub struct Exposure {
     pub ports: BTreeSet<Port>,
     /// Only nodes of these names, where `externalTrafficPolicy` is `Local`.
     pub local_nodes: Option<BTreeSet<String>>,
+    /// Why there may be others of these: where it is served, it stays.
+    pub unread_endpoints: Option<String>,
 }
 
 /// A Service that asks but can't be served, and why.
@@ -131,6 +133,7 @@ fn exposure(service: &Service, hostnames: &str, settings: &Settings) -> Result<E
         sources,
         ports,
         local_nodes: service.local_nodes.clone(),
+        unread_endpoints: service.unread_endpoints.clone(),
     })
 }
 

@@ -151,6 +151,8 @@ pub struct Service {
     pub owns_fields: bool,
     /// Names of the nodes with a ready endpoint, where `externalTrafficPolicy` is `Local`; else `None`.
     pub local_nodes: Option<BTreeSet<String>>,
+    /// Why it isn't known where all of these endpoints are: there may be one on any node.
+    pub unread_endpoints: Option<String>,
     /// `metadata.deletionTimestamp` is set.
     pub deleting: bool,
     /// Our condition on it, if there is one.

@@ -181,7 +181,7 @@ impl<'a> Scheduler<'a> {
                 for node in self.serving.nodes.get(&exposure.service).into_iter().flatten() {
                     let Some(alive) = self.joined.alive.get(node) else { continue };
                     let unit = Unit::default().with(exposure);
-                    let stays = unit.matches(&alive.node.labels) && self.unfit_for(&unit, alive).is_none();
+                    let stays = unit.matches(&alive.node.labels) && self.unfit_for(&unit, alive, true).is_none();
                     if stays == staying && self.serving.publishes(&exposure.service, node) == published {
                         for port in &exposure.ports {
                             self.claims.claim(node, *port, &exposure.service);
@@ -221,7 +221,7 @@ impl<'a> Scheduler<'a> {
     /// Chooses among what was found, and claims it.
     fn settle(&mut self, unit: &Unit<'a>, found: Survey<'a>) {
         let max = unit.max_nodes();
-        let mut degraded = found.degradation();
+        let mut degraded = found.degradation().or_else(|| unit.unread_endpoints());
         let candidates = if found.fit.is_empty() { found.unfit_serving } else { found.fit };
         let matching = candidates.len();
         let (serving, others): (Vec<_>, Vec<_>) =

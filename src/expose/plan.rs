@@ -102,6 +102,8 @@ pub enum Action {
         instance: InstanceId,
         /// Which group.
         group: GroupId,
+        /// Groups whose turn comes next: another process may have put them there already, which reads don't show yet.
+        next: BTreeSet<GroupId>,
     },
     /// Change record sets of one name, as one unit, provided they are still as expected.
     ChangeRecords(RecordChange),
@@ -143,7 +145,7 @@ impl fmt::Display for Action {
             Action::TryPublication(p) => write!(f, "try the addresses of {}", p.service),
             Action::CreateGroup { name, .. } => write!(f, "create security group {name}"),
             Action::Authorize { group, rules, .. } => write!(f, "add {} to {group}", rule_list(rules)),
-            Action::Attach { instance, group } => write!(f, "attach {group} to {instance}"),
+            Action::Attach { instance, group, .. } => write!(f, "attach {group} to {instance}"),
             Action::ChangeRecords(change) if change.withdraws() => {
                 write!(f, "delete the record of {}", change.name)
             }
@@ -280,16 +282,27 @@ pub fn plan(
 /// read that lags behind, the second would undo the first. Attaching goes first; the other one's turn comes when the
 /// plan is made again.
 fn one_interface_change_each(mut steps: Vec<Step>) -> Vec<Step> {
-    let mut attaching = BTreeSet::new();
+    let mut attaching: BTreeMap<InstanceId, BTreeSet<GroupId>> = BTreeMap::new();
     let mut detaching = BTreeSet::new();
     steps.retain(|step| match &step.action {
-        Action::Attach { instance, .. } => attaching.insert(instance.clone()),
+        Action::Attach { instance, group, .. } => match attaching.get_mut(instance) {
+            None => attaching.insert(instance.clone(), BTreeSet::new()).is_none(),
+            Some(next) => {
+                next.insert(group.clone());
+                false
+            }
+        },
         _ => true,
     });
     steps.retain(|step| match &step.action {
-        Action::Detach { instance, .. } => !attaching.contains(instance) && detaching.insert(instance.clone()),
+        Action::Detach { instance, .. } => !attaching.contains_key(instance) && detaching.insert(instance.clone()),
         _ => true,
     });
+    for step in &mut steps {
+        if let Action::Attach { instance, next, .. } = &mut step.action {
+            *next = attaching.remove(instance).unwrap_or_default();
+        }
+    }
     steps
 }
 

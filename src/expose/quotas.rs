@@ -18,10 +18,12 @@ pub struct GroupsRefused {
 }
 
 impl Observed {
-    /// EC2 has just refused to put so many groups on one interface.
-    pub fn refused_groups(&mut self, groups: usize, now: Moment) {
+    /// EC2 has just refused to put so many groups on one interface. Whether that is news.
+    pub fn refused_groups(&mut self, groups: usize, now: Moment) -> bool {
+        let before = self.groups_at_most();
         let fewest = self.groups_refused.map_or(groups, |before| before.groups.min(groups));
         self.groups_refused = Some(GroupsRefused { groups: fewest, at: now });
+        self.groups_at_most() != before
     }
 
     /// Forgets a refusal that is long ago.
@@ -29,16 +31,18 @@ impl Observed {
         self.groups_refused = self.groups_refused.filter(|refused| now < refused.at.after(REMEMBERED));
     }
 
-    /// How many groups an interface may have, where a refusal tells. None does while some interface has more.
+    /// How many groups an interface may have, where a refusal tells. None does while some interface has as many.
     fn groups_at_most(&self) -> Option<usize> {
         let refused = self.groups_refused?.groups;
         let has = |lookup: &Lookup| matches!(lookup, Lookup::Known(one) if one.groups.len() >= refused);
         (!self.instances.values().any(has)).then(|| refused.saturating_sub(1))
     }
 
-    /// Whether a group is on the instance, or EC2 may put it there: nothing is known against it.
+    /// Whether a group is on the instance, or EC2 may put it there: nothing is known against it. While reads may be
+    /// behind, nobody knows that it isn't there.
     pub(super) fn may_have(&self, instance: &Instance, group: &Group) -> bool {
-        instance.groups.contains(&group.id) || self.groups_at_most().is_none_or(|most| instance.groups.len() < most)
+        let has_slot = || self.groups_at_most().is_none_or(|most| instance.groups.len() < most);
+        self.behind || instance.groups.contains(&group.id) || has_slot()
     }
 }
 

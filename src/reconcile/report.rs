@@ -1,6 +1,7 @@
 //! What people are told: conditions where they differ, Events on transitions only.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::StreamExt;
 use slog::{debug, info, warn};
@@ -18,6 +19,9 @@ use crate::expose::{Action, Condition, Plan, Reason, Rejection, Rule, ServiceKey
 pub(super) struct News {
     events: Vec<(ServiceKey, Event)>,
 }
+
+/// Where EC2 has refused room lately, it is looked so often whether there is some.
+const ROOM_AGAIN: Duration = Duration::from_secs(60);
 
 /// A condition that differs from the one that is wanted.
 struct Change {
@@ -116,6 +120,11 @@ impl Reconciler {
         // Full reads are far apart: what is only unsure needn't wait for the next of them.
         if let Some(sure_at) = self.parts.cloud.sure_at().filter(|at| self.now() < *at) {
             self.full_at = self.full_at.map(|at| at.min(sure_at));
+        }
+        // Whoever makes room where there was none does so at any time.
+        if !self.parts.cloud.observed().full.is_empty() {
+            let again = self.now().after(ROOM_AGAIN);
+            self.full_at = self.full_at.map(|at| at.min(again));
         }
         let wake = [plan.wake_at, confirm, self.parts.cloud.due_at()].into_iter().flatten().min();
         let mut changes: Vec<Change> = Vec::new();

@@ -146,8 +146,12 @@ async fn the_first_of_two_groups_does_not_push_off_a_second_that_another_process
     cloud.start_over(Closed::default());
     cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
     aws.calls();
-    let taken = cloud.apply(&[attach("i-1", "sg-1"), attach("i-1", "sg-2")]).await;
-    assert!(taken.iter().all(Result::is_ok), "{taken:?}");
+    let mut first = attach("i-1", "sg-1");
+    if let Action::Attach { next, .. } = &mut first.action {
+        next.insert(sg("sg-2"));
+    }
+    one(&mut cloud, first).await.unwrap();
+    one(&mut cloud, attach("i-1", "sg-2")).await.unwrap();
     let writes = aws.writes();
     assert!(!writes.is_empty() && writes.iter().all(|call| call.body.contains("sg-2")));
     assert_eq!(aws.state().ec2.instances["i-1"].groups, ["sg-nodes", "sg-1", "sg-2"]);

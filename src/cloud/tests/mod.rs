@@ -127,7 +127,7 @@ fn revoke(instance: &str, group: &str, ports: &[u16]) -> Step {
 }
 
 fn attach(instance: &str, group: &str) -> Step {
-    step(Action::Attach { instance: id(instance), group: sg(group) })
+    step(Action::Attach { instance: id(instance), group: sg(group), next: [].into() })
 }
 
 fn detach(instance: &str, group: &str) -> Step {

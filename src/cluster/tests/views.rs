@@ -72,29 +72,41 @@ async fn local_traffic_sees_the_nodes_with_ready_endpoints_and_other_traffic_non
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_of_whose_endpoints_some_can_not_be_read_is_as_unreadable_as_they_are() {
+async fn a_service_is_told_which_of_its_endpoints_can_not_be_read() {
     let local = |name: &str| {
         let mut service = asking(name);
         service["spec"]["externalTrafficPolicy"] = json!("Local");
         service
     };
-    let names = |world: &World| world.snapshot().services.keys().map(|key| key.name.clone()).collect::<Vec<_>>();
+    let unsure = |world: &World| {
+        let services = world.snapshot().services;
+        let unsure = services.into_iter().filter(|(_, service)| service.unread_endpoints.is_some());
+        unsure.map(|(key, _)| key.name).collect::<Vec<_>>()
+    };
     let mut odd = slice("quake", &["node-1"]);
     odd["endpoints"] = json!("none");
     let world = World::ready(&[local("quake"), asking("doom"), local("hexen")]).await;
     world.api.edit(|objects| objects.put("endpointslices", odd.clone()));
-    world.until("it is seen", || names(&world) == ["doom", "hexen"]).await;
-    assert_eq!(world.snapshot().unreadable, [key("quake")].into());
-    let told = world.cluster.unreadable().into_iter().find(|one| one.resource == "services").unwrap();
-    assert!(told.never_read && told.key == key("quake"), "{told:?}");
-    assert!(told.message.contains("its EndpointSlice quake-1 can't be read: "), "{told:?}");
-    // What doesn't even tell whose it is may be anybody's there.
-    odd["metadata"]["labels"] = json!(7);
-    world.api.edit(|objects| objects.put("endpointslices", odd));
-    world.until("it is seen", || names(&world) == ["doom"]).await;
+    world.until("it is seen", || unsure(&world) == ["quake"]).await;
+    let why = world.service("quake").unread_endpoints.unwrap();
+    assert!(why.contains("its EndpointSlice quake-1 can't be read"), "{why}");
+    // One without the label is of none of them; what doesn't even tell whose it is may be anybody's there.
+    for (labels, concerns) in [(json!({}), [].as_slice()), (json!(7), &["hexen", "quake"])] {
+        odd["metadata"]["labels"] = labels;
+        world.api.edit(|objects| objects.put("endpointslices", odd.clone()));
+        world.until("it is seen", || unsure(&world) == concerns).await;
+    }
+    // Whosever it is then, it is news.
+    let mut changes = world.cluster.changes();
+    changes.mark_unchanged();
+    let mut healed = slice("doom", &["node-1"]);
+    healed["metadata"]["name"] = json!("quake-1");
+    world.api.edit(|objects| objects.put("endpointslices", healed));
+    world.until("it heals", || unsure(&world).is_empty()).await;
+    assert!(changes.has_changed().unwrap());
     world.api.edit(|objects| objects.put("endpointslices", slice("quake", &["node-1"])));
-    world.until("it heals", || names(&world) == ["doom", "hexen", "quake"]).await;
-    assert!(world.snapshot().unreadable.is_empty() && world.cluster.unreadable().is_empty());
+    world.until("it is seen", || world.service("quake").local_nodes == Some(["node-1".to_owned()].into())).await;
+    assert!(world.cluster.unreadable().is_empty());
     // What could be read before stays as it was.
     world
         .api

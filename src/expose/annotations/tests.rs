@@ -28,6 +28,7 @@ fn service(annotations: &[(&str, &str)]) -> Service {
         external_ips_owner: FieldOwner::Nobody,
         owns_fields: false,
         local_nodes: None,
+        unread_endpoints: None,
         deleting: false,
         ready: None,
     }

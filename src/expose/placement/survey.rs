@@ -50,8 +50,17 @@ impl<'a> Unit<'a> {
         self.members.iter().all(|member| member.selector.matches(labels))
     }
 
-    fn has_endpoints_on(&self, node: &str) -> bool {
-        self.members.iter().all(|member| member.local_nodes.as_ref().is_none_or(|nodes| nodes.contains(node)))
+    /// Whether all have a ready endpoint there; or may have one, where they are `served`.
+    fn has_endpoints_on(&self, node: &str, served: bool) -> bool {
+        self.members.iter().all(|member| {
+            let known = member.local_nodes.as_ref().is_none_or(|nodes| nodes.contains(node));
+            known || served && member.unread_endpoints.is_some()
+        })
+    }
+
+    /// Why it isn't known where all endpoints are.
+    pub(super) fn unread_endpoints(&self) -> Option<String> {
+        self.members.iter().find_map(|member| member.unread_endpoints.clone())
     }
 }
 
@@ -84,12 +93,12 @@ pub(super) struct Survey<'a> {
 }
 
 impl<'a> Scheduler<'a> {
-    /// Why a node must not be chosen anew for the unit, whoever has its ports.
-    pub(super) fn unfit_for(&self, unit: &Unit<'_>, alive: &Alive<'_>) -> Option<String> {
+    /// Why a node must not be chosen anew for the unit, whoever has its ports. `serves`: it does so already.
+    pub(super) fn unfit_for(&self, unit: &Unit<'_>, alive: &Alive<'_>, serves: bool) -> Option<String> {
         let without_endpoint = || Some("without a ready endpoint of the Service".to_owned());
         match self.unfit.get(&alive.instance.id) {
             Some(why) => Some(why.clone()),
-            None if !unit.has_endpoints_on(&alive.node.name) => without_endpoint(),
+            None if !unit.has_endpoints_on(&alive.node.name, serves) => without_endpoint(),
             None => None,
         }
     }
@@ -110,7 +119,7 @@ impl<'a> Scheduler<'a> {
                     (!unit.any(|key| key == holder)).then_some((*port, holder))
                 })
             });
-            let why = if let Some(why) = self.unfit_for(unit, alive) {
+            let why = if let Some(why) = self.unfit_for(unit, alive, serves) {
                 if serves && taken.is_none() {
                     survey.unfit_serving.push(alive);
                     *survey.serving_obstacles.entry(why.clone()).or_default() += 1;

@@ -225,6 +225,21 @@ fn a_service_without_any_ready_endpoint_stays_where_it_is() {
 }
 
 #[test]
+fn while_some_endpoints_can_not_be_read_a_node_that_serves_is_as_good_as_one_with_an_endpoint() {
+    let mut cluster = Cluster::new(3);
+    let a = cluster.expose("a", 53);
+    cluster.serve("a", &[2]);
+    let exposure = cluster.exposure("a");
+    exposure.local_nodes = Some(["n3".into()].into());
+    exposure.unread_endpoints = Some("one can't be read".into());
+    assert_eq!(cluster.chosen(&a), ["n2", "n3"]);
+    assert_eq!(cluster.place().degraded[&a], "one can't be read");
+    // Nobody gets its port there meanwhile.
+    let b = cluster.expose("b", 53);
+    assert_eq!(cluster.chosen(&b), ["n1"]);
+}
+
+#[test]
 fn a_node_without_a_free_slot_for_a_group_takes_no_new_exposure() {
     let mut cluster = Cluster::new(2);
     let a = cluster.expose("a", 53);

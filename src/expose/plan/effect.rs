@@ -54,7 +54,7 @@ fn cloud_effect(action: &Action, observed: &mut Observed) {
             observed.open(group, rules.clone());
         }
         Action::Revoke { group, rules, .. } => observed.close(group, rules),
-        Action::Attach { instance, group } => {
+        Action::Attach { instance, group, .. } => {
             observed.wrote_to(instance);
             if let Some(Lookup::Known(instance)) = observed.instances.get_mut(instance)
                 && !instance.groups.contains(group)

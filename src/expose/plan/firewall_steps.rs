@@ -133,7 +133,11 @@ fn open(
             plan.steps.push(Step {
                 reason: format!("let traffic for {} in", list(services(&wanted).iter())),
                 services: services(&wanted),
-                action: Action::Attach { instance: instance.id.clone(), group: group.id.clone() },
+                action: Action::Attach {
+                    instance: instance.id.clone(),
+                    group: group.id.clone(),
+                    next: BTreeSet::new(),
+                },
             });
         }
     }
@@ -239,9 +243,11 @@ impl Closing<'_> {
             .any(|(new, key)| !open.contains(new) && !self.unopened.hopeless.contains(new) && replaces(new, key))
     }
 
-    /// Whether the other groups hold everything that is needed or in use.
+    /// Whether the other groups hold everything that is needed or in use, of those that the instance can have.
     fn is_dispensable(&self, group: &Group) -> bool {
-        let others = || self.groups.values().filter(|other| other.id != group.id);
+        let alive = self.view.desired.joined.alive.get(self.id);
+        let usable = |other: &&&Group| alive.is_none_or(|one| self.view.observed.may_have(one.instance, other));
+        let others = || self.groups.values().filter(|other| other.id != group.id).filter(usable);
         self.needed.rules.keys().all(|rule| others().any(|other| other.rules.contains_key(rule)))
             && !self.users.lack(self.view, self.id, self.held)
     }

@@ -88,6 +88,7 @@ impl Cluster {
             sources: [Cidr::ANY_V4].into(),
             ports: [udp(port)].into(),
             local_nodes: None,
+            unread_endpoints: None,
         });
         key
     }
@@ -119,6 +120,7 @@ impl Cluster {
             external_ips_owner: owner,
             owns_fields: false,
             local_nodes: None,
+            unread_endpoints: None,
             deleting: false,
             ready: None,
         };

@@ -304,6 +304,11 @@ fn a_plan_changes_the_groups_of_an_interface_at_most_once() {
     world.observed.groups.insert(old.clone(), group);
     world.instance(1).groups = vec![GroupId("sg-nodes".into()), old];
     assert_eq!(changes(&mut world), ["attach i-00000001"]);
+    let following = |step: &Step| match &step.action {
+        Action::Attach { next, .. } => Some(next.len()),
+        _ => None,
+    };
+    assert_eq!(world.plan().steps.iter().find_map(following), Some(1), "the other one's turn comes next");
     world.settle();
     assert_eq!(world.instance(1).groups.len(), 3);
     world.snapshot.services.clear();
@@ -497,4 +502,22 @@ fn a_group_that_ec2_refuses_to_attach_keeps_no_room_from_what_replaces_its_rules
     world.settle();
     assert_eq!(world.condition(&a).unwrap().reason, "Synced");
     assert_eq!((open_ports(&world), world.observed.groups.len()), (vec![6001], 1));
+}
+
+#[test]
+fn what_a_group_that_can_not_be_attached_holds_dispenses_with_no_other() {
+    let mut world = World::new(1);
+    world.settings.rules_per_group = 1;
+    let elder = world.add_service("a", 5000, &[("hostname", "a.example.com")]);
+    world.add_service("b", 5002, &[("hostname", "b.example.com")]);
+    world.settle();
+    // Somebody puts a group of his in the place of the second, and the first has nothing to do any more.
+    let second = world.instance(1).groups.pop().unwrap();
+    world.instance(1).groups.push(GroupId("other".into()));
+    world.observed.refused_groups(4, world.now);
+    world.snapshot.services.remove(&elder);
+    let steps = world.settle();
+    assert!(!steps.iter().any(|step| step.starts_with("detach")), "{steps:?}");
+    assert!(!world.observed.groups.contains_key(&second), "its rule is open in the first one");
+    assert_eq!(open_ports(&world), [5002]);
 }

@@ -115,6 +115,7 @@ impl World {
             external_ips_owner: FieldOwner::Nobody,
             owns_fields: false,
             local_nodes: None,
+            unread_endpoints: None,
             deleting: false,
             ready: None,
         };
