@@ -15,6 +15,8 @@ pub struct GroupsRefused {
     pub groups: usize,
     /// When it last refused any.
     pub at: Moment,
+    /// The most that some interface had then: it may be from before the quota was lowered.
+    pub present: usize,
 }
 
 impl Observed {
@@ -22,7 +24,8 @@ impl Observed {
     pub fn refused_groups(&mut self, groups: usize, now: Moment) -> bool {
         let before = self.groups_at_most();
         let fewest = self.groups_refused.map_or(groups, |before| before.groups.min(groups));
-        self.groups_refused = Some(GroupsRefused { groups: fewest, at: now });
+        let present = self.group_counts().max().unwrap_or(0);
+        self.groups_refused = Some(GroupsRefused { groups: fewest, at: now, present });
         self.groups_at_most() != before
     }
 
@@ -31,11 +34,18 @@ impl Observed {
         self.groups_refused = self.groups_refused.filter(|refused| now < refused.at.after(REMEMBERED));
     }
 
-    /// How many groups an interface may have, where a refusal tells. None does while some interface has as many.
+    /// How many groups an interface may have, where a refusal tells. None does where one has come to have as many since.
     fn groups_at_most(&self) -> Option<usize> {
-        let refused = self.groups_refused?.groups;
-        let has = |lookup: &Lookup| matches!(lookup, Lookup::Known(one) if one.groups.len() >= refused);
-        (!self.instances.values().any(has)).then(|| refused.saturating_sub(1))
+        let refused = self.groups_refused?;
+        let more = self.group_counts().any(|count| count >= refused.groups && count > refused.present);
+        (!more).then(|| refused.groups.saturating_sub(1))
+    }
+
+    fn group_counts(&self) -> impl Iterator<Item = usize> {
+        self.instances.values().filter_map(|lookup| match lookup {
+            Lookup::Known(instance) => Some(instance.groups.len()),
+            Lookup::Unknown | Lookup::Gone => None,
+        })
     }
 
     /// Whether a group is on the instance, or EC2 may put it there: nothing is known against it. While reads may be

@@ -173,16 +173,30 @@ struct Closing<'a> {
 
 impl Closing<'_> {
     /// Closes what is not needed. Where that is to make room for what replaces it, first what makes room and lets nobody
-    /// in: the rest can wait until its replacement is open.
+    /// in: the rest can wait until its replacement is open. It waits for ever where there is no room for all that is
+    /// needed, whatever is closed.
     fn close_all(&self, plan: &mut Plan) {
         let surplus: Vec<_> = self.groups.values().map(|group| (*group, self.surplus(group))).collect();
         let rules = surplus.iter().flat_map(|(_, rules)| rules.keys());
         let makes_room: BTreeSet<bool> =
             rules.filter(|rule| !self.stands_in(rule)).map(|rule| rule.source.is_v6()).collect();
+        let (v4, v6) = (self.fits(false), self.fits(true));
         for (group, mut rules) in surplus {
-            rules.retain(|rule, _| !self.stands_in(rule) || !makes_room.contains(&rule.source.is_v6()));
+            rules.retain(|rule, _| {
+                let is_v6 = rule.source.is_v6();
+                !self.stands_in(rule) || !makes_room.contains(&is_v6) && if is_v6 { v6 } else { v4 }
+            });
             self.close(plan, group, rules);
         }
+    }
+
+    /// Whether there can be room on the instance for all the rules of one family that are needed.
+    fn fits(&self, v6: bool) -> bool {
+        let Some(alive) = self.view.desired.joined.alive.get(self.id) else { return true };
+        let room = firewall::room_of(alive.instance, self.groups, self.view.settings);
+        let of_family = |rule: &&Rule| rule.source.is_v6() == v6;
+        let free = if v6 { room.free.1 } else { room.free.0 };
+        self.needed.rules.keys().filter(of_family).count() <= free + room.held.iter().filter(of_family).count()
     }
 
     /// Whether somebody is let in by the rule while there is no room for the one that he needs.

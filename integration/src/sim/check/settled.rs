@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
+use crate::sim::aws::state::Source;
 use crate::sim::aws::{Aws, RecordKey, State};
 use crate::sim::event::Creator;
 use crate::sim::kube::{Kube, NodeView, ServiceView};
@@ -486,13 +487,15 @@ impl World {
             };
             let ours = group.rules.iter().filter(|(_, rule)| rule.creator == Creator::Us);
             for (rule, made) in ours.filter(|(_, rule)| !is_kept(&rule.description)) {
+                // Where there is no room for narrower rules, a wider one stays.
+                let stands_in = |source: &Source| full.is_some() && rule.source.covers(source);
+                let is_asked_for =
+                    |wish: &Wish| wish.sources.contains(&rule.source) || wish.sources.iter().any(stands_in);
                 let needed = |protocol: &str, port: i32| {
                     u16::try_from(port).is_ok_and(|port| {
                         let port = (protocol.to_owned(), port);
                         keeps.contains(&port)
-                            || served
-                                .iter()
-                                .any(|wish| wish.ports.contains(&port) && wish.sources.contains(&rule.source))
+                            || served.iter().any(|wish| wish.ports.contains(&port) && is_asked_for(wish))
                     })
                 };
                 // What a rejected Service has stays as it is: a rule that lets it in isn't made narrower for others.

@@ -521,3 +521,21 @@ fn what_a_group_that_can_not_be_attached_holds_dispenses_with_no_other() {
     assert!(!world.observed.groups.contains_key(&second), "its rule is open in the first one");
     assert_eq!(open_ports(&world), [5002]);
 }
+
+#[test]
+fn what_can_never_be_replaced_for_want_of_room_stays_open() {
+    let mut world = World::new(1);
+    world.settings.rules_per_group = 2;
+    let a = world.add_service("a", 5000, &[("hostname", "a.example.com")]);
+    world.service(&a).ports = [5000, 5002, 5004].map(|number| Port { protocol: Protocol::Udp, number }).to_vec();
+    world.settle();
+    assert_eq!(open_ports(&world), [5000, 5002, 5004]);
+    // Twice as many rules as before are more than two groups hold.
+    world.annotate(&a, "source-ranges", Some("198.51.100.0/24,203.0.113.0/24"));
+    world.settle();
+    let condition = world.condition(&a).unwrap();
+    assert_eq!(condition.reason, "SecurityGroupLimit", "{condition:?}");
+    let mut open = open_ports(&world);
+    open.dedup();
+    assert_eq!(open, [5000, 5002, 5004]);
+}
