@@ -106,7 +106,11 @@ impl Past {
             _ => {
                 let stopped = self.stopped.entry(key);
                 let stopped = stopped.or_insert(Stopped { since: at, last: None, closed: BTreeSet::new() });
-                stopped.last = stopped.last.take().or(old.wish);
+                // While it couldn't be understood it kept what it had by what it asked for before.
+                let same = |view: &&ServiceView| view.uid == old.view.uid;
+                let former = self.services.iter().rev().map(|(_, view)| view).filter(same).filter_map(wish::wish);
+                let mut asked = old.wish.into_iter().chain(former);
+                stopped.last = stopped.last.take().or_else(|| asked.find(|wish| wish.valid));
             }
         }
         self.services.push((at, old.view));
