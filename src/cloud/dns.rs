@@ -134,8 +134,8 @@ impl Cloud {
         results
     }
 
-    /// Whether the name has an address record after all that may be ours. A batch can't say that a record must not be there, and without
-    /// its twin the address would be nobody's for ever: so it is looked at once more.
+    /// Whether the name has an address record after all that may be ours. A batch can't say that a record must not be
+    /// there, and without its twin the address would be nobody's for ever: so it is looked at once more.
     async fn has_address(&self, zone: &ZoneId, unit: &Unit<'_>) -> Result<bool, aws_api::Error> {
         let request = route53::ListResourceRecordSets {
             hosted_zone_id: zone.0.clone(),

@@ -26,7 +26,6 @@ use super::brake::{Held, brake};
 use super::firewall::{GroupId, Rule};
 use super::nodes::{InstanceId, PrivateIp, PublicIp};
 use super::publication::joined;
-use super::quotas::within_quotas;
 use super::{Memory, Moment, Observed, Record, RecordKey, ServiceKey, Settings, Snapshot, ZoneId};
 
 pub use desired::{Desired, desire, remember};
@@ -39,11 +38,10 @@ pub fn terms<'a>(
     observed: &Observed,
     settings: &'a Settings,
 ) -> (Cow<'a, Settings>, Option<Held>) {
-    let (braked, held) = brake(snapshot, observed, settings);
-    let terms = match braked {
-        Cow::Borrowed(settings) => within_quotas(observed, settings),
-        Cow::Owned(settings) => Cow::Owned(within_quotas(observed, &settings).into_owned()),
-    };
+    let (mut terms, held) = brake(snapshot, observed, settings);
+    if let Some(most) = observed.groups_at_most().filter(|most| *most < terms.groups_per_interface) {
+        terms.to_mut().groups_per_interface = most;
+    }
     (terms, held)
 }
 

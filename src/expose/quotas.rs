@@ -1,9 +1,8 @@
 //! EC2's quotas, as far as its refusals have shown them: an account may have others than the usual ones.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{Group, Instance, Lookup, Moment, Observed, Settings};
+use super::{Group, Instance, Lookup, Moment, Observed};
 
 /// How long a refusal tells the quota: somebody may have it raised.
 const REMEMBERED: Duration = Duration::from_secs(3600);
@@ -35,7 +34,7 @@ impl Observed {
     }
 
     /// How many groups an interface may have, where a refusal tells. None does where one has come to have as many since.
-    fn groups_at_most(&self) -> Option<usize> {
+    pub(super) fn groups_at_most(&self) -> Option<usize> {
         let refused = self.groups_refused?;
         let more = self.group_counts().any(|count| count >= refused.groups && count > refused.present);
         (!more).then(|| refused.groups.saturating_sub(1))
@@ -53,13 +52,5 @@ impl Observed {
     pub(super) fn may_have(&self, instance: &Instance, group: &Group) -> bool {
         let has_slot = || self.groups_at_most().is_none_or(|most| instance.groups.len() < most);
         self.behind || instance.groups.contains(&group.id) || has_slot()
-    }
-}
-
-/// The settings with the quotas that EC2 has shown.
-pub fn within_quotas<'a>(observed: &Observed, settings: &'a Settings) -> Cow<'a, Settings> {
-    match observed.groups_at_most().filter(|most| *most < settings.groups_per_interface) {
-        Some(most) => Cow::Owned(Settings { groups_per_interface: most, ..settings.clone() }),
-        None => Cow::Borrowed(settings),
     }
 }

@@ -311,9 +311,11 @@ impl World {
         let names = self.node_names();
         for half in 0..2 {
             let its = names.iter().skip(half).step_by(2);
-            let endpoints: Vec<Value> = its
-                .map(|node| json!({"nodeName": node, "addresses": ["10.1.0.1"], "conditions": {"ready": ready.contains(node)}}))
-                .collect();
+            let endpoint = |node: &String| {
+                let conditions = json!({"ready": ready.contains(node)});
+                json!({"nodeName": node, "addresses": ["10.1.0.1"], "conditions": conditions})
+            };
+            let endpoints: Vec<Value> = its.map(endpoint).collect();
             let name = format!("{service}-{half}");
             let shown = match self.kube.look(|look| look.raw(Resource::EndpointSlices, namespace, &name).is_some()) {
                 true => nature.patch(Resource::EndpointSlices, namespace, &name, &json!({"endpoints": endpoints})),

@@ -180,11 +180,10 @@ impl Closing<'_> {
         let rules = surplus.iter().flat_map(|(_, rules)| rules.keys());
         let makes_room: BTreeSet<bool> =
             rules.filter(|rule| !self.stands_in(rule)).map(|rule| rule.source.is_v6()).collect();
-        let (v4, v6) = (self.fits(false), self.fits(true));
         for (group, mut rules) in surplus {
             rules.retain(|rule, _| {
                 let is_v6 = rule.source.is_v6();
-                !self.stands_in(rule) || !makes_room.contains(&is_v6) && if is_v6 { v6 } else { v4 }
+                !self.stands_in(rule) || !makes_room.contains(&is_v6) && self.fits(is_v6)
             });
             self.close(plan, group, rules);
         }

@@ -147,14 +147,16 @@ impl Memory {
                     if was.is_subset(&is) {
                         continue;
                     }
-                    if wish.valid && self.has_enough(at, before, known, wish, (&was, &is)) {
+                    let family = if wish.valid { self.family(known, wish) } else { None };
+                    if family.as_ref().is_some_and(|family| self.has_enough(at, before, family, &was, &is)) {
                         replaced.extend(was.difference(&is).map(|address| (key.clone(), *address, true)));
                         continue;
                     }
-                    broken.extend(match wish.valid {
+                    broken.extend(match family {
                         _ if !is_known => Vec::new(),
-                        true => self.unlisted(at, before, known, wish, name, (&was, &is)),
-                        false => self.thawed(at, before, known, name, &was - &is),
+                        Some(family) => self.unlisted(at, before, &family, name, &was - &is),
+                        None if wish.valid => Vec::new(),
+                        None => self.thawed(at, before, known, name, &was - &is),
                     });
                 }
             }
@@ -177,13 +179,12 @@ impl Memory {
         &self,
         at: Duration,
         before: &State,
-        known: &Known,
-        wish: &Wish,
-        (was, is): (&BTreeSet<Ipv4Addr>, &BTreeSet<Ipv4Addr>),
+        family: &Family<'_>,
+        was: &BTreeSet<Ipv4Addr>,
+        is: &BTreeSet<Ipv4Addr>,
     ) -> bool {
-        let Some(family) = self.family(known, wish) else { return false };
         let max = family.max();
-        self.good_among(at, before, &family, was) > max && self.good_among(at, before, &family, is) >= max
+        self.good_among(at, before, family, was) > max && self.good_among(at, before, family, is) >= max
     }
 
     /// What left a name of a Service though it is good.
@@ -191,15 +192,13 @@ impl Memory {
         &self,
         at: Duration,
         before: &State,
-        known: &Known,
-        wish: &Wish,
+        family: &Family<'_>,
         name: &str,
-        (was, is): (&BTreeSet<Ipv4Addr>, &BTreeSet<Ipv4Addr>),
+        gone: BTreeSet<Ipv4Addr>,
     ) -> Vec<String> {
-        let Some(family) = self.family(known, wish) else { return Vec::new() };
-        let good = was.difference(is).filter_map(|address| {
-            let instance = before.instance_of(*address)?;
-            self.is_good(at, before, &family, &instance.id).then(|| {
+        let good = gone.into_iter().filter_map(|address| {
+            let instance = before.instance_of(address)?;
+            self.is_good(at, before, family, &instance.id).then(|| {
                 format!("{name} no longer lists {address}, where {} is as good as ever for who asks", instance.id)
             })
         });

@@ -472,11 +472,6 @@ fn a_service_with_an_sctp_port_is_refused_and_no_rule_for_it_stays() {
     assert_eq!(rules.iter().map(|rule| rule.protocol).collect::<Vec<_>>(), [Protocol::Udp]);
 }
 
-/// EC2 refuses to put a second group on any interface, as it does where the quota of the account is lower than usual.
-fn refuse_a_second_group(world: &mut World) {
-    world.observed.refused_groups(3, world.now);
-}
-
 #[test]
 fn a_group_that_ec2_refuses_to_attach_keeps_no_room_from_what_replaces_its_rules() {
     let mut world = World::new(1);
@@ -487,7 +482,7 @@ fn a_group_that_ec2_refuses_to_attach_keeps_no_room_from_what_replaces_its_rules
         for step in world.plan().steps {
             match &step.action {
                 Action::Attach { group, .. } if world.observed.groups[group].name.ends_with("/2") => {
-                    refuse_a_second_group(&mut world);
+                    world.observed.refused_groups(3, world.now);
                 }
                 _ => world.take(&step),
             }
