@@ -196,7 +196,8 @@ pub struct Joined<'a> {
     /// Addresses of known instances that aren't alive, and those that instances had before: whose they are, or were,
     /// is no doubt.
     others: BTreeSet<Ipv4Addr>,
-    /// Those of running instances that no node names, while there are nodes that can't be read: they may be theirs.
+    /// Those of running instances that no node names, while there are nodes that can't be read (they may be theirs), or
+    /// after a start: two lists of the past may have left a node out.
     unnamed: BTreeSet<Ipv4Addr>,
 }
 
@@ -243,13 +244,15 @@ pub fn join<'a>(snapshot: &'a Snapshot, observed: &'a Observed) -> Joined<'a> {
     }
     let named: BTreeSet<InstanceId> = snapshot.nodes.values().filter_map(|node| node.instance_id().ok()).collect();
     for (id, lookup) in observed.instances.iter().filter(|(id, _)| !joined.alive.contains_key(*id)) {
-        let may_be_unreadable = snapshot.unreadable_nodes && !named.contains(id);
+        let unnamed = !named.contains(id);
         match lookup {
-            Lookup::Known(instance) if may_be_unreadable && instance.running => {
+            Lookup::Known(instance)
+                if unnamed && instance.running && (snapshot.unreadable_nodes || observed.behind) =>
+            {
                 joined.unnamed.extend(instance.addresses());
             }
             Lookup::Known(instance) => joined.others.extend(instance.addresses()),
-            Lookup::Unknown => joined.doubt |= may_be_unreadable,
+            Lookup::Unknown => joined.doubt |= unnamed && snapshot.unreadable_nodes,
             Lookup::Gone => {}
         }
     }

@@ -188,6 +188,29 @@ fn while_ec2_is_silent_about_an_instance_that_may_be_an_unreadable_nodes_its_add
 }
 
 #[test]
+fn a_new_leader_takes_no_running_instance_for_one_without_a_node() {
+    let mut world = World::new(1);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.settle();
+    let nodes = std::mem::take(&mut world.snapshot.nodes);
+    world.observed.behind = true;
+    assert_eq!(world.settle(), [""; 0]);
+    // No list is of so long ago.
+    let fresh = world.clone();
+    world.observed.behind = false;
+    world.settle();
+    assert_eq!(world.service(&key).external_ips, [""; 0]);
+    // An instance that was stopped serves nobody, whatever Kubernetes shows.
+    world = fresh.clone();
+    world.instance(1).running = false;
+    world.settle();
+    assert_eq!(world.service(&key).external_ips, [""; 0]);
+    world = fresh;
+    world.snapshot.nodes = nodes;
+    assert_eq!(world.settle(), [""; 0]);
+}
+
+#[test]
 fn an_address_stays_where_a_new_leader_does_not_know_yet_which_instance_an_unreadable_node_is() {
     let mut world = World::new(2);
     let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
