@@ -17,12 +17,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::dns::MAX_VALUES;
 use super::nodes::{self, Joined};
 use super::{
-    Exposure, FieldOwner, Hostname, InstanceId, Observed, Policy, PrivateIp, PublicIp, Rejection, Service, ServiceKey,
-    Settings, Snapshot,
+    Exposure, FieldOwner, Hostname, InstanceId, Observed, Policy, PrivateIp, PublicIp, Reason, Rejection, Service,
+    ServiceKey, Settings, Snapshot,
 };
 use claims::Claims;
 use room::Rooms;
-use survey::{Survey, Unit};
+use survey::{Quality, Survey, Unit};
 
 /// Which nodes serve which exposure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -110,7 +110,7 @@ pub fn place<'e>(
     settings: &Settings,
 ) -> Placement {
     let mut sorted: Vec<&Exposure> = exposures.into_iter().collect();
-    sorted.sort_by_key(|exposure| (exposure.created, &exposure.service));
+    sorted.sort_by_key(|exposure| age(exposure));
     let unfit = joined
         .alive
         .iter()
@@ -127,8 +127,8 @@ pub fn place<'e>(
         placement: Placement::default(),
     };
     scheduler.claim_what_stands(&sorted, frozen, settings);
-    for group in sharing(&sorted) {
-        scheduler.place_group(&group);
+    for unit in scheduler.tie(&sorted) {
+        scheduler.place_together(&unit);
     }
     scheduler.placement
 }
@@ -192,30 +192,57 @@ impl<'a> Scheduler<'a> {
         }
     }
 
-    /// Places exposures that share hostnames on the same nodes. Who finds no node together with its elders is
-    /// rejected alone.
-    fn place_group(&mut self, group: &[&'a Exposure]) {
+    /// Exposures that have to be on the same nodes because they share a hostname within a namespace, directly or through
+    /// others, the eldest first; all others are alone. `sorted` from the eldest on, and so is the result.
+    ///
+    /// Who can't ever be where its elders are, be it that they can't be together themselves, is rejected, and ties
+    /// nobody to anybody. Where anybody is placed doesn't matter here, or those that are tied would depend on where they
+    /// are, and turn about.
+    fn tie(&mut self, sorted: &[&'a Exposure]) -> Vec<Unit<'a>> {
+        let mut units: BTreeMap<usize, Unit<'a>> = BTreeMap::new();
+        let mut unit_of: BTreeMap<(&'a str, &'a Hostname), usize> = BTreeMap::new();
+        for (position, exposure) in sorted.iter().copied().enumerate() {
+            let ids: BTreeSet<usize> = names(exposure).filter_map(|name| unit_of.get(&name).copied()).collect();
+            let tied: Vec<&Unit<'a>> = ids.iter().filter_map(|id| units.get(id)).collect();
+            let larger = tied.iter().fold(Unit::default(), |larger, unit| larger.and(unit)).with(exposure);
+            if let Some((reason, message)) = survey::clash(&tied, exposure) {
+                self.reject(exposure, reason, message);
+            } else if !self.joined.alive.values().any(|alive| larger.matches(&alive.node.labels)) {
+                let (reason, message) = self.survey(&larger).refusal(&larger, self.joined, self.snapshot);
+                self.reject(exposure, reason, message);
+            } else {
+                units.retain(|id, _| !ids.contains(id));
+                let id = ids.first().copied().unwrap_or(position);
+                unit_of.extend(larger.members.iter().flat_map(|member| names(member)).map(|name| (name, id)));
+                units.insert(id, larger);
+            }
+        }
+        units.into_values().collect()
+    }
+
+    /// Places exposures that are tied on the same nodes. Who finds no node together with its elders is rejected alone.
+    fn place_together(&mut self, tied: &Unit<'a>) {
         let mut unit = Unit::default();
         let mut found = Survey::default();
-        for exposure in group {
+        for exposure in tied.members.iter().copied() {
             let larger = unit.with(exposure);
             let survey = self.survey(&larger);
-            let clash = unit.clash(exposure);
             // A younger one must not drag its elders from good nodes to worse ones.
-            if clash.is_none() && survey.quality() > survey::Quality::None && survey.quality() >= found.quality() {
+            if survey.quality() > Quality::None && survey.quality() >= found.quality() {
                 (unit, found) = (larger, survey);
             } else {
-                let (reason, message) = match clash {
-                    Some(clash) => clash,
-                    None => survey.refusal(&larger, self.joined, self.snapshot),
-                };
-                let service = exposure.service.clone();
-                self.placement.rejections.push(Rejection { service, uid: exposure.uid.clone(), reason, message });
+                let (reason, message) = survey.refusal(&larger, self.joined, self.snapshot);
+                self.reject(exposure, reason, message);
             }
         }
         if !unit.members.is_empty() {
             self.settle(&unit, found);
         }
+    }
+
+    fn reject(&mut self, exposure: &Exposure, reason: Reason, message: String) {
+        let service = exposure.service.clone();
+        self.placement.rejections.push(Rejection { service, uid: exposure.uid.clone(), reason, message });
     }
 
     /// Chooses among what was found, and claims it.
@@ -281,24 +308,12 @@ fn published_on<'a>(service: &Service, joined: &'a Joined<'_>) -> impl Iterator<
     ips.filter_map(|ip| joined.by_private.get(&PrivateIp(ip)))
 }
 
-/// Exposures that share a hostname within a namespace, directly or through others, the eldest first; all others are
-/// alone. `sorted` from the eldest on, and so is the result.
-fn sharing<'a>(sorted: &[&'a Exposure]) -> Vec<Vec<&'a Exposure>> {
-    let mut groups: BTreeMap<usize, Vec<&'a Exposure>> = BTreeMap::new();
-    let mut group_of: BTreeMap<(&'a str, &'a Hostname), usize> = BTreeMap::new();
-    for (position, exposure) in sorted.iter().enumerate() {
-        let name = |hostname: &'a Hostname| (exposure.service.namespace.as_str(), hostname);
-        let shared: BTreeSet<usize> =
-            exposure.hostnames.iter().filter_map(|hostname| group_of.get(&name(hostname)).copied()).collect();
-        let mut members: Vec<&'a Exposure> = shared.iter().filter_map(|id| groups.remove(id)).flatten().collect();
-        members.push(exposure);
-        members.sort_by_key(|member| (member.created, &member.service));
-        let id = shared.first().copied().unwrap_or(position);
-        let names = members
-            .iter()
-            .flat_map(|member| member.hostnames.iter().map(|hostname| (member.service.namespace.as_str(), hostname)));
-        group_of.extend(names.map(|name| (name, id)));
-        groups.insert(id, members);
-    }
-    groups.into_values().collect()
+/// Sorts the eldest first.
+fn age(exposure: &Exposure) -> (i64, &ServiceKey) {
+    (exposure.created, &exposure.service)
+}
+
+/// What ties it to others.
+fn names(exposure: &Exposure) -> impl Iterator<Item = (&str, &Hostname)> {
+    exposure.hostnames.iter().map(|hostname| (exposure.service.namespace.as_str(), hostname))
 }

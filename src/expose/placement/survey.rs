@@ -25,16 +25,12 @@ impl<'a> Unit<'a> {
         larger
     }
 
-    /// A port that both the unit and the exposure want: they can't be on the same nodes then.
-    pub(super) fn clash(&self, exposure: &Exposure) -> Option<(Reason, String)> {
-        self.members.iter().find_map(|member| {
-            let port = member.ports.intersection(&exposure.ports).next()?;
-            let elder = &member.service;
-            let message = format!(
-                "port {port} is taken by {elder}, with which this Service shares a hostname and so its nodes: use another port or another hostname"
-            );
-            Some((Reason::PortConflict, message))
-        })
+    /// Both together.
+    pub(super) fn and(mut self, other: &Unit<'a>) -> Unit<'a> {
+        self.members.extend(&other.members);
+        self.members.sort_by_key(|member| super::age(member));
+        self.rules.extend(other.rules.iter().cloned());
+        self
     }
 
     pub(super) fn any(&self, holds: impl Fn(&ServiceKey) -> bool) -> bool {
@@ -62,6 +58,39 @@ impl<'a> Unit<'a> {
     pub(super) fn unread_endpoints(&self) -> Option<String> {
         self.members.iter().find_map(|member| member.unread_endpoints.clone())
     }
+}
+
+/// What ties a Service to another's nodes, in words that fit behind `this Service `.
+fn tie(exposure: &Exposure, elder: &Exposure) -> String {
+    let through = if exposure.hostnames.is_disjoint(&elder.hostnames) { " through others" } else { "" };
+    format!("shares a hostname with {}{through}, and so its nodes", elder.service)
+}
+
+/// Why an exposure can't be on the same nodes as those with which it shares hostnames, wherever that is: two want one
+/// port.
+pub(super) fn clash(tied: &[&Unit<'_>], exposure: &Exposure) -> Option<(Reason, String)> {
+    let common = |one: &Exposure, other: &Exposure| one.ports.intersection(&other.ports).next().copied();
+    let own = tied.iter().flat_map(|unit| &unit.members).find_map(|elder| {
+        let port = common(elder, exposure)?;
+        let (elder_key, tie) = (&elder.service, tie(exposure, elder));
+        Some(format!("port {port} is taken by {elder_key}: this Service {tie}; use another port or another hostname"))
+    });
+    let pairs = || tied.iter().enumerate().flat_map(|(n, one)| tied.iter().skip(n + 1).map(move |other| (one, other)));
+    let members = || {
+        pairs().flat_map(|(one, other)| {
+            one.members.iter().flat_map(|one| other.members.iter().map(move |other| (one, other)))
+        })
+    };
+    let theirs = || {
+        members().find_map(|(one, other)| {
+            let (port, one, other) = (common(one, other)?, &one.service, &other.service);
+            Some(format!(
+                "its hostnames tie this Service to the nodes of {one} and of {other}, which can't be the same: both \
+                 use port {port}; use other hostnames"
+            ))
+        })
+    };
+    own.or_else(theirs).map(|message| (Reason::PortConflict, message))
 }
 
 /// How good the nodes are that were found.
@@ -181,9 +210,7 @@ impl Survey<'_> {
             (n, false) => format!("{n} nodes match the selector: {}", counts(&self.obstacles)),
         };
         let elders = match unit.members.split_last() {
-            Some((_, [eldest, ..])) => {
-                format!("; it shares a hostname with {}, and so its nodes", eldest.service)
-            }
+            Some((youngest, [eldest, ..])) => format!("; it {}", tie(youngest, eldest)),
             _ => String::new(),
         };
         match self.taken {

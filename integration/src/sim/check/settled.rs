@@ -295,14 +295,24 @@ impl World {
         listed
     }
 
-    /// The Services of one namespace that share a name with this one, itself included: they are placed together.
+    /// The Services of one namespace that share a name with this one, itself included, and those that share one with
+    /// them and are served: they are placed together.
     fn family(&self, service: &ServiceView, wish: &Wish) -> BTreeSet<String> {
-        let shares = |other: &&ServiceView| {
-            other.uid == service.uid
-                || other.namespace == service.namespace
-                    && wish::wish(other).is_some_and(|other| !other.hostnames.is_disjoint(&wish.hostnames))
-        };
-        self.services.iter().filter(shares).map(|other| other.uid.clone()).collect()
+        let mut names = wish.hostnames.clone();
+        loop {
+            let shares = |other: &&ServiceView| {
+                other.uid == service.uid
+                    || other.namespace == service.namespace
+                        && wish::wish(other).is_some_and(|other| !other.hostnames.is_disjoint(&names))
+            };
+            let family = self.services.iter().filter(shares);
+            let served = family.clone().filter(is_ready).filter_map(wish::wish).flat_map(|wish| wish.hostnames);
+            let more: BTreeSet<String> = served.filter(|name| !names.contains(name)).collect();
+            if more.is_empty() {
+                return family.map(|other| other.uid.clone()).collect();
+            }
+            names.extend(more);
+        }
     }
 
     /// Whether a Service that wants the same as another one gets it, or keeps it, or can't be served for a reason that is
@@ -376,6 +386,13 @@ impl World {
         let mut rivals = others.filter(|other| !ports(other).is_disjoint(&wish.ports));
         if let Some(other) = rivals.find(|other| self.is_ahead(other, &wish.hostnames, &waiting)) {
             return Some(format!("{} shares its name and has its port", named(other)));
+        }
+        // Those that it would tie to each other can't be together.
+        let served = || self.services.iter().filter(|other| family.contains(&other.uid) && is_ready(other));
+        let clashes =
+            |one: &&ServiceView| served().any(|other| other.uid != one.uid && !ports(other).is_disjoint(&ports(one)));
+        if let Some(one) = served().find(clashes) {
+            return Some(format!("it would tie {} to one that has its port", named(one)));
         }
         let shared: Vec<Wish> =
             self.services.iter().filter(|other| family.contains(&other.uid)).filter_map(wish::wish).collect();

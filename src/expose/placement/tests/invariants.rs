@@ -9,13 +9,22 @@ use proptest::prelude::*;
 
 const NAMES: [&str; 6] = ["s0", "s1", "s2", "s3", "s4", "s5"];
 
+const SHARED: [&str; 2] = ["one.example.com", "two.example.com"];
+
+/// Those that ask for one of the names that several may ask for.
+fn sharing<'c>(cluster: &'c Cluster, name: &str) -> Vec<&'c ServiceKey> {
+    let name = name.parse().unwrap();
+    let of = cluster.exposures.iter().filter(|exposure| exposure.hostnames.contains(&name));
+    of.map(|exposure| &exposure.service).collect()
+}
+
 #[derive(Clone, Debug)]
 struct Wish {
     selector: usize,
     max: Option<usize>,
     udp: BTreeSet<u16>,
     tcp: bool,
-    shares: bool,
+    shares: BTreeSet<&'static str>,
     created: i64,
     serving: BTreeSet<u8>,
     local: Option<BTreeSet<u8>>,
@@ -24,9 +33,14 @@ struct Wish {
 
 fn wish() -> impl Strategy<Value = Wish> {
     let nodes = || prop::collection::btree_set(1..=6_u8, 0..4);
+    let one = || prop::bool::weighted(0.3);
+    let shares = (one(), one()).prop_map(|(one, other)| {
+        let names = [(one, SHARED[0]), (other, SHARED[1])];
+        names.into_iter().filter(|(shares, _)| *shares).map(|(_, name)| name).collect()
+    });
     (
         (0..4_usize, prop::option::of(1..4_usize), prop::collection::btree_set(50..54_u16, 1..3), any::<bool>()),
-        (prop::bool::weighted(0.3), 0..3_i64, nodes(), prop::option::weighted(0.2, nodes()), prop::bool::weighted(0.1)),
+        (shares, 0..3_i64, nodes(), prop::option::weighted(0.2, nodes()), prop::bool::weighted(0.1)),
     )
         .prop_map(|((selector, max, udp, tcp), (shares, created, serving, local, frozen))| Wish {
             selector,
@@ -70,8 +84,8 @@ fn cluster() -> impl Strategy<Value = Cluster> {
                 exposure.local_nodes = wish.local.map(|nodes| nodes.iter().map(|n| format!("n{n}")).collect());
                 let ports = exposure.ports.iter().copied().collect();
                 cluster.snapshot.services.get_mut(&key).unwrap().ports = ports;
-                if wish.shares {
-                    cluster.share(&[name]);
+                if !wish.shares.is_empty() {
+                    cluster.exposure(name).hostnames = wish.shares.iter().map(|name| name.parse().unwrap()).collect();
                 }
                 cluster.serving.nodes.insert(key.clone(), wish.serving.iter().map(|n| id(*n)).collect());
                 if wish.frozen {
@@ -179,9 +193,7 @@ proptest! {
         let second = again.place();
         // Where others drained, there may be more nodes now: better ones than those kept for want of any, and one
         // where somebody who was rejected can join those with whom it shares a hostname.
-        let shared = "shared.example.com".parse().unwrap();
-        let sharing: BTreeSet<&ServiceKey> =
-            cluster.exposures.iter().filter(|e| e.hostnames.contains(&shared)).map(|e| &e.service).collect();
+        let sharing: BTreeSet<&ServiceKey> = SHARED.iter().flat_map(|name| sharing(&cluster, name)).collect();
         let may_be_joined = first.rejections.iter().any(|rejection| sharing.contains(&rejection.service));
         for (key, nodes) in &first.nodes {
             if first.degraded.contains_key(key) || (may_be_joined && sharing.contains(key)) {
@@ -214,10 +226,10 @@ proptest! {
     #[test]
     fn members_of_a_shared_hostname_have_the_same_nodes(cluster in cluster()) {
         let placement = cluster.place();
-        let shared = "shared.example.com".parse().unwrap();
-        let of_members = cluster.exposures.iter().filter(|exposure| exposure.hostnames.contains(&shared));
-        let placed: Vec<_> = of_members.filter_map(|exposure| placement.nodes.get(&exposure.service)).collect();
-        prop_assert!(placed.windows(2).all(|pair| pair[0] == pair[1]), "{:?}", placed);
+        for name in SHARED {
+            let placed: Vec<_> = sharing(&cluster, name).into_iter().filter_map(|key| placement.nodes.get(key)).collect();
+            prop_assert!(placed.windows(2).all(|pair| pair[0] == pair[1]), "{}: {:?}", name, placed);
+        }
     }
 
     #[test]
