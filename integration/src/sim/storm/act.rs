@@ -9,7 +9,7 @@ use crate::sim::World;
 use crate::sim::aws::state::{Power, RecordSet, RuleKey, Source};
 use crate::sim::check::wish::EXCLUDED;
 use crate::sim::event::{Actor, Creator, Event, Seam};
-use crate::sim::kube::Resource;
+use crate::sim::kube::{Resource, UNDECODABLE};
 use crate::sim::world::{DOMAIN, LEASE, NAMESPACE, OTHERS_TTL};
 
 use super::catalogue::Kinds;
@@ -27,6 +27,8 @@ enum Later {
     Goes { node: String },
     /// A process goes on.
     Thaws { replica: u32 },
+    /// An EndpointSlice can be decoded again.
+    Readable { service: u8, half: u8 },
 }
 
 /// A world in which things happen.
@@ -93,6 +95,7 @@ impl Acting {
                     replica.thaw();
                 }
             }
+            Later::Readable { service, half } => self.garbled(service, half, false),
         }
     }
 
@@ -112,6 +115,11 @@ impl Acting {
                 let _ = self.world.kube.by(Actor::Person).patch(Resource::Services, namespace, &name, &change);
             }
             What::Endpoints(service, places) => self.endpoints(*service, *places),
+            What::Garbled(service, half, lasts) => {
+                self.garbled(*service, *half, true);
+                let until = self.world.stage.clock.now() + *lasts;
+                self.later.push((until, Later::Readable { service: *service, half: *half }));
+            }
             What::Local(service, local) => {
                 let (namespace, name) = place(*service);
                 let spec = match local {
@@ -200,6 +208,13 @@ impl Acting {
         if self.world.kube.look(|look| look.service(namespace, &name).is_some()) {
             let _ = self.world.show_endpoints(namespace, &name, &ready);
         }
+    }
+
+    fn garbled(&self, service: u8, half: u8, garbled: bool) {
+        let (namespace, name) = place(service);
+        let change = json!({"metadata": {"annotations": {UNDECODABLE: garbled.then_some("true")}}});
+        let nature = self.world.kube.by(Actor::Nature);
+        let _ = nature.patch(Resource::EndpointSlices, namespace, &format!("{name}-{half}"), &change);
     }
 
     fn lease(&self, kind: u8) {

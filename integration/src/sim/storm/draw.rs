@@ -74,6 +74,12 @@ pub(super) fn history(seed: u64) -> History {
     if at_home.percent(15) {
         happenings = with_endpoints(happenings, &Draw { random: at_home, services: size.services });
     }
+    let others = random.fork("interfaces");
+    if others.percent(8) {
+        history.aws.ec2_lag = Duration::from_secs(5 + others.below(40) as u64);
+        history.aws.lag_percent = 30 + others.below(40) as u32;
+        happenings = with_others_groups(happenings, &Draw { random: others, services: size.services });
+    }
     history.happenings = happenings.into_iter().map(Some).collect();
     history
 }
@@ -97,6 +103,33 @@ fn with_endpoints(happenings: Vec<Happening>, draw: &Draw) -> Vec<Happening> {
                 _ => What::Endpoints(draw.service(), places()),
             };
             all.push(Happening { after: draw.pause(), what });
+        }
+        if random.percent(8) {
+            let lasts = Duration::from_secs(10 + random.below(80) as u64);
+            let what = What::Garbled(draw.service(), draw.below(2), lasts);
+            all.push(Happening { after: draw.pause(), what });
+            // Who has read it before knows what it was.
+            if random.percent(60) {
+                all.push(Happening { after: draw.pause(), what: What::Kill });
+            }
+        }
+    }
+    all
+}
+
+/// The same where other controllers put groups on the interfaces that are written to, and reads of them lag.
+fn with_others_groups(happenings: Vec<Happening>, draw: &Draw) -> Vec<Happening> {
+    let random = &draw.random;
+    let mut all = Vec::new();
+    for happening in happenings {
+        let writes = matches!(
+            happening.what,
+            What::Create(..) | What::Recreate(..) | What::Ports(..) | What::DetachByHand(_) | What::GroupByHand(_)
+        );
+        all.push(happening);
+        if writes && random.percent(50) {
+            let after = Duration::from_millis(random.below(8000) as u64);
+            all.push(Happening { after, what: What::ForeignGroup(draw.node()) });
         }
     }
     all

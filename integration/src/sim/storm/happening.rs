@@ -52,6 +52,8 @@ pub enum What {
     Ports(u8, Vec<(&'static str, u16)>),
     /// Its ready endpoints are on the nodes at places whose bits are set, counted by eight.
     Endpoints(u8, u8),
+    /// The first or the second of its EndpointSlices is stored so that no client can decode it, for so long.
+    Garbled(u8, u8, Duration),
     /// Somebody sets its `externalTrafficPolicy`: `Local`, or not.
     Local(u8, bool),
     /// Somebody writes `spec.externalIPs`, as kubectl edit does.
