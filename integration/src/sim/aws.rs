@@ -81,6 +81,9 @@ pub struct Aws {
     world: Arc<Mutex<World>>,
 }
 
+/// How many listings may be on their way at once, until somebody looks at what they show.
+const UNDER_WAY: usize = 64;
+
 impl Aws {
     /// An empty account.
     pub fn new(stage: Stage, options: Options) -> Aws {
@@ -90,6 +93,11 @@ impl Aws {
 
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The groups on interfaces that the answer to a complete listing of instances shows; nothing, the second time.
+    pub fn shown_by(&self, call: u64) -> Vec<(String, String)> {
+        self.world().shown.remove(&call).unwrap_or_default()
     }
 
     /// Shows what there is now. Not to be called from within itself.
@@ -288,6 +296,13 @@ impl Aws {
         let (result, news) = {
             let mut world = self.world();
             let result = self.handle(&mut world, request, via, fault);
+            let showing = std::mem::take(&mut world.showing);
+            if !showing.is_empty() && !matches!(fault, Some(Fault::Garbled(_))) {
+                world.shown.insert(call.number, showing);
+                if world.shown.len() > UNDER_WAY {
+                    world.shown.pop_first();
+                }
+            }
             (result, std::mem::take(&mut world.news))
         };
         for what in news {

@@ -174,8 +174,8 @@ struct Memory {
     tried: BTreeMap<(String, String), Duration>,
     /// Calls that are delivered when their sender has given up.
     late: BTreeSet<u64>,
-    /// Writes under way, by call.
-    writes: BTreeMap<u64, u32>,
+    /// Writes under way, by call: whose they are, and when they were sent.
+    writes: BTreeMap<u64, (u32, Duration)>,
     /// Reads of the API server under way.
     views: BTreeSet<u64>,
     /// Processes that stand still.
@@ -263,7 +263,7 @@ impl Checker {
                 if let Actor::Replica(replica) = call.actor
                     && is_write(event)
                 {
-                    memory.writes.insert(call.number, replica);
+                    memory.writes.insert(call.number, (replica, at));
                 }
                 if call.seam == Seam::Kube && !call.mutates {
                     memory.views.insert(call.number);
@@ -276,6 +276,9 @@ impl Checker {
             }
             Event::Answered { call, status, .. } => {
                 let mut memory = self.memory();
+                if status.is_some_and(|status| status < 300) {
+                    memory.lease.shown(at, *call, || self.aws.shown_by(*call));
+                }
                 memory.lease.answered(*call, *status);
                 memory.writes.remove(call);
                 memory.views.remove(call);
@@ -294,7 +297,9 @@ impl Checker {
                 match seam {
                     Seam::Aws => {
                         let after = self.aws.look(State::clone);
-                        self.memory().aws_changed(at, actor, after);
+                        let mut memory = self.memory();
+                        let sent = call.and_then(|call| memory.writes.get(&call).copied());
+                        memory.aws_changed(at, actor, sent, after);
                     }
                     Seam::Kube if what.starts_with("changed leases") => self.note_lease(),
                     Seam::Kube => {
@@ -313,7 +318,7 @@ impl Checker {
                 if matches!(fault, Fault::Late(_)) {
                     memory.late.insert(*call);
                 }
-                if let Some(replica) = memory.writes.get(call).copied()
+                if let Some((replica, _)) = memory.writes.get(call).copied()
                     && let Some(after) = fault.leaves_unknown()
                 {
                     let until = memory.unknown.entry(replica).or_default();

@@ -38,6 +38,10 @@ pub(super) struct World {
     pub random: Random,
     /// What has changed since it was last taken.
     pub news: Vec<String>,
+    /// The groups on interfaces that the complete listing of instances shows which is being answered.
+    pub showing: Vec<(String, String)>,
+    /// The same of the last ones, by call.
+    pub shown: BTreeMap<u64, Vec<(String, String)>>,
 }
 
 /// Who asks, and what it gets to see.
@@ -111,6 +115,8 @@ impl World {
             made: 0,
             random,
             news: Vec::new(),
+            showing: Vec::new(),
+            shown: BTreeMap::new(),
             options,
         }
     }

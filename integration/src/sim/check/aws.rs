@@ -46,8 +46,15 @@ pub(super) fn addresses(record: Option<&Arc<RecordSet>>) -> BTreeSet<Ipv4Addr> {
     record.into_iter().flat_map(|record| &record.values).filter_map(|value| value.parse().ok()).collect()
 }
 
+/// An answer may take so long to whom it is for.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+
+/// What was shown is believed for so long, against reads that don't show it any more: they may be of the past.
+const BELIEVED: Duration = Duration::from_secs(60);
+
 impl Memory {
-    pub(super) fn aws_changed(&mut self, at: Duration, actor: Actor, after: State) {
+    /// `sent`: whose write it was, and when that was sent, if it is known.
+    pub(super) fn aws_changed(&mut self, at: Duration, actor: Actor, sent: Option<(u32, Duration)>, after: State) {
         let before = std::mem::replace(&mut self.state, after.clone());
         let ours = matches!(actor, Actor::Replica(_));
         self.lingering.retain(|one| at < one.until);
@@ -64,7 +71,7 @@ impl Memory {
             }
             for id in changed(&before.interfaces, &after.interfaces) {
                 if let (Some(old), Some(new)) = (before.interfaces.get(&id), after.interfaces.get(&id)) {
-                    self.interface_changed(at, &before, &after, old, new);
+                    self.interface_changed(at, sent, (&before, &after), old, new);
                 }
             }
             self.judge_closing(at, &before, &after);
@@ -185,13 +192,29 @@ impl Memory {
     }
 
     /// S3 for an interface's groups.
-    fn interface_changed(&mut self, at: Duration, before: &State, after: &State, old: &Interface, new: &Interface) {
+    fn interface_changed(
+        &mut self,
+        at: Duration,
+        sent: Option<(u32, Duration)>,
+        (before, after): (&State, &State),
+        old: &Interface,
+        new: &Interface,
+    ) {
         let ours =
             |state: &State, group: &str| state.groups.get(group).is_some_and(|group| group.creator == Creator::Us);
         // All groups of an interface are written at once: one that came after the read that we wrote from is lost.
+        // But who has been shown it a moment ago knows that it is there, whatever the last read shows.
         let raced = |group: &String| {
             let touched = self.attached.get(&(new.id.clone(), group.clone()));
-            touched.is_some_and(|touched| at < *touched + self.terms.patience.meddling)
+            let known = |touched: Duration| {
+                let (replica, sent) = sent?;
+                let shown = self.lease.last_shown(replica, &new.id, group)?;
+                Some(touched <= shown && shown + ON_ITS_WAY <= sent && sent <= shown + BELIEVED)
+            };
+            touched.is_some_and(|touched| {
+                at < *touched + self.terms.patience.meddling
+                    && (new.groups.contains_key(group) || !known(*touched).unwrap_or(false))
+            })
         };
         let foreign = |group: &&String| !ours(before, group) && !ours(after, group);
         let mut changed = symmetric_difference(&old.groups, &new.groups).filter(foreign);

@@ -36,6 +36,8 @@ pub(super) struct Terms {
     asked: BTreeMap<u64, (u32, String)>,
     /// What each process has read in its present term: the operation, for records with the zone.
     read: BTreeMap<u32, BTreeSet<String>>,
+    /// When each process was last shown a group on an interface in its present term: process, interface and group.
+    shown: BTreeMap<(u32, String, String), Duration>,
     /// Processes that have written to AWS in their present term.
     wrote: BTreeSet<u32>,
     /// Processes that have written anything in their present term: until then a term hinders nobody. Whoever takes a
@@ -46,6 +48,19 @@ pub(super) struct Terms {
 impl Terms {
     pub(super) fn seen(&self) -> usize {
         self.seen
+    }
+
+    /// A listing is answered; of instances, it shows these groups on these interfaces.
+    pub(super) fn shown(&mut self, at: Duration, call: u64, groups: impl FnOnce() -> Vec<(String, String)>) {
+        if let Some((replica, _)) = self.asked.get(&call).filter(|(_, what)| what == "ec2:DescribeInstances") {
+            let groups = groups().into_iter();
+            self.shown.extend(groups.map(|(interface, group)| ((*replica, interface, group), at)));
+        }
+    }
+
+    /// When the process was last shown the group on the interface, in its present term.
+    pub(super) fn last_shown(&self, replica: u32, interface: &str, group: &str) -> Option<Duration> {
+        self.shown.get(&(replica, interface.to_owned(), group.to_owned())).copied()
     }
 
     pub(super) fn answered(&mut self, call: u64, status: Option<u16>) {
@@ -148,6 +163,7 @@ impl Memory {
             self.lease.wrote.remove(&replica);
             self.lease.begun.remove(&replica);
             self.lease.read.remove(&replica);
+            self.lease.shown.retain(|(by, ..), _| *by != replica);
             self.lease.asked.retain(|_, (by, _)| *by != replica);
             self.lease.holder = Some((replica, write.holder.clone()));
         }

@@ -105,12 +105,13 @@ fn with_endpoints(happenings: Vec<Happening>, draw: &Draw) -> Vec<Happening> {
             all.push(Happening { after: draw.pause(), what });
         }
         if random.percent(8) {
-            let lasts = Duration::from_secs(10 + random.below(80) as u64);
+            let lasts = Duration::from_secs(20 + random.below(130) as u64);
             let what = What::Garbled(draw.service(), draw.below(2), lasts);
             all.push(Happening { after: draw.pause(), what });
-            // Who has read it before knows what it was.
+            // Who has read it before knows what it was; who comes next doesn't.
             if random.percent(60) {
-                all.push(Happening { after: draw.pause(), what: What::Kill });
+                let after = Duration::from_millis(random.below(4000) as u64);
+                all.push(Happening { after, what: draw.one(&[What::Kill, What::Terminate], What::Kill) });
             }
         }
     }

@@ -55,6 +55,9 @@ pub(super) fn instances(world: &mut World, caller: &Caller, form: &Form) -> Resu
         return refuse("InvalidInstanceID.NotFound", format!("The instance ID{s} '{list}' {verb} not exist"));
     }
     let (found, token) = page.cut(world, caller, found);
+    if token.is_none() && form.get("NextToken").is_none() {
+        world.showing = found.iter().flat_map(|(state, instance)| groups_of(state, instance)).collect();
+    }
     let mut xml = Xml::default();
     xml.within("reservationSet", |xml| {
         for (state, instance) in found {
@@ -72,6 +75,12 @@ pub(super) fn instances(world: &mut World, caller: &Caller, form: &Form) -> Resu
         xml.put("nextToken", token);
     }
     Ok(xml.0)
+}
+
+/// Interfaces of an instance, each with a group.
+fn groups_of(state: &State, instance: &Instance) -> Vec<(String, String)> {
+    let interfaces = instance.interfaces.iter().filter_map(|id| state.interfaces.get(id));
+    interfaces.flat_map(|one| one.groups.keys().map(|group| (one.id.clone(), group.clone()))).collect()
 }
 
 fn instance_value(state: &State, instance: &Instance, name: &str) -> Option<Vec<String>> {
