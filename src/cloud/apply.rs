@@ -31,6 +31,8 @@ pub(super) enum Effect {
     GroupDeleted(GroupId),
     RulesOpened(GroupId, BTreeMap<Rule, String>),
     RulesClosed(GroupId, BTreeMap<Rule, String>),
+    /// A read showed the instance so.
+    Seen(Instance, Moment),
     /// The instance as it is now; `shown`: by a read, too; `written`: not by a read alone.
     Interface {
         instance: Instance,
@@ -58,20 +60,6 @@ pub(super) struct Failure {
     pub too_many_groups: Option<u8>,
     /// What had been confirmed before it failed.
     pub done: Vec<Effect>,
-}
-
-/// A group that was attached to an instance, or (false) detached from it.
-pub(super) type Attachment = (InstanceId, GroupId, bool);
-
-impl Effect {
-    fn attachment(&self) -> Option<Attachment> {
-        match self {
-            Effect::Interface { instance, group, attached, .. } => {
-                Some((instance.id.clone(), group.clone(), *attached))
-            }
-            _ => None,
-        }
-    }
 }
 
 pub(super) type Taken = Result<Vec<Effect>, Failure>;
@@ -196,7 +184,7 @@ impl Cloud {
             Lane::Other(steps) => {
                 let mut taken: Vec<(usize, Taken)> = Vec::new();
                 let mut stopped: Option<Next> = None;
-                let mut written: Vec<Attachment> = Vec::new();
+                let mut earlier: Vec<Effect> = Vec::new();
                 for (index, step) in steps {
                     let began = self.now();
                     let result = match (stopped, self.not_now(step)) {
@@ -206,17 +194,19 @@ impl Cloud {
                             format!("did not {}: an earlier step on the same target has to be looked at", step.action),
                         ))),
                         (None, Some(failure)) => Err(failure),
-                        (None, None) => self.take_one(step, &written).await,
+                        (None, None) => self.take_one(step, &earlier).await,
                     };
                     match &result {
                         Ok(effects) => {
                             self.tell(step, began);
-                            written.extend(effects.iter().filter_map(Effect::attachment));
+                            earlier.extend(effects.iter().cloned());
                         }
-                        Err(failure) if failure.error.next == Next::NotLeader || !failure.doubts.is_empty() => {
-                            stopped = Some(failure.error.next);
+                        Err(failure) => {
+                            earlier.extend(failure.done.iter().cloned());
+                            if failure.error.next == Next::NotLeader || !failure.doubts.is_empty() {
+                                stopped = Some(failure.error.next);
+                            }
                         }
-                        Err(_) => {}
                     }
                     taken.push((index, result));
                 }
@@ -248,15 +238,14 @@ impl Cloud {
         }
     }
 
-    /// `written`: the groups that earlier steps of the same lane attached or detached. They are taken over into what
-    /// is known only after all lanes.
-    async fn take_one(&self, step: &Step, written: &[Attachment]) -> Taken {
+    /// `earlier`: what earlier steps of the same lane came to. It is taken over into what is known only after all lanes.
+    async fn take_one(&self, step: &Step, earlier: &[Effect]) -> Taken {
         match &step.action {
             Action::CreateGroup { vpc, name, .. } => self.create_group(step, name, vpc).await,
             Action::Authorize { group, rules, .. } => self.authorize(step, group, rules).await,
             Action::Revoke { group, rules, .. } => self.revoke(step, group, rules).await,
-            Action::Attach { instance, group, .. } => self.set_attached(step, instance, group, true, written).await,
-            Action::Detach { instance, group } => self.set_attached(step, instance, group, false, written).await,
+            Action::Attach { instance, group, .. } => self.set_attached(step, instance, group, true, earlier).await,
+            Action::Detach { instance, group } => self.set_attached(step, instance, group, false, earlier).await,
             Action::DeleteGroup { group } => self.delete_group(step, group).await,
             Action::ChangeRecords(_) | Action::TryPublication(_) | Action::Publish(_) | Action::Release { .. } => {
                 let message = format!("could not {}: that is nothing that AWS does", step.action);
@@ -422,6 +411,9 @@ impl Cloud {
             Effect::RulesClosed(id, rules) => {
                 self.journal.rules(&id, &rules, false, now);
                 self.observed.close(&id, &rules);
+            }
+            Effect::Seen(instance, asked) => {
+                self.journal.saw(&instance, asked, |group| self.observed.groups.contains_key(group));
             }
             Effect::Interface { instance, group, attached, shown, written } => {
                 if shown {

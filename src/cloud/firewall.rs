@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_api::{Client, ec2};
 use slog::warn;
 
-use super::apply::{Attachment, Effect, Failure, Taken};
+use super::apply::{Effect, Failure, Taken};
 use super::doubts::Doubt;
 use super::error::{Next, StepError, is_about_memberships};
 use super::inventory::{self, permissions};
@@ -32,6 +32,26 @@ fn said_to_be_done(step: &Step, answer: Option<bool>) -> Result<(), Failure> {
 const IS_THERE: &str = "InvalidPermission.Duplicate";
 /// What it answers, outside of default VPCs, where one that is to be removed isn't; it removes none then.
 const IS_NOT_THERE: &str = "InvalidPermission.NotFound";
+
+impl Effect {
+    /// The group that was attached to the instance, or (false) detached from it.
+    fn attachment(&self, id: &InstanceId) -> Option<(GroupId, bool)> {
+        match self {
+            Effect::Interface { instance, group, attached, .. } if instance.id == *id => {
+                Some((group.clone(), *attached))
+            }
+            _ => None,
+        }
+    }
+
+    /// The groups that a read showed on the instance.
+    fn seen(&self, id: &InstanceId) -> &[GroupId] {
+        match self {
+            Effect::Seen(instance, _) if instance.id == *id => &instance.groups,
+            _ => &[],
+        }
+    }
+}
 
 impl Cloud {
     /// Creates a group with its tags in the same call, or adopts the one of that name that is ours already.
@@ -240,14 +260,35 @@ impl Cloud {
     }
 
     /// Puts a group on the primary interface of an instance, or takes it off, and leaves every other one there.
-    /// `written` is what earlier steps of this plan did, in order: the read may not show it.
+    /// `earlier` is what earlier steps of this plan came to, in order: the read may not show it.
     pub(super) async fn set_attached(
         &self,
         step: &Step,
         id: &InstanceId,
         group: &GroupId,
         attach: bool,
-        written: &[Attachment],
+        earlier: &[Effect],
+    ) -> Taken {
+        let mut seen = Vec::new();
+        let taken = self.rewrite_groups(step, id, (group, attach), earlier, &mut seen).await;
+        // What was read counts for the next who writes, whatever became of this step.
+        match taken {
+            Ok(effects) => Ok(seen.into_iter().chain(effects).collect()),
+            Err(failure) => {
+                let done = seen.into_iter().chain(failure.done).collect();
+                Err(Failure { done, ..failure })
+            }
+        }
+    }
+
+    /// The same; what is read meanwhile is added to `seen`.
+    async fn rewrite_groups(
+        &self,
+        step: &Step,
+        id: &InstanceId,
+        (group, attach): (&GroupId, bool),
+        earlier: &[Effect],
+        seen: &mut Vec<Effect>,
     ) -> Taken {
         let owned = self.owned(step, group)?;
         let made_for = parse_group_name(&self.settings.cluster, &owned.name).map(|(instance, _)| instance);
@@ -257,16 +298,16 @@ impl Cloud {
         if !attach {
             self.nobody_works_in(step, owned).await?;
         }
-        let read = self.read_interface(step, id).await?;
+        let read = self.read_interface(step, id, seen).await?;
         let mut ours = self.journal.unseen(id, self.now());
-        let of_plan = written.iter().filter(|(instance, ..)| instance == id);
-        ours.extend(of_plan.map(|(_, group, attached)| (group.clone(), *attached)));
+        let written: BTreeMap<GroupId, bool> = earlier.iter().filter_map(|effect| effect.attachment(id)).collect();
+        ours.extend(written.clone());
         let mut before = read.clone();
         for (group, attached) in &ours {
             set(&mut before.groups, group, *attached);
         }
         let mut wanted = before.clone();
-        self.keep_what_was_seen(step, &mut wanted, |lost| lost == group || ours.contains_key(lost))?;
+        self.keep_what_was_seen(step, &mut wanted, earlier, |lost| lost == group || ours.contains_key(lost))?;
         set(&mut wanted.groups, group, attach);
         if let Action::Attach { next, .. } = &step.action
             && self.now() < self.behind_until
@@ -278,7 +319,7 @@ impl Cloud {
         let may_be_behind =
             self.now() < self.behind_until && self.observed.closed.concerns(group) && !self.written.contains(id);
         let unsure = may_be_behind || self.observed.unproven.contains(id) || self.observed.detachments.contains_key(id);
-        let is_proven = !unsure || written.iter().any(|(instance, ..)| instance == id);
+        let is_proven = !unsure || !written.is_empty();
         if wanted.groups == before.groups && is_proven {
             return Ok(vec![Effect::Interface {
                 instance: before,
@@ -310,7 +351,7 @@ impl Cloud {
             let too_many_groups = u8::try_from(wanted.groups.len()).ok().filter(|_| is_about_memberships(&error));
             return Err(Failure { too_many_groups, ..self.group_failure(step, group, &error) });
         }
-        self.verify(step, &wanted, group, attach).await
+        self.verify(step, &wanted, (group, attach), seen).await
     }
 
     /// Whether nothing speaks against attaching a group of ours in this VPC.
@@ -326,15 +367,22 @@ impl Cloud {
         &self,
         step: &Step,
         wanted: &mut Instance,
+        earlier: &[Effect],
         but: impl Fn(&GroupId) -> bool,
     ) -> Result<(), Failure> {
         let now = self.now();
         let shown: BTreeSet<GroupId> = wanted.groups.iter().cloned().collect();
-        let lost = self.journal.seen_on(&wanted.id, now).filter(|(group, _)| !but(group) && !shown.contains(group));
-        for (group, seen) in lost {
+        let id = wanted.id.clone();
+        let before = self.journal.seen_on(&id, now).map(|(group, seen)| {
+            let may_be_there = now < seen.last.after(LAG) && !seen.is_conclusive(now);
+            (group, may_be_there)
+        });
+        let just_now = earlier.iter().flat_map(|effect| effect.seen(&id)).map(|group| (group, true));
+        let lost = before.chain(just_now).filter(|(group, _)| !but(group) && !shown.contains(*group));
+        for (group, may_be_there) in lost {
             if self.observed.groups.contains_key(group) {
                 set(&mut wanted.groups, group, true);
-            } else if now < seen.last.after(LAG) && !seen.is_conclusive(now) {
+            } else if may_be_there {
                 let message = format!(
                     "did not {} yet: EC2 showed {group} on {} a moment ago, and doesn't any more; it is asked again by \
                      itself",
@@ -361,7 +409,13 @@ impl Cloud {
     }
 
     /// Looks at once whether somebody else wrote to the interface at the same time.
-    async fn verify(&self, step: &Step, wanted: &Instance, group: &GroupId, attach: bool) -> Taken {
+    async fn verify(
+        &self,
+        step: &Step,
+        wanted: &Instance,
+        (group, attach): (&GroupId, bool),
+        seen: &mut Vec<Effect>,
+    ) -> Taken {
         let effect = |instance: Instance, shown| Effect::Interface {
             instance,
             group: group.clone(),
@@ -369,7 +423,7 @@ impl Cloud {
             shown,
             written: true,
         };
-        let Ok(after) = self.read_interface(step, &wanted.id).await else {
+        let Ok(after) = self.read_interface(step, &wanted.id, seen).await else {
             // The write was answered; only the look afterwards failed.
             return Ok(vec![effect(wanted.clone(), false), Effect::Doubted(Doubt::Instance(wanted.id.clone()))]);
         };
@@ -399,11 +453,15 @@ impl Cloud {
         Err(Failure { contradicted: true, ..Failure::doubtful(step, error) })
     }
 
-    /// The instance as EC2 shows it now.
-    async fn read_interface(&self, step: &Step, id: &InstanceId) -> Result<Instance, Failure> {
+    /// The instance as EC2 shows it now, which is added to what was `seen`.
+    async fn read_interface(&self, step: &Step, id: &InstanceId, seen: &mut Vec<Effect>) -> Result<Instance, Failure> {
+        let asked = self.now();
         let read = read_one(&self.ec2, id).await.map_err(|error| Failure::of(step, &error))?;
         match read {
-            Some(Lookup::Known(instance)) => Ok(instance),
+            Some(Lookup::Known(instance)) => {
+                seen.push(Effect::Seen(instance.clone(), asked));
+                Ok(instance)
+            }
             _ => {
                 let message =
                     format!("could not {}: EC2 doesn't show the instance; it is asked again by itself", step.action);

@@ -118,6 +118,26 @@ async fn a_group_that_a_read_of_the_past_does_not_show_any_more_stays_on_the_int
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_the_read_before_a_write_shows_is_not_forgotten_because_the_write_fails() {
+    let aws = world();
+    aws.group("sg-foreign", "another");
+    aws.sg("sg-foreign", |group| group.tags.clear());
+    let past = aws.moment();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    aws.vm("i-1", |vm| vm.groups.push("sg-foreign".into()));
+    aws.break_down("ModifyInstanceAttribute", "", Fault::Answer(403, "UnauthorizedOperation", "no"));
+    one(&mut cloud, attach("i-1", "sg-1")).await.unwrap_err();
+    aws.mend();
+    aws.state().past = Some(past);
+    let error = one(&mut cloud, attach("i-1", "sg-1")).await.unwrap_err();
+    assert!(error.next == Next::Wait && error.message.contains("sg-foreign"), "{error}");
+    assert_eq!(aws.state().ec2.instances["i-1"].groups, ["sg-nodes", "sg-foreign"]);
+    aws.thaw_reads();
+    one(&mut cloud, attach("i-1", "sg-1")).await.unwrap();
+    assert_eq!(aws.state().ec2.instances["i-1"].groups, ["sg-nodes", "sg-foreign", "sg-1"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_group_of_ours_that_somebody_deleted_keeps_no_other_off_the_interface_once_reads_can_not_be_so_old() {
     for (known_for, taken) in [(60, false), (130, true)] {
         let aws = world();
