@@ -39,17 +39,20 @@ pub struct Error {
     pub failures: Vec<(Kind, aws_api::Error)>,
     /// The groups are known from before.
     pub(super) groups_known: bool,
+    /// So are the zones.
+    pub(super) zones_known: bool,
 }
 
 impl Error {
-    /// Enough is known to go on with. Missing are only records of single zones, whose names wait; or the groups,
-    /// which are known from before: then no step on a group is taken and only records change, so that no address
-    /// stays in DNS that belongs to someone else by now.
+    /// Enough is known to go on with. Missing are only records of single zones, whose names wait; or which zones there
+    /// are, when they are known from before; or the groups, when these are: then no step on a group is taken and only
+    /// records change, so that no address stays in DNS that belongs to someone else by now.
     pub fn is_usable(&self) -> bool {
         self.failures.iter().all(|(kind, error)| match kind {
             Kind::Records(_) => true,
             Kind::Groups => self.groups_known && !error.refused,
-            Kind::Instances | Kind::Zones => false,
+            Kind::Zones => self.zones_known && !error.refused,
+            Kind::Instances => false,
         })
     }
 }

@@ -45,7 +45,7 @@ impl Cloud {
     pub async fn refresh(&mut self, ids: &BTreeSet<InstanceId>, full: bool) -> Result<(), Error> {
         let full = full || !self.is_complete();
         let now = self.now();
-        let groups_known = self.complete.groups;
+        let (groups_known, zones_known) = (self.complete.groups, self.complete.zones);
         let mut failures: Vec<(Kind, aws_api::Error)> = Vec::new();
         let wanted = self.wanted_instances(ids, full);
         let (groups, instances, dns) = {
@@ -80,7 +80,7 @@ impl Cloud {
         self.prune(ids);
         debug!(self.log, "read from AWS"; "full" => full, "instances" => self.observed.instances.len(),
             "groups" => self.observed.groups.len(), "zones" => self.observed.zones.len());
-        if failures.is_empty() { Ok(()) } else { Err(Error { failures, groups_known }) }
+        if failures.is_empty() { Ok(()) } else { Err(Error { failures, groups_known, zones_known }) }
     }
 
     /// The instances that our groups were made for.

@@ -162,7 +162,7 @@ impl Cluster {
                 "type": condition_type(),
                 "status": if condition.ready { "True" } else { "False" },
                 "reason": condition.reason,
-                "message": super::error::excerpt(&condition.message, 32_768),
+                "message": condition.message,
                 "lastTransitionTime": since,
             }]});
             if let Some(object) = object.as_object_mut() {

@@ -254,6 +254,8 @@ struct RawServiceSpec {
     external_ips: Option<Vec<String>>,
     #[serde(default)]
     external_traffic_policy: Option<String>,
+    #[serde(default)]
+    ip_families: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -341,6 +343,10 @@ impl Resource for StoredService {
         let managed = metadata.managed_fields.unwrap_or_default();
         let annotations = metadata.annotations.unwrap_or_default().into_iter();
         let annotations = annotations.filter_map(|(k, v)| k.strip_prefix(PREFIX).map(|k| (k.to_owned(), v))).collect();
+        let families = spec.ip_families.unwrap_or_default();
+        let owner = owner(external_ips.is_empty(), &managed);
+        let legacy_entries: Vec<usize> =
+            managed.iter().enumerate().filter(|(_, m)| m.legacy() && m.owns_list()).map(|(i, _)| i).collect();
         let ours =
             status.and_then(|s| s.conditions).unwrap_or_default().into_iter().find(|c| c.kind == condition_type());
         Ok(StoredService {
@@ -350,10 +356,12 @@ impl Resource for StoredService {
                 created: seconds(metadata.creation_timestamp.as_deref())?,
                 kind,
                 headless: spec.cluster_ip.as_deref() == Some("None"),
+                ipv6_only: !families.is_empty() && !families.iter().any(|family| family == "IPv4"),
                 ports,
                 annotations,
                 source_ranges: spec.load_balancer_source_ranges.unwrap_or_default(),
-                external_ips_owner: owner(external_ips.is_empty(), &managed),
+                half_taken_over: owner == FieldOwner::Us && !legacy_entries.is_empty(),
+                external_ips_owner: owner,
                 external_ips,
                 owns_fields: managed.iter().any(|m| m.ours() && (m.owns_list() || m.owns_annotation())),
                 local_nodes: None,
@@ -367,12 +375,7 @@ impl Resource for StoredService {
             },
             local: spec.external_traffic_policy.as_deref() == Some("Local"),
             transition: ours.and_then(|c| c.last_transition_time),
-            legacy_entries: managed
-                .iter()
-                .enumerate()
-                .filter(|(_, m)| m.legacy() && m.owns_list())
-                .map(|(i, _)| i)
-                .collect(),
+            legacy_entries,
         })
     }
 }

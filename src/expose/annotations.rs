@@ -151,6 +151,10 @@ fn supported(service: &Service) -> Result<(), Refusal> {
         Service { headless: true, .. } => refuse(
             "a headless Service (clusterIP: None) isn't handled by kube-proxy: give it a cluster IP to have it exposed",
         ),
+        Service { ipv6_only: true, .. } => refuse(
+            "the Service has no IPv4 cluster IP, so kube-proxy would serve none of the nodes' IPv4 addresses: add IPv4 \
+             to its spec.ipFamilies",
+        ),
         Service { ports, .. } if ports.is_empty() => refuse("the Service has no ports: there is nothing to expose"),
         Service { ports, .. } => match ports.iter().find(|port| port.protocol == Protocol::Sctp) {
             Some(port) => refuse(&format!(

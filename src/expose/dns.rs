@@ -37,7 +37,7 @@ pub enum RecordType {
     Other(String),
 }
 
-/// What identifies a record set within a zone. The name is in the normal form of [`decode_name`], but may be one
+/// What identifies a record set within a zone. The name is in the normal form of [`normal_name`], but may be one
 /// that is no valid [`Hostname`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordKey {
@@ -118,6 +118,9 @@ pub fn address_key(name: &str) -> RecordKey {
 pub fn twin_key(name: &str) -> RecordKey {
     RecordKey { name: format!("{TWIN_PREFIX}{name}"), kind: RecordType::Txt, set: String::new() }
 }
+
+/// At most so many characters may be in one string of a TXT record (RFC 1035; Route 53 refuses more).
+const STRING_AT_MOST: usize = 255;
 
 /// The value of a twin, quoted as Route 53 wants it.
 pub fn twin_value(owner: &str, service: &ServiceKey) -> String {
@@ -251,6 +254,17 @@ pub fn refusal(
         reason,
         message,
     };
+    let twin = twin_value(&settings.owner, &exposure.service);
+    let length = twin.trim_matches('"').len();
+    if length > STRING_AT_MOST {
+        return Some(reject(
+            Reason::HostnameForbidden,
+            format!(
+                "its ownership record would have {length} characters, of which Route 53 takes {STRING_AT_MOST}: shorten the names of the Service and its namespace, or the owner id that the daemon runs with, by {}",
+                length - STRING_AT_MOST
+            ),
+        ));
+    }
     for hostname in &exposure.hostnames {
         let name = hostname.as_str();
         let zone = match zone_of(name, &observed.zones) {

@@ -213,8 +213,7 @@ pub fn described_service(description: &str) -> Option<ServiceKey> {
 }
 
 /// What people can do where the rules of a Service find no room.
-pub const MAKE_ROOM: &str = "take ports or source ranges together, give up others there, or have the quotas of groups \
-                             per interface or rules per group raised";
+pub const MAKE_ROOM: &str = "take ports or source ranges together, or give up others there";
 
 /// At most this many groups are made for one node.
 pub const GROUPS_PER_NODE: usize = 2;

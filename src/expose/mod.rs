@@ -137,6 +137,8 @@ pub struct Service {
     pub kind: ServiceKind,
     /// `spec.clusterIP` is `None`.
     pub headless: bool,
+    /// `spec.ipFamilies` holds no IPv4.
+    pub ipv6_only: bool,
     /// `spec.ports`, as they stand there.
     pub ports: Vec<Port>,
     /// Those annotations that start with [`PREFIX`], without it.
@@ -147,6 +149,8 @@ pub struct Service {
     pub external_ips: Vec<String>,
     /// Whose the list of `external_ips` is, by the object's managed fields.
     pub external_ips_owner: FieldOwner,
+    /// The list is ours, and the 2018 version's claim on it still stands: a take-over was cut short.
+    pub half_taken_over: bool,
     /// Whether our field manager owns anything on the object (list, annotations): what a release gives back.
     pub owns_fields: bool,
     /// Names of the nodes with a ready endpoint, where `externalTrafficPolicy` is `Local`; else `None`.
@@ -322,7 +326,7 @@ impl Memory {
         let Action::ChangeRecords(change) = action else { return };
         let ttl = change.delete.values().filter_map(|record| record.ttl).max().filter(|_| change.withdraws());
         if let Some(ttl) = ttl {
-            let news = Lowered { ttl, since: now };
+            let news = Lowered { ttl, to: 0, since: now };
             let known = self.withdrawn.entry(change.name.clone()).or_insert(news);
             if known.remembered_until() < news.remembered_until() {
                 *known = news;
@@ -375,11 +379,21 @@ pub struct Drain {
 pub struct Lowered {
     /// The higher TTL, in seconds.
     pub ttl: u32,
-    /// When the lower one was first seen, or it was withdrawn.
+    /// The lower one; 0 when it was withdrawn.
+    pub to: u32,
+    /// When answers with the higher one were last given.
     pub since: Moment,
 }
 
 impl Lowered {
+    /// The same when the TTL is `to` now. Where that is lower still, the answers with the one in between may outlast those
+    /// with the highest: it is as if that had been lowered so much later.
+    pub fn lowered_to(self, to: u32, now: Moment) -> Lowered {
+        let later = Duration::from_secs(self.ttl.saturating_sub(self.to).into());
+        let since = if to < self.to { self.since.max(Moment(now.0.saturating_sub(later))) } else { self.since };
+        Lowered { to, since, ..self }
+    }
+
     /// When resolvers have forgotten the answers with the higher TTL; the record's way to all of Route 53's servers not
     /// counted in.
     pub fn remembered_until(&self) -> Moment {
@@ -432,8 +446,6 @@ pub enum Reason {
     ExternalIPsTaken,
     /// AWS or the API server answered with an error.
     Failed,
-    /// Nothing is done: the daemon runs with `--dry-run`.
-    DryRun,
 }
 
 impl fmt::Display for Reason {

@@ -39,9 +39,18 @@ pub struct Condition {
     pub message: String,
 }
 
+/// Bytes of a condition's message: what `metav1.Condition` allows.
+const MESSAGE_AT_MOST: usize = 32_768;
+
 impl Condition {
     /// The condition with that reason.
     pub fn new(ready: bool, reason: Reason, message: impl Into<String>) -> Condition {
-        Condition { ready, reason: reason.to_string(), message: message.into() }
+        let mut message = message.into();
+        // Cut where it is made: what is read back is compared with it.
+        if message.len() > MESSAGE_AT_MOST {
+            message.truncate(message.floor_char_boundary(MESSAGE_AT_MOST - '…'.len_utf8()));
+            message.push('…');
+        }
+        Condition { ready, reason: reason.to_string(), message }
     }
 }

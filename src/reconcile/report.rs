@@ -261,6 +261,7 @@ impl Reconciler {
         // What merely takes its time (a group that is in use for a while) is nobody's failure.
         let failures = self.memory.failures.values().filter(|failure| failure.reason != Reason::Progressing);
         let failed = failures.map(|failure| failure.message.clone());
-        failed.chain(self.rejected.iter().cloned()).collect()
+        let held = self.held.iter().map(|held| format!("nothing is withdrawn: {held}"));
+        failed.chain(self.rejected.iter().cloned()).chain(held).collect()
     }
 }

@@ -426,6 +426,19 @@ async fn groups_that_were_never_read_stop_everything() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn which_zones_there_are_need_not_be_known_anew_to_go_on() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    let zones = cloud.observed().zones.clone();
+    aws.break_down("ListHostedZones", "", Fault::Answer(403, "AccessDenied", "no"));
+    let error = cloud.refresh(&ids(&["i-1"]), true).await.unwrap_err();
+    assert!(error.is_usable() && error.to_string().contains("ListHostedZones"), "{error}");
+    assert_eq!(cloud.observed().zones, zones);
+    cloud.start_over(Closed::default());
+    assert!(!cloud.refresh(&ids(&["i-1"]), true).await.unwrap_err().is_usable(), "a new term has to know them");
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_complete_before_each_part_was_read_once() {
     let aws = world();
     aws.break_down("ListHostedZones", "", Fault::Answer(403, "AccessDenied", "no"));

@@ -94,8 +94,21 @@ async fn a_take_over_that_was_cut_short_is_finished_by_the_release() {
     world.api.fault(super::api::Verb::JsonPatch, "", 1, super::api::Fault::Answer(500, refused));
     world.cluster.publish(&publication).await.unwrap_err();
     assert_eq!(world.service("quake").external_ips_owner, FieldOwner::Us);
+    assert!(world.service("quake").half_taken_over);
     world.cluster.release(&key("quake"), &world.service("quake").uid).await.unwrap();
     assert!(world.api.service("games", "quake")["spec"]["externalIPs"].is_null());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_take_over_that_was_cut_short_is_finished_by_the_next_publication() {
+    let world = owned_by("external-ips", "Update", &json!(["10.0.0.1"])).await;
+    let mut publication = publication(&world, "quake", 1);
+    publication.take_over = true;
+    let refused = super::api::status(500, "InternalError", "no");
+    world.api.fault(super::api::Verb::JsonPatch, "", 1, super::api::Fault::Answer(500, refused));
+    world.cluster.publish(&publication).await.unwrap_err();
+    world.cluster.publish(&publication).await.unwrap();
+    assert!(!world.service("quake").half_taken_over);
 }
 
 #[tokio::test(start_paused = true)]

@@ -154,6 +154,18 @@ async fn the_condition_that_is_there_is_not_written_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_condition_that_is_too_long_is_cut_once_and_not_written_again() {
+    let world = World::ready(&[asking("quake")]).await;
+    let long = "äöü ".repeat(9000);
+    let told = set(&world, Some(synced(&long))).await;
+    let message = told["message"].as_str().unwrap();
+    assert!(message.len() <= 32_768 && message.ends_with('…'), "{}", message.len());
+    let writes = world.api.writes().len();
+    set(&world, Some(synced(&long))).await;
+    assert_eq!(world.api.writes().len(), writes);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_conditions_of_others_stay() {
     let mut service = asking("quake");
     service["status"]["conditions"] = json!([{"type": "Other", "status": "True"}]);

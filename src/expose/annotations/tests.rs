@@ -21,6 +21,8 @@ fn service(annotations: &[(&str, &str)]) -> Service {
         created: 7,
         kind: ServiceKind::LoadBalancer,
         headless: false,
+        ipv6_only: false,
+        half_taken_over: false,
         ports: vec![udp(6315)],
         annotations: annotations.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect(),
         source_ranges: Vec::new(),
@@ -276,6 +278,7 @@ fn services_that_cannot_be_exposed_are_refused() {
     for (asks, expected) in [
         (Service { kind: ServiceKind::ExternalName, ports: vec![], ..service(&[NAME]) }, "ExternalName"),
         (Service { headless: true, ..service(&[NAME]) }, "headless"),
+        (Service { ipv6_only: true, ..service(&[NAME]) }, "ipFamilies"),
         (Service { ports: vec![], ..service(&[NAME]) }, "no ports"),
     ] {
         let rejection = rejection_of(&asks);

@@ -399,7 +399,7 @@ fn a_service_that_would_tie_two_elders_that_can_not_be_together_is_the_one_that_
     assert_eq!((cluster.chosen(&a), cluster.chosen(&b)), (vec!["n1".into()], vec!["n2".into()]));
     let (reason, message) = cluster.rejection(&c);
     assert_eq!(reason, Reason::PortConflict);
-    assert!(message.contains("games/a and games/b") && message.contains("53/UDP"), "{message}");
+    assert!(message.contains("games/a and of games/b") && message.contains("53/UDP"), "{message}");
     // Their ports go together, their nodes don't.
     cluster.exposure("b").ports = [cluster::udp(54)].into();
     cluster.exposure("a").selector = "odd=1".parse().unwrap();

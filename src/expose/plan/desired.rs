@@ -335,7 +335,7 @@ impl<'a> Desired<'a> {
             uid: service.uid.clone(),
             private_ips,
             public_ips,
-            take_over: service.external_ips_owner == FieldOwner::Legacy,
+            take_over: service.external_ips_owner == FieldOwner::Legacy || service.half_taken_over,
         }
     }
 
@@ -357,9 +357,10 @@ impl<'a> Desired<'a> {
 pub fn remember(desired: &Desired<'_>, snapshot: &Snapshot, settings: &Settings, memory: &mut Memory, now: Moment) {
     let before = std::mem::take(&mut memory.lowered);
     let lowered = desired.names.iter().filter(|(_, name)| name.ttl() < name.known_for()).map(|(key, name)| {
-        let ttl = name.known_for();
+        let (ttl, to) = (name.known_for(), name.ttl());
         let known = before.get(key).filter(|known| known.ttl == ttl);
-        (key.clone(), known.copied().unwrap_or(Lowered { ttl, since: now }))
+        let lowered = known.map(|known| known.lowered_to(to, now));
+        (key.clone(), lowered.unwrap_or(Lowered { ttl, to, since: now }))
     });
     memory.lowered = lowered.collect();
 

@@ -110,6 +110,7 @@ fn publish(view: &View<'_>, plan: &mut Plan, service: &Service, next: Vec<Privat
     let annotation = |name: &str| service.annotations.get(name).map(String::as_str);
     let unchanged = service.external_ips == as_written
         && service.external_ips_owner == FieldOwner::Us
+        && !service.half_taken_over
         && annotation(ASSIGNED) == Some(&joined(&publication.private_ips))
         && annotation(ADDRESSES) == Some(&joined(&publication.public_ips));
     if !unchanged {

@@ -43,6 +43,19 @@ async fn once_says_who_is_rejected() {
 }
 
 #[tokio::test(flavor = "local", start_paused = true)]
+async fn once_is_not_done_while_withdrawals_are_held() {
+    let names: Vec<String> = (0..6).map(|n| format!("s{n}")).collect();
+    let services = super::telling::many(&names);
+    let world = World::new(1, &services);
+    assert_eq!(world.process("a").once(std::future::pending()).await, Outcome::Done);
+    world.api.edit(|objects| names.iter().for_each(|name| objects.delete("services", "games", name)));
+    let Outcome::Incomplete(problems) = world.process("b").once(std::future::pending()).await else {
+        panic!("nothing was withdrawn")
+    };
+    assert!(problems.len() == 1 && problems[0].contains("nothing is withdrawn"), "{problems:?}");
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
 async fn once_gives_up_an_aws_that_can_not_be_read() {
     let world = World::new(1, &[asking("quake")]);
     world.aws.break_down("DescribeSecurityGroups", "", AwsFault::Answer(403, "UnauthorizedOperation", "no"));

@@ -142,18 +142,22 @@ async fn the_owner_of_a_new_service_is_told_once_that_aws_can_not_be_read() {
     world.until("it heals", || world.synced("doom")).await;
 }
 
+/// Services that don't get into each other's way.
+pub fn many(names: &[String]) -> Vec<serde_json::Value> {
+    let asks = |(n, name): (usize, &String)| {
+        let mut service = asking(name);
+        service["metadata"]["annotations"]["external-ips.alpha.openfresh.github.io/hostname"] =
+            format!("{name}.example.com").into();
+        service["spec"]["ports"][0]["port"] = (7000 + 2 * n).into();
+        service
+    };
+    names.iter().enumerate().map(asks).collect()
+}
+
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn withdrawals_that_are_held_are_told_once_and_again_when_they_go_on() {
     let names: Vec<String> = (0..6).map(|n| format!("s{n}")).collect();
-    let services: Vec<serde_json::Value> = (0..6)
-        .map(|n| {
-            let mut service = asking(&format!("s{n}"));
-            service["metadata"]["annotations"]["external-ips.alpha.openfresh.github.io/hostname"] =
-                format!("s{n}.example.com").into();
-            service["spec"]["ports"][0]["port"] = (7000 + 2 * n).into();
-            service
-        })
-        .collect();
+    let services = many(&names);
     let world = World::new(1, &services);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let _process = world.converged(&names).await;

@@ -113,6 +113,8 @@ impl Cluster {
             created: 100,
             kind: ServiceKind::ClusterIp,
             headless: false,
+            ipv6_only: false,
+            half_taken_over: false,
             ports: vec![udp(port)],
             annotations: BTreeMap::new(),
             source_ranges: Vec::new(),

@@ -491,7 +491,7 @@ fn a_group_that_ec2_refuses_to_attach_keeps_no_room_from_what_replaces_its_rules
     assert!(world.observed.groups_refused.is_some());
     world.settle();
     let condition = world.condition(&a).unwrap();
-    assert!(condition.reason == "SecurityGroupLimit" && condition.message.contains("have the quotas"), "{condition:?}");
+    assert!(condition.reason == "SecurityGroupLimit" && condition.message.contains("give up others"), "{condition:?}");
     assert_eq!(open_ports(&world), [0u16; 0], "nobody is served by what is open");
     world.service(&a).ports = vec![Port { protocol: Protocol::Udp, number: 6001 }];
     world.settle();

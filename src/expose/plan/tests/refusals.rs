@@ -172,3 +172,16 @@ fn a_move_between_zones_waits_where_it_is_while_its_service_is_rejected() {
     assert_eq!(world.settle(), ["delete-name z.sub.example.com"]);
     assert_eq!(world.listed("z.sub.example.com").len(), 1);
 }
+
+#[test]
+fn an_ownership_record_that_route_53_would_not_take_is_refused_before_anything_is_opened() {
+    let mut world = World::new(1);
+    world.settings.owner = "o".repeat(176);
+    let fits = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    let key = world.add_service("ab", 6316, &[("hostname", "b.example.com")]);
+    world.settle();
+    assert_eq!(world.service(&fits).external_ips.len(), 1);
+    let condition = world.condition(&key).unwrap();
+    assert!(condition.reason == "HostnameForbidden" && condition.message.contains("by 1"), "{condition:?}");
+    assert!(world.taken.iter().all(|step| !step.contains("6316")), "{:?}", world.taken);
+}

@@ -33,6 +33,17 @@ fn the_list_of_the_2018_version_is_taken_over_when_all_of_it_is_nodes() {
 }
 
 #[test]
+fn a_take_over_of_a_list_that_was_cut_short_is_finished() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, SIMPLE);
+    world.settle();
+    world.service(&key).half_taken_over = true;
+    let taken = world.plan().steps;
+    let [Step { action: Action::Publish(publication), .. }] = taken.as_slice() else { panic!("{taken:?}") };
+    assert!(publication.take_over, "only by force, as the two have it");
+}
+
+#[test]
 fn groups_of_the_2018_version_go_once_the_new_ones_serve() {
     let mut world = World::new(1);
     let old = GroupId("old".into());

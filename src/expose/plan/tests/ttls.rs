@@ -84,6 +84,30 @@ fn the_twin_tells_a_successor_of_a_higher_ttl_until_it_is_forgotten() {
 }
 
 #[test]
+fn the_twin_outlasts_the_answers_with_a_ttl_that_was_lowered_twice() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "3600"), ("selector", "odd=1")]);
+    world.settle();
+    world.annotate(&key, "ttl", Some("1800"));
+    world.round();
+    world.wait(3500);
+    world.annotate(&key, "ttl", Some("60"));
+    world.round();
+    // Those with the first are forgotten, those with the second not yet.
+    world.wait(200);
+    world.round();
+    assert_eq!(ttls(&world), [Some(60), Some(3600)]);
+    world.restart();
+    world.annotate(&key, "selector", Some("odd=0"));
+    world.round();
+    world.wait(1800 - 200 + 60 - 1);
+    world.round();
+    assert_eq!(world.service(&key).external_ips.len(), 2, "a resolver may send people to the first");
+    world.settle();
+    assert_eq!((ttls(&world), world.service(&key).external_ips.len()), ([Some(60), Some(60)], 1));
+}
+
+#[test]
 fn a_higher_ttl_that_is_forgotten_holds_up_nobody() {
     let mut world = World::new(2);
     let key = world.add_service("a", 6315, &[("hostname", "a.example.com"), ("ttl", "3600"), ("selector", "")]);

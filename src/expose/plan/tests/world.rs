@@ -108,6 +108,8 @@ impl World {
             created: 100 + self.snapshot.services.len() as i64,
             kind: ServiceKind::ClusterIp,
             headless: false,
+            ipv6_only: false,
+            half_taken_over: false,
             ports: vec![Port { protocol: Protocol::Udp, number: port }],
             annotations: annotations.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect(),
             source_ranges: Vec::new(),
