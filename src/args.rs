@@ -78,7 +78,8 @@ pub struct RunArgs {
     )]
     cluster_name: String,
 
-    /// Serve the Services of this namespace only [default: all namespaces]
+    /// Serve the Services of this namespace only; daemons for several of them need a --cluster-name each, since each
+    /// takes the groups of its cluster for its own [default: all namespaces]
     #[arg(
         long, env = "EXTERNAL_IPS_NAMESPACE", value_name = "NAMESPACE",
         value_parser = values::optional(values::label), help_heading = "Scope"

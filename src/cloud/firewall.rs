@@ -507,9 +507,12 @@ impl Cloud {
     }
 
     fn group_failure(&self, step: &Step, group: &GroupId, error: &aws_api::Error) -> Failure {
-        if is_group_not_found(error) && self.journal.is_young(group, self.now()) {
+        // On an interface there may be one that somebody else has just made: that says nothing of ours.
+        let other = group_named(error).filter(|named| *named != group.0);
+        if is_group_not_found(error) && (other.is_some() || self.journal.is_young(group, self.now())) {
+            let which = other.map_or_else(|| "the new group".to_owned(), |other| format!("the group {other}"));
             let message = format!(
-                "could not {} yet: EC2 doesn't find the new group everywhere; it is tried again by itself",
+                "could not {} yet: EC2 doesn't find {which} everywhere; it is tried again by itself",
                 step.action
             );
             return Failure::plain(StepError::new(Reason::Progressing, Next::Wait, message));
@@ -534,6 +537,12 @@ async fn read_one(client: &Client, id: &InstanceId) -> Result<Option<Lookup>, aw
 
 fn is_group_not_found(error: &aws_api::Error) -> bool {
     error.is("InvalidGroup.NotFound") || error.is("InvalidSecurityGroupID.NotFound")
+}
+
+/// The group that an error is about, by its message.
+fn group_named(error: &aws_api::Error) -> Option<&str> {
+    let mut words = error.message.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    words.find(|word| word.starts_with("sg-"))
 }
 
 fn set(groups: &mut Vec<GroupId>, group: &GroupId, attached: bool) {

@@ -138,6 +138,24 @@ async fn what_the_read_before_a_write_shows_is_not_forgotten_because_the_write_f
 }
 
 #[tokio::test(start_paused = true)]
+async fn that_ec2_does_not_find_somebody_elses_group_says_nothing_of_ours() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    for (missing, known) in [("sg-foreign", true), ("sg-1", false)] {
+        let told = match missing {
+            "sg-1" => "The security group 'sg-1' does not exist",
+            _ => "The security group 'sg-foreign' does not exist",
+        };
+        aws.break_down("ModifyInstanceAttribute", "", Fault::Answer(400, "InvalidGroup.NotFound", told));
+        let error = one(&mut cloud, attach("i-1", "sg-1")).await.unwrap_err();
+        aws.mend();
+        assert!(error.message.contains(missing), "{error}");
+        assert_eq!(cloud.observed().groups.contains_key(&sg("sg-1")), known);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_group_of_ours_that_somebody_deleted_keeps_no_other_off_the_interface_once_reads_can_not_be_so_old() {
     for (known_for, taken) in [(60, false), (130, true)] {
         let aws = world();

@@ -35,6 +35,7 @@ fn publish(publication: &Publication, snapshot: &mut Snapshot) {
     let Some(service) = snapshot.services.get_mut(&publication.service) else { return };
     service.external_ips = publication.private_ips.iter().map(ToString::to_string).collect();
     service.external_ips_owner = FieldOwner::Us;
+    service.half_taken_over &= !publication.take_over;
     service.owns_fields = true;
     service.annotations.insert(ASSIGNED.into(), joined(&publication.private_ips));
     service.annotations.insert(ADDRESSES.into(), joined(&publication.public_ips));

@@ -41,6 +41,8 @@ fn a_take_over_of_a_list_that_was_cut_short_is_finished() {
     let taken = world.plan().steps;
     let [Step { action: Action::Publish(publication), .. }] = taken.as_slice() else { panic!("{taken:?}") };
     assert!(publication.take_over, "only by force, as the two have it");
+    world.settle();
+    assert!(!world.service(&key).half_taken_over);
 }
 
 #[test]
