@@ -13,7 +13,7 @@ use crate::sim::kube::{Resource, UNDECODABLE};
 use crate::sim::world::{DOMAIN, LEASE, NAMESPACE, OTHERS_TTL};
 
 use super::catalogue::Kinds;
-use super::happening::{Foreign, Happening, What, Wish};
+use super::happening::{Foreign, Happening, Stored, What, Wish};
 use super::weather::{Sky, Weather};
 
 /// A zone below the one of all names.
@@ -27,9 +27,12 @@ enum Later {
     Goes { node: String },
     /// A process goes on.
     Thaws { replica: u32 },
-    /// An EndpointSlice can be decoded again.
-    Readable { service: u8, half: u8 },
+    /// Something can be decoded again.
+    Readable(Place),
 }
+
+/// Where something is stored: what it is, in which namespace, under which name.
+type Place = (Resource, &'static str, String);
 
 /// A world in which things happen.
 pub(super) struct Acting {
@@ -95,7 +98,7 @@ impl Acting {
                     replica.thaw();
                 }
             }
-            Later::Readable { service, half } => self.garbled(service, half, false),
+            Later::Readable(place) => self.garbled(&place, false),
         }
     }
 
@@ -115,10 +118,11 @@ impl Acting {
                 let _ = self.world.kube.by(Actor::Person).patch(Resource::Services, namespace, &name, &change);
             }
             What::Endpoints(service, places) => self.endpoints(*service, *places),
-            What::Garbled(service, half, lasts) => {
-                self.garbled(*service, *half, true);
-                let until = self.world.stage.clock.now() + *lasts;
-                self.later.push((until, Later::Readable { service: *service, half: *half }));
+            What::Garbled(what, lasts) => {
+                if let Some(place) = self.stored(*what) {
+                    self.garbled(&place, true);
+                    self.later.push((self.world.stage.clock.now() + *lasts, Later::Readable(place)));
+                }
             }
             What::Local(service, local) => {
                 let (namespace, name) = place(*service);
@@ -210,11 +214,23 @@ impl Acting {
         }
     }
 
-    fn garbled(&self, service: u8, half: u8, garbled: bool) {
-        let (namespace, name) = place(service);
+    fn stored(&self, what: Stored) -> Option<Place> {
+        Some(match what {
+            Stored::Service(service) => {
+                let (namespace, name) = place(service);
+                (Resource::Services, namespace, name)
+            }
+            Stored::Slice(service, half) => {
+                let (namespace, name) = place(service);
+                (Resource::EndpointSlices, namespace, format!("{name}-{half}"))
+            }
+            Stored::Node(at) => (Resource::Nodes, "", self.at(at)?.0),
+        })
+    }
+
+    fn garbled(&self, (resource, namespace, name): &Place, garbled: bool) {
         let change = json!({"metadata": {"annotations": {UNDECODABLE: garbled.then_some("true")}}});
-        let nature = self.world.kube.by(Actor::Nature);
-        let _ = nature.patch(Resource::EndpointSlices, namespace, &format!("{name}-{half}"), &change);
+        let _ = self.world.kube.by(Actor::Nature).patch(*resource, namespace, name, &change);
     }
 
     fn lease(&self, kind: u8) {

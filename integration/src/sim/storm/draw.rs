@@ -7,7 +7,7 @@ use crate::sim::world::Vigil;
 use crate::sim::{Random, aws};
 
 use super::catalogue::Kinds;
-use super::happening::{Foreign, Happening, What, Wish};
+use super::happening::{Foreign, Happening, Stored, What, Wish};
 use super::{History, Weather};
 
 /// Ports that Services draw from: few, so that they get into each other's way.
@@ -74,6 +74,10 @@ pub(super) fn history(seed: u64) -> History {
     if at_home.percent(15) {
         happenings = with_endpoints(happenings, &Draw { random: at_home, services: size.services });
     }
+    let garbled = random.fork("garbled");
+    if garbled.percent(6) {
+        happenings = with_garbled(happenings, &Draw { random: garbled, services: size.services });
+    }
     let others = random.fork("interfaces");
     if others.percent(8) {
         history.aws.ec2_lag = Duration::from_secs(5 + others.below(40) as u64);
@@ -105,14 +109,23 @@ fn with_endpoints(happenings: Vec<Happening>, draw: &Draw) -> Vec<Happening> {
             all.push(Happening { after: draw.pause(), what });
         }
         if random.percent(8) {
-            let lasts = Duration::from_secs(20 + random.below(130) as u64);
-            let what = What::Garbled(draw.service(), draw.below(2), lasts);
-            all.push(Happening { after: draw.pause(), what });
-            // Who has read it before knows what it was; who comes next doesn't.
-            if random.percent(60) {
-                let after = Duration::from_millis(random.below(4000) as u64);
-                all.push(Happening { after, what: draw.one(&[What::Kill, What::Terminate], What::Kill) });
-            }
+            all.extend(draw.garbled(Stored::Slice(draw.service(), draw.below(2))));
+        }
+    }
+    all
+}
+
+/// The same where Services and Nodes can't be decoded for a while.
+fn with_garbled(happenings: Vec<Happening>, draw: &Draw) -> Vec<Happening> {
+    let mut all = Vec::new();
+    for happening in happenings {
+        all.push(happening);
+        if draw.random.percent(8) {
+            let what = match draw.random.below(3) {
+                0 => Stored::Node(draw.node()),
+                _ => Stored::Service(draw.service()),
+            };
+            all.extend(draw.garbled(what));
         }
     }
     all
@@ -356,6 +369,17 @@ impl Draw {
             98 => What::ClockOff(self.random.below(7200) as i64 - 3600),
             _ => self.one(&[What::Lease(self.below(3)), What::Calm], What::Calm),
         }
+    }
+
+    /// Who has read it before knows what it was; who comes next doesn't.
+    fn garbled(&self, what: Stored) -> Vec<Happening> {
+        let lasts = Duration::from_secs(20 + self.random.below(130) as u64);
+        let mut all = vec![Happening { after: self.pause(), what: What::Garbled(what, lasts) }];
+        if self.random.percent(60) {
+            let after = Duration::from_millis(self.random.below(4000) as u64);
+            all.push(Happening { after, what: self.one(&[What::Kill, What::Terminate], What::Kill) });
+        }
+        all
     }
 
     /// Whoever starts knows nothing but what it reads then: what is wrong with that hurts most.

@@ -37,6 +37,17 @@ pub enum Foreign {
     Alias,
 }
 
+/// What is stored in the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// A Service, by its number.
+    Service(u8),
+    /// A Node, by its place.
+    Node(u8),
+    /// The first or the second of a Service's EndpointSlices.
+    Slice(u8, u8),
+}
+
 /// What happens. A Service is named by its number, a node by its place among those that there are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
@@ -52,8 +63,8 @@ pub enum What {
     Ports(u8, Vec<(&'static str, u16)>),
     /// Its ready endpoints are on the nodes at places whose bits are set, counted by eight.
     Endpoints(u8, u8),
-    /// The first or the second of its EndpointSlices is stored so that no client can decode it, for so long.
-    Garbled(u8, u8, Duration),
+    /// Something is stored so that no client can decode it, for so long.
+    Garbled(Stored, Duration),
     /// Somebody sets its `externalTrafficPolicy`: `Local`, or not.
     Local(u8, bool),
     /// Somebody writes `spec.externalIPs`, as kubectl edit does.
