@@ -374,7 +374,12 @@ impl Draw {
     /// Who has read it before knows what it was; who comes next doesn't.
     fn garbled(&self, what: Stored) -> Vec<Happening> {
         let lasts = Duration::from_secs(20 + self.random.below(130) as u64);
-        let mut all = vec![Happening { after: self.pause(), what: What::Garbled(what, lasts) }];
+        // Where all has been at rest for long, nothing excuses what is withdrawn.
+        let after = match self.random.percent(30) {
+            true => Duration::from_secs(250 + self.random.below(200) as u64),
+            false => self.pause(),
+        };
+        let mut all = vec![Happening { after, what: What::Garbled(what, lasts) }];
         if self.random.percent(60) {
             let after = Duration::from_millis(self.random.below(4000) as u64);
             all.push(Happening { after, what: self.one(&[What::Kill, What::Terminate], What::Kill) });
