@@ -198,6 +198,8 @@ pub struct Observed {
     pub records: BTreeMap<ZoneId, BTreeMap<RecordKey, Record>>,
     /// The groups were read when what another process did last may not have shown yet: one that looks empty may not be.
     pub behind: bool,
+    /// Instances that this process has seen a Node of in its term: where there is none any more, that is no read of the past.
+    pub had_nodes: BTreeSet<InstanceId>,
     /// Zones whose records were read at such a time: one that lists nothing may do so, and what it lists may have gone.
     pub behind_zones: BTreeSet<ZoneId>,
     /// The names in those zones that this process has written since, and what they list by that: this much is sure.

@@ -156,6 +156,7 @@ impl Observed {
         self.full.retain(|id, refused| now < refused.after(FULL) && self.instances.contains_key(id));
         self.forget_refusals(now);
         self.unproven.retain(|id| self.instances.contains_key(id));
+        self.had_nodes.retain(|id| self.instances.contains_key(id));
         self.detachments.retain(|id, _| self.instances.contains_key(id));
     }
 }
@@ -196,8 +197,8 @@ pub struct Joined<'a> {
     /// Addresses of known instances that aren't alive, and those that instances had before: whose they are, or were,
     /// is no doubt.
     others: BTreeSet<Ipv4Addr>,
-    /// Those of running instances that no node names, while there are nodes that can't be read (they may be theirs), or
-    /// after a start: two lists of the past may have left a node out.
+    /// Those of running instances that no node names, while there are nodes that can't be read (they may be theirs); or
+    /// that none has named since a start: two lists of the past may have left a node out.
     unnamed: BTreeSet<Ipv4Addr>,
 }
 
@@ -247,7 +248,9 @@ pub fn join<'a>(snapshot: &'a Snapshot, observed: &'a Observed) -> Joined<'a> {
         let unnamed = !named.contains(id);
         match lookup {
             Lookup::Known(instance)
-                if unnamed && instance.running && (snapshot.unreadable_nodes || observed.behind) =>
+                if unnamed
+                    && instance.running
+                    && (snapshot.unreadable_nodes || observed.behind && !observed.had_nodes.contains(id)) =>
             {
                 joined.unnamed.extend(instance.addresses());
             }

@@ -194,9 +194,14 @@ fn a_new_leader_takes_no_running_instance_for_one_without_a_node() {
     world.settle();
     let nodes = std::mem::take(&mut world.snapshot.nodes);
     world.observed.behind = true;
-    assert_eq!(world.settle(), [""; 0]);
-    // No list is of so long ago.
     let fresh = world.clone();
+    assert_eq!(world.settle(), [""; 0]);
+    // It has seen the Node, and sees that it went.
+    world.observed.had_nodes.insert(InstanceId("i-00000001".into()));
+    world.settle();
+    assert_eq!(world.service(&key).external_ips, [""; 0]);
+    // No list is of so long ago.
+    world = fresh.clone();
     world.observed.behind = false;
     world.settle();
     assert_eq!(world.service(&key).external_ips, [""; 0]);
