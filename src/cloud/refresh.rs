@@ -47,7 +47,9 @@ impl Cloud {
         let now = self.now();
         let (groups_known, zones_known) = (self.complete.groups, self.complete.zones);
         let mut failures: Vec<(Kind, aws_api::Error)> = Vec::new();
-        self.observed.had_nodes.extend(ids.iter().cloned());
+        if self.observed.behind || now < self.behind_until {
+            self.observed.had_nodes.extend(ids.iter().cloned());
+        }
         let wanted = self.wanted_instances(ids, full);
         let (groups, instances, dns) = {
             let this: &Cloud = self;

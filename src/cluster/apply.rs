@@ -185,8 +185,9 @@ impl Cluster {
         let found = self.with(|s| {
             let entry = s.services.entry(service)?;
             let stored = entry.good.as_ref()?;
-            let ours = stored.service.external_ips_owner == crate::expose::FieldOwner::Us;
-            (ours && !stored.legacy_entries.is_empty())
+            stored
+                .service
+                .half_taken_over
                 .then(|| (entry.uid.clone(), entry.version.clone(), stored.legacy_entries.clone()))
         });
         let Some((uid, version, entries)) = found else {

@@ -1,6 +1,7 @@
 //! What the API server's answers mean: each failure gets a class that tells what may be done next, and a message
 //! that says who can fix it. Decides nothing else.
 
+use crate::expose::quote::excerpt;
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use std::fmt;
@@ -270,16 +271,4 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         }
     }
     excerpt(&out, 400)
-}
-
-/// At most `limit` bytes of `text`, cut between characters.
-pub(super) fn excerpt(text: &str, limit: usize) -> String {
-    if text.len() <= limit {
-        return text.to_owned();
-    }
-    let mut end = limit.saturating_sub("…".len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    format!("{}…", text.get(..end).unwrap_or_default())
 }

@@ -3,7 +3,8 @@
 
 use super::Cluster;
 use super::call::call;
-use super::error::{Error, excerpt};
+use super::error::Error;
+use crate::expose::quote::excerpt;
 use crate::expose::{PREFIX, ServiceKey};
 use http::Method;
 use serde_json::json;

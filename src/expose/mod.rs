@@ -20,7 +20,7 @@ pub mod placement;
 pub mod plan;
 pub mod publication;
 pub mod quotas;
-mod quote;
+pub(crate) mod quote;
 pub mod report;
 pub mod selector;
 
@@ -198,7 +198,8 @@ pub struct Observed {
     pub records: BTreeMap<ZoneId, BTreeMap<RecordKey, Record>>,
     /// The groups were read when what another process did last may not have shown yet: one that looks empty may not be.
     pub behind: bool,
-    /// Instances that this process has seen a Node of in its term: where there is none any more, that is no read of the past.
+    /// Instances that this process has seen a Node of in its term, for as long as reads are `behind`: where there is none any
+    /// more, that is no read of the past.
     pub had_nodes: BTreeSet<InstanceId>,
     /// Zones whose records were read at such a time: one that lists nothing may do so, and what it lists may have gone.
     pub behind_zones: BTreeSet<ZoneId>,

@@ -211,7 +211,7 @@ impl<'a> Scheduler<'a> {
                 let (reason, message) = self.survey(&larger).refusal(&larger, self.joined, self.snapshot);
                 self.reject(exposure, reason, message);
             } else {
-                units.retain(|id, _| !ids.contains(id));
+                ids.iter().for_each(|id| drop(units.remove(id)));
                 let id = ids.first().copied().unwrap_or(position);
                 unit_of.extend(larger.members.iter().flat_map(|member| names(member)).map(|name| (name, id)));
                 units.insert(id, larger);

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use super::Reason;
+use super::quote::excerpt;
 
 /// The annotation (without prefix) that tells which private addresses the daemon put into `spec.externalIPs`.
 pub const ASSIGNED: &str = "assigned";
@@ -45,12 +46,8 @@ const MESSAGE_AT_MOST: usize = 32_768;
 impl Condition {
     /// The condition with that reason.
     pub fn new(ready: bool, reason: Reason, message: impl Into<String>) -> Condition {
-        let mut message = message.into();
         // Cut where it is made: what is read back is compared with it.
-        if message.len() > MESSAGE_AT_MOST {
-            message.truncate(message.floor_char_boundary(MESSAGE_AT_MOST - '…'.len_utf8()));
-            message.push('…');
-        }
+        let message = excerpt(&message.into(), MESSAGE_AT_MOST);
         Condition { ready, reason: reason.to_string(), message }
     }
 }

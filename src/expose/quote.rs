@@ -1,4 +1,4 @@
-//! Quoting of what people wrote, for messages to people. Owns nothing else.
+//! Quoting and shortening, for messages to people. Owns nothing else.
 
 /// At most this many characters of a value are repeated in a message: Events hold 1,024 bytes, conditions are read
 /// in a terminal.
@@ -11,4 +11,16 @@ pub(super) fn quoted(value: &str) -> String {
         shown.push('…');
     }
     format!("`{shown}`")
+}
+
+/// At most `limit` bytes of `text`, cut between characters.
+pub(crate) fn excerpt(text: &str, limit: usize) -> String {
+    if text.len() <= limit {
+        return text.to_owned();
+    }
+    let mut end = limit.saturating_sub("…".len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}…", text.get(..end).unwrap_or_default())
 }

@@ -276,10 +276,7 @@ impl Checker {
             }
             Event::Answered { call, status, .. } => {
                 let mut memory = self.memory();
-                if status.is_some_and(|status| status < 300) {
-                    memory.lease.shown(at, *call, || self.aws.shown_by(*call));
-                }
-                memory.lease.answered(*call, *status);
+                memory.lease.answered(at, *call, *status, || self.aws.shown_by(*call));
                 memory.writes.remove(call);
                 memory.views.remove(call);
                 if let Some(service) = memory.trials.remove(call)

@@ -383,18 +383,13 @@ fn services_that_share_hostname_and_port_cannot_both_be_served() {
     assert!(message.contains("53/UDP is taken by games/a: this Service shares a hostname"), "{message}");
 }
 
-/// Gives an exposure other hostnames.
-fn names(cluster: &mut Cluster, service: &str, hostnames: &[&str]) {
-    cluster.exposure(service).hostnames = hostnames.iter().map(|name| name.parse().unwrap()).collect();
-}
-
 #[test]
 fn a_service_that_would_tie_two_elders_that_can_not_be_together_is_the_one_that_is_rejected() {
     let mut cluster = Cluster::new(2);
     let (a, b, c) = (cluster.expose("a", 53), cluster.expose("b", 53), cluster.expose("c", 99));
-    names(&mut cluster, "a", &["one.example.com"]);
-    names(&mut cluster, "b", &["two.example.com"]);
-    names(&mut cluster, "c", &["one.example.com", "two.example.com"]);
+    cluster.names("a", ["one.example.com"]);
+    cluster.names("b", ["two.example.com"]);
+    cluster.names("c", ["one.example.com", "two.example.com"]);
     cluster.exposure("a").max_nodes = Some(1);
     assert_eq!((cluster.chosen(&a), cluster.chosen(&b)), (vec!["n1".into()], vec!["n2".into()]));
     let (reason, message) = cluster.rejection(&c);
@@ -414,9 +409,9 @@ fn a_service_that_would_tie_two_elders_that_can_not_be_together_is_the_one_that_
 fn a_service_that_is_rejected_ties_nobody() {
     let mut cluster = Cluster::new(2);
     let (a, c, d) = (cluster.expose("a", 53), cluster.expose("b", 53), cluster.expose("c", 53));
-    names(&mut cluster, "a", &["one.example.com"]);
-    names(&mut cluster, "b", &["one.example.com", "two.example.com"]);
-    names(&mut cluster, "c", &["two.example.com"]);
+    cluster.names("a", ["one.example.com"]);
+    cluster.names("b", ["one.example.com", "two.example.com"]);
+    cluster.names("c", ["two.example.com"]);
     cluster.exposure("a").max_nodes = Some(1);
     assert_eq!((cluster.chosen(&a), cluster.chosen(&d)), (vec!["n1".into()], vec!["n2".into()]));
     assert_eq!(cluster.rejection(&c).0, Reason::PortConflict);
@@ -426,9 +421,9 @@ fn a_service_that_is_rejected_ties_nobody() {
 fn who_shares_a_hostname_through_others_only_reads_so() {
     let mut cluster = Cluster::new(2);
     let (a, b, c) = (cluster.expose("a", 53), cluster.expose("b", 54), cluster.expose("c", 53));
-    names(&mut cluster, "a", &["one.example.com"]);
-    names(&mut cluster, "b", &["one.example.com", "two.example.com"]);
-    names(&mut cluster, "c", &["two.example.com"]);
+    cluster.names("a", ["one.example.com"]);
+    cluster.names("b", ["one.example.com", "two.example.com"]);
+    cluster.names("c", ["two.example.com"]);
     assert_eq!(cluster.chosen(&a), cluster.chosen(&b));
     let (_, message) = cluster.rejection(&c);
     assert!(message.contains("shares a hostname with games/a through others"), "{message}");

@@ -75,20 +75,10 @@ impl Memory {
 
     /// The Services that are placed together with this one; `None` where that can't be told exactly.
     fn family<'a>(&'a self, known: &'a Known, wish: &Wish) -> Option<Family<'a>> {
-        let mut names = wish.hostnames.clone();
         let asking: Vec<(&ServiceView, Wish)> =
             self.views().filter_map(|view| Some((view, wish::wish(view)?))).filter(|(_, wish)| wish.valid).collect();
-        loop {
-            let before = names.len();
-            for (_, wish) in asking.iter().filter(|(view, _)| view.namespace == known.view.namespace) {
-                if !wish.hostnames.is_disjoint(&names) {
-                    names.extend(wish.hostnames.iter().cloned());
-                }
-            }
-            if names.len() == before {
-                break;
-            }
-        }
+        let neighbours = asking.iter().filter(|(view, _)| view.namespace == known.view.namespace);
+        let names = wish::tied(&wish.hostnames, neighbours.map(|(_, wish)| &wish.hostnames));
         let members: Vec<_> = asking.into_iter().filter(|(_, wish)| !wish.hostnames.is_disjoint(&names)).collect();
         // Who else asks for a name may have it; and somebody else's list is not ours to place.
         let plain = members.iter().all(|(view, _)| {

@@ -9,7 +9,10 @@ use crate::sim::kube::LeaseWrite;
 use super::Memory;
 
 /// What must have been read before the first write of a term.
-const FULL_READ: [&str; 3] = ["ec2:DescribeInstances", "ec2:DescribeSecurityGroups", "route53:ListHostedZones"];
+const FULL_READ: [&str; 3] = [INSTANCES, "ec2:DescribeSecurityGroups", "route53:ListHostedZones"];
+
+/// Lists instances.
+const INSTANCES: &str = "ec2:DescribeInstances";
 
 /// Lists the records of a zone.
 const RECORDS: &str = "route53:ListResourceRecordSets";
@@ -50,24 +53,27 @@ impl Terms {
         self.seen
     }
 
-    /// A listing is answered; of instances, it shows these groups on these interfaces.
-    pub(super) fn shown(&mut self, at: Duration, call: u64, groups: impl FnOnce() -> Vec<(String, String)>) {
-        if let Some((replica, _)) = self.asked.get(&call).filter(|(_, what)| what == "ec2:DescribeInstances") {
-            let groups = groups().into_iter();
-            self.shown.extend(groups.map(|(interface, group)| ((*replica, interface, group), at)));
-        }
-    }
-
     /// When the process was last shown the group on the interface, in its present term.
     pub(super) fn last_shown(&self, replica: u32, interface: &str, group: &str) -> Option<Duration> {
         self.shown.get(&(replica, interface.to_owned(), group.to_owned())).copied()
     }
 
-    pub(super) fn answered(&mut self, call: u64, status: Option<u16>) {
+    /// A call is answered; a listing of instances shows these `groups` on interfaces.
+    pub(super) fn answered(
+        &mut self,
+        at: Duration,
+        call: u64,
+        status: Option<u16>,
+        groups: impl FnOnce() -> Vec<(String, String)>,
+    ) {
         let well = status.is_some_and(|status| status < 300);
         if let Some((replica, what)) = self.asked.remove(&call)
             && well
         {
+            if what == INSTANCES {
+                let groups = groups().into_iter();
+                self.shown.extend(groups.map(|(interface, group)| ((replica, interface, group), at)));
+            }
             self.read.entry(replica).or_default().insert(what);
         }
         if let Some((replica, until)) = self.open.remove(&call) {
@@ -131,7 +137,7 @@ impl Memory {
         if call.seam == Seam::Aws && self.lease.wrote.insert(replica) {
             let read = self.lease.read.get(&replica).cloned().unwrap_or_default();
             // Without nodes there are no instances to read.
-            let needed = FULL_READ.iter().filter(|operation| nodes || **operation != "ec2:DescribeInstances");
+            let needed = FULL_READ.iter().filter(|operation| nodes || **operation != INSTANCES);
             for operation in needed.filter(|operation| !read.contains(**operation)) {
                 self.broken("S8", at, format!("{what} as the first write of its term, without {operation} before"));
             }

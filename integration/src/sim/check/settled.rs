@@ -298,21 +298,13 @@ impl World {
     /// The Services of one namespace that share a name with this one, itself included, and those that share one with
     /// them and are served: they are placed together.
     fn family(&self, service: &ServiceView, wish: &Wish) -> BTreeSet<String> {
-        let mut names = wish.hostnames.clone();
-        loop {
-            let shares = |other: &&ServiceView| {
-                other.uid == service.uid
-                    || other.namespace == service.namespace
-                        && wish::wish(other).is_some_and(|other| !other.hostnames.is_disjoint(&names))
-            };
-            let family = self.services.iter().filter(shares);
-            let served = family.clone().filter(is_ready).filter_map(wish::wish).flat_map(|wish| wish.hostnames);
-            let more: BTreeSet<String> = served.filter(|name| !names.contains(name)).collect();
-            if more.is_empty() {
-                return family.map(|other| other.uid.clone()).collect();
-            }
-            names.extend(more);
-        }
+        let neighbours = self.services.iter().filter(|other| other.namespace == service.namespace);
+        let asking: Vec<(&ServiceView, Wish)> =
+            neighbours.filter_map(|other| Some((other, wish::wish(other)?))).collect();
+        let served = asking.iter().filter(|(other, _)| is_ready(other)).map(|(_, wish)| &wish.hostnames);
+        let names = wish::tied(&wish.hostnames, served);
+        let sharing = asking.iter().filter(|(_, wish)| !wish.hostnames.is_disjoint(&names));
+        sharing.map(|(other, _)| other.uid.clone()).collect()
     }
 
     /// Whether a Service that wants the same as another one gets it, or keeps it, or can't be served for a reason that is

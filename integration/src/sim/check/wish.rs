@@ -89,6 +89,25 @@ pub fn wish(service: &ServiceView) -> Option<Wish> {
     Some(Wish { hostnames, labels, endpoints, max, ports, ttl, sources, valid })
 }
 
+/// These hostnames, and all that others tie to them, directly or through one another.
+pub fn tied<'a>(
+    hostnames: &BTreeSet<String>,
+    others: impl Iterator<Item = &'a BTreeSet<String>> + Clone,
+) -> BTreeSet<String> {
+    let mut names = hostnames.clone();
+    loop {
+        let before = names.len();
+        for other in others.clone() {
+            if !other.is_disjoint(&names) {
+                names.extend(other.iter().cloned());
+            }
+        }
+        if names.len() == before {
+            return names;
+        }
+    }
+}
+
 /// The instance behind a node.
 pub fn instance_of(node: &NodeView) -> Option<&str> {
     node.provider_id.strip_prefix("aws://")?.rsplit('/').next().filter(|id| id.starts_with("i-"))

@@ -97,6 +97,11 @@ impl Cluster {
         self.exposures.iter_mut().find(|exposure| exposure.service.name == name).unwrap()
     }
 
+    /// It asks for these names, and no others.
+    pub fn names(&mut self, service: &str, hostnames: impl IntoIterator<Item = &'static str>) {
+        self.exposure(service).hostnames = hostnames.into_iter().map(|name| name.parse().unwrap()).collect();
+    }
+
     /// All of them ask for one more name.
     pub fn share(&mut self, names: &[&str]) {
         for name in names {

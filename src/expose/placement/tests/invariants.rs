@@ -85,7 +85,7 @@ fn cluster() -> impl Strategy<Value = Cluster> {
                 let ports = exposure.ports.iter().copied().collect();
                 cluster.snapshot.services.get_mut(&key).unwrap().ports = ports;
                 if !wish.shares.is_empty() {
-                    cluster.exposure(name).hostnames = wish.shares.iter().map(|name| name.parse().unwrap()).collect();
+                    cluster.names(name, wish.shares);
                 }
                 cluster.serving.nodes.insert(key.clone(), wish.serving.iter().map(|n| id(*n)).collect());
                 if wish.frozen {
