@@ -103,6 +103,8 @@ pub struct Reconciler {
     nodes: BTreeMap<String, Node>,
     /// Steps that met a changed world in this round, by target: a few times that is nobody's fault.
     conflicts: BTreeMap<Target, u32>,
+    /// The steps that succeeded lately.
+    taken: BTreeMap<Target, round::Taken>,
     /// Rounds in a row that failed as a whole.
     failed_rounds: u32,
     /// Why nothing could be decided after the last read from AWS, for the owners of Services.
@@ -150,6 +152,7 @@ impl Reconciler {
             memory: Memory::default(),
             nodes: BTreeMap::new(),
             conflicts: BTreeMap::new(),
+            taken: BTreeMap::new(),
             failed_rounds: 0,
             unread_because: None,
             unread: 0,
@@ -278,6 +281,7 @@ impl Reconciler {
         self.parts.cloud.start_over(self.parts.fence.closed_before());
         self.full_at = None;
         self.memory = Memory::default();
+        self.taken.clear();
         self.nodes.clear();
         self.failed_rounds = 0;
         // What happened in a former term is old by now.

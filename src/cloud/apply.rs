@@ -3,6 +3,7 @@
 //! what is known; what they leave open is put in doubt.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -86,6 +87,38 @@ impl Failure {
     }
 }
 
+/// After so long no other step on groups and interfaces is begun: what was decided is old by then, and addresses that must
+/// leave DNS don't wait for a thousand rules.
+const PLAN_TIME: Duration = Duration::from_secs(10);
+
+/// How far the steps of a plan are taken.
+struct Bounds {
+    until: Moment,
+    /// Leadership was lost on the way.
+    lost: AtomicBool,
+}
+
+impl Bounds {
+    fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, result: &Taken) {
+        if result.as_ref().is_err_and(|failure| failure.error.next == Next::NotLeader) {
+            self.lost.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn not_begun(&self, step: &Step) -> Failure {
+        let (next, why) = match self.is_lost() {
+            true => (Next::NotLeader, "this process is not the leader"),
+            false => (Next::Later, "the steps before took so long that it is decided anew"),
+        };
+        let error = StepError::new(Reason::Progressing, next, format!("did not {}: {why}", step.action));
+        Failure::plain(StepError { tried: false, ..error })
+    }
+}
+
 /// Steps that are taken one after another.
 enum Lane<'a> {
     Zone(ZoneId, Vec<Unit<'a>>),
@@ -144,9 +177,10 @@ impl Cloud {
     /// Takes the steps and tells for each, in the given order, what became of it. What is confirmed shows in
     /// [`Cloud::observed`] at once.
     pub async fn apply(&mut self, steps: &[Step]) -> Vec<Result<(), StepError>> {
+        let bounds = Bounds { until: self.now().after(PLAN_TIME), lost: AtomicBool::new(false) };
         let mut taken: BTreeMap<usize, Taken> = {
             let (zones, others) = lanes(steps);
-            let (zones, others) = futures::join!(self.take_all(zones), self.take_all(others));
+            let (zones, others) = futures::join!(self.take_all(zones, &bounds), self.take_all(others, &bounds));
             zones.into_iter().chain(others).collect()
         };
         let mut results = Vec::with_capacity(steps.len());
@@ -160,15 +194,18 @@ impl Cloud {
         results
     }
 
-    async fn take_all(&self, lanes: Vec<Lane<'_>>) -> Vec<(usize, Taken)> {
+    async fn take_all(&self, lanes: Vec<Lane<'_>>, bounds: &Bounds) -> Vec<(usize, Taken)> {
         // Collected first: a stream that holds the closure could not move between threads.
-        let lanes: Vec<_> = lanes.into_iter().map(|lane| self.take(lane)).collect();
+        let lanes: Vec<_> = lanes.into_iter().map(|lane| self.take(lane, bounds)).collect();
         let lanes = futures::stream::iter(lanes).buffer_unordered(self.settings.concurrency.max(1));
         lanes.collect::<Vec<_>>().await.into_iter().flatten().collect()
     }
 
-    async fn take(&self, lane: Lane<'_>) -> Vec<(usize, Taken)> {
+    async fn take(&self, lane: Lane<'_>, bounds: &Bounds) -> Vec<(usize, Taken)> {
         match lane {
+            Lane::Zone(_, units) if bounds.is_lost() => {
+                units.iter().map(|unit| (unit.index, Err(bounds.not_begun(unit.step)))).collect()
+            }
             Lane::Zone(zone, units) => {
                 let mut taken: Vec<(usize, Taken)> = Vec::new();
                 let mut clear: Vec<Unit<'_>> = Vec::new();
@@ -179,6 +216,7 @@ impl Cloud {
                     }
                 }
                 taken.extend(self.change_zone(&zone, clear).await);
+                taken.iter().for_each(|(_, result)| bounds.note(result));
                 taken
             }
             Lane::Other(steps) => {
@@ -188,6 +226,7 @@ impl Cloud {
                 for (index, step) in steps {
                     let began = self.now();
                     let result = match (stopped, self.not_now(step)) {
+                        _ if bounds.is_lost() || bounds.until <= began => Err(bounds.not_begun(step)),
                         (Some(next), _) => Err(Failure::plain(StepError::new(
                             Reason::Progressing,
                             next,
@@ -196,6 +235,7 @@ impl Cloud {
                         (None, Some(failure)) => Err(failure),
                         (None, None) => self.take_one(step, &earlier).await,
                     };
+                    bounds.note(&result);
                     match &result {
                         Ok(effects) => {
                             self.tell(step, began);
@@ -315,8 +355,11 @@ impl Cloud {
                 self.journal.doubt_rules(group, rules);
                 self.read_too_early(group).into_iter().for_each(|doubt| self.doubts.add(doubt));
             }
-            Action::Attach { instance, .. } | Action::Detach { instance, .. } => {
+            Action::Attach { instance, .. } => self.journal.doubt_attachments(instance),
+            Action::Detach { instance, .. } => {
                 self.journal.doubt_attachments(instance);
+                // It may have taken effect all the same, and a read of the past would not show that.
+                self.observed.detachments.insert(instance.clone(), self.now().after(LAG));
             }
             Action::DeleteGroup { group } => self.journal.forget_group(group),
             Action::ChangeRecords(change) => {
@@ -421,9 +464,9 @@ impl Cloud {
                 }
                 if written {
                     self.journal.attachment(&instance.id, &group, attached, shown, now);
+                    self.written.insert(instance.id.clone());
                 }
                 self.observed.wrote_to(&instance.id);
-                self.written.insert(instance.id.clone());
                 self.observed.set_instance(instance.id.clone(), Lookup::Known(instance), now);
             }
             Effect::Records(change, pending) => {

@@ -20,9 +20,8 @@ const VALUES_PER_BATCH: usize = 1000;
 /// At most this many characters in all values of a batch (Route 53).
 const CHARACTERS_PER_BATCH: usize = 32_000;
 
-/// After so many denials in a row a zone counts as denied as a whole. More than the halvings that it takes to find
-/// one name in the largest batch.
-const DENIALS_IN_A_ROW: usize = 12;
+/// After so many names in a row that are denied each by itself a zone counts as denied as a whole.
+const DENIALS_IN_A_ROW: usize = 8;
 
 /// A change of one name on its way: its place among the steps, and the step.
 #[derive(Clone, Copy)]
@@ -112,13 +111,10 @@ impl Cloud {
                     results.extend(batch.iter().map(|unit| (unit.index, Err(failure(unit, &error)))));
                 }
                 // A policy may permit names one by one.
+                Err(error) if lacks_permission(&error) && batch.len() > 1 => halve(&batch, &mut batches),
                 Err(error) if lacks_permission(&error) => {
                     denials += 1;
-                    if denials < DENIALS_IN_A_ROW && batch.len() > 1 {
-                        halve(&batch, &mut batches);
-                    } else {
-                        results.extend(batch.iter().map(|unit| (unit.index, Err(failure(unit, &error)))));
-                    }
+                    results.extend(batch.iter().map(|unit| (unit.index, Err(failure(unit, &error)))));
                     stopped = (denials >= DENIALS_IN_A_ROW).then_some(error);
                 }
                 Err(error) if batch.len() > 1 && is_about_a_change(&error) => halve(&batch, &mut batches),

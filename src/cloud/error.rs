@@ -1,11 +1,12 @@
 //! What failed, in words for the Service's owner and for whoever runs the daemon, and what may be done next.
 //! Decides nothing about retries: that is the loop's.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use aws_api::{Class, Service};
 
-use crate::expose::{Reason, Step, ZoneId};
+use crate::expose::{Reason, ServiceKey, Step, ZoneId};
 
 /// A part of what is read from AWS.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,6 +77,8 @@ pub enum Next {
     Replan,
     /// Nobody's fault and nobody's work: it passes with time.
     Wait,
+    /// It was not begun, since the others took so long: it is decided anew whether it is still wanted.
+    Later,
     /// Try again later, and tell the owners meanwhile.
     BackOff,
     /// Nothing was sent, since this process doesn't lead.
@@ -93,6 +96,9 @@ pub struct StepError {
     pub next: Next,
     /// Whether AWS was asked to take it; not while what it rests on can't be read.
     pub tried: bool,
+    /// The Services whose part of the step was refused for what is in it, while the rest was taken; none: it failed as a
+    /// whole.
+    pub refused_for: BTreeSet<ServiceKey>,
 }
 
 impl fmt::Display for StepError {
@@ -105,7 +111,7 @@ impl std::error::Error for StepError {}
 
 impl StepError {
     pub(super) fn new(reason: Reason, next: Next, message: impl Into<String>) -> StepError {
-        StepError { reason, message: message.into(), next, tried: true }
+        StepError { reason, message: message.into(), next, tried: true, refused_for: BTreeSet::new() }
     }
 
     /// AWS's answer to a call of `step`.
@@ -164,6 +170,13 @@ fn hint(error: &aws_api::Error) -> String {
         Class::Invalid => return String::new(),
     };
     format!("; {what}")
+}
+
+/// Whether AWS may take a part of what it refused: the request is well, and too much or wrong in what it asks for.
+pub(super) fn is_about_content(error: &aws_api::Error) -> bool {
+    !error.refused
+        && !is_about_memberships(error)
+        && (error.class == Class::Invalid || error.is("RulesPerSecurityGroupLimitExceeded"))
 }
 
 /// The interface has as many groups as it may have, in either of the ways in which EC2 says so.

@@ -2,21 +2,30 @@
 //! and nothing is written to an interface whose list of groups wasn't read just before: `Groups` replaces the
 //! whole list and EC2 offers no compare-and-swap.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use aws_api::{Client, ec2};
 use slog::warn;
 
 use super::apply::{Effect, Failure, Taken};
 use super::doubts::Doubt;
-use super::error::{Next, StepError, is_about_memberships};
+use super::error::{Next, StepError, is_about_content, is_about_memberships};
 use super::inventory::{self, permissions};
 use super::{Cloud, LAG};
 use crate::expose::firewall::{described_service, parse_group_name, tag_key};
-use crate::expose::{Action, Group, GroupId, Instance, InstanceId, Lookup, Reason, Rule, Step};
+use crate::expose::{Action, Group, GroupId, Instance, InstanceId, Lookup, Reason, Rule, ServiceKey, Step};
 
 /// No interface can have more groups, however far its limit is raised (EC2).
 const GROUPS_PER_INTERFACE_AT_MOST: usize = 16;
+
+/// The rules of each Service; those of none last of all.
+fn by_service(rules: &BTreeMap<Rule, String>) -> BTreeMap<Option<ServiceKey>, BTreeMap<Rule, String>> {
+    let mut of: BTreeMap<_, BTreeMap<Rule, String>> = BTreeMap::new();
+    for (rule, description) in rules {
+        of.entry(described_service(description)).or_default().insert(*rule, description.clone());
+    }
+    of
+}
 
 /// An answer that isn't whole proves nothing: EC2 says `true`, or an error.
 fn said_to_be_done(step: &Step, answer: Option<bool>) -> Result<(), Failure> {
@@ -118,49 +127,61 @@ impl Cloud {
         }
     }
 
-    /// Opens ports: all of them or none.
+    /// Opens ports: all of them, or those of the Services whose rules EC2 takes.
     pub(super) async fn authorize(&self, step: &Step, group: &GroupId, rules: &BTreeMap<Rule, String>) -> Taken {
         let owned = self.owned(step, group)?;
         let all = rules.iter().map(|(rule, description)| (*rule, description.clone()));
         let (shown, new): (BTreeMap<_, _>, BTreeMap<_, _>) = all.partition(|(rule, _)| owned.rules.contains_key(rule));
-        // What is shown already is to be made sure of.
-        let mut one_by_one = shown;
-        let mut opened = BTreeMap::new();
-        if new.len() == 1 {
-            one_by_one.extend(new);
-        } else if !new.is_empty() {
-            match self.add_rules(group, &new).await {
+        let singly = |rules: BTreeMap<Rule, String>| rules.into_iter().map(|one| BTreeMap::from([one]));
+        let mut requests: VecDeque<BTreeMap<Rule, String>> = VecDeque::new();
+        requests.extend(Some(new).filter(|new| !new.is_empty()));
+        // What is shown already is to be made sure of; that one is there says nothing of the others.
+        requests.extend(singly(shown));
+        let (mut opened, mut behind, mut refused) = (BTreeMap::new(), false, None::<Failure>);
+        while let Some(rules) = requests.pop_front() {
+            let answer = self.add_rules(group, &rules).await;
+            match &answer {
                 // Reads are behind.
-                Err(error) if error.is(IS_THERE) => one_by_one.extend(new),
-                answer => {
-                    self.confirmed(step, group, answer)?;
-                    opened.extend(new);
+                Err(error) if error.is(IS_THERE) && rules.len() > 1 => {
+                    requests.extend(singly(rules));
+                    continue;
                 }
-            }
-        }
-        // That one is there says nothing of the others.
-        let mut behind = false;
-        for (rule, description) in one_by_one {
-            match self.add_rules(group, &BTreeMap::from([(rule, description.clone())])).await {
                 // It stays what it was made for. Where no read shows that, it counts as a person's until one does.
                 Err(error) if error.is(IS_THERE) => {
-                    let made_for = owned.rules.get(&rule).cloned();
-                    behind |= made_for.is_none();
-                    opened.insert(rule, made_for.unwrap_or_default());
-                }
-                answer => match self.confirmed(step, group, answer) {
-                    Ok(()) => _ = opened.insert(rule, description),
-                    Err(failure) => {
-                        return Err(Failure { done: vec![Effect::RulesOpened(group.clone(), opened)], ..failure });
+                    for rule in rules.into_keys() {
+                        let made_for = owned.rules.get(&rule).cloned();
+                        behind |= made_for.is_none();
+                        opened.insert(rule, made_for.unwrap_or_default());
                     }
-                },
+                    continue;
+                }
+                Err(error) if is_about_content(error) => {
+                    let by_service = by_service(&rules);
+                    if by_service.len() > 1 {
+                        requests.extend(by_service.into_values());
+                        continue;
+                    }
+                    let failure = refused.get_or_insert_with(|| self.group_failure(step, group, error));
+                    failure.error.refused_for.extend(by_service.into_keys().flatten());
+                    continue;
+                }
+                _ => {}
+            }
+            match self.confirmed(step, group, answer) {
+                Ok(()) => opened.extend(rules),
+                Err(failure) => {
+                    return Err(Failure { done: vec![Effect::RulesOpened(group.clone(), opened)], ..failure });
+                }
             }
         }
         let mut effects = vec![Effect::RulesOpened(group.clone(), opened)];
         if behind {
             effects.extend(self.read_too_early(group).into_iter().map(Effect::Doubted));
         }
-        Ok(effects)
+        match refused {
+            Some(failure) => Err(Failure { done: effects, ..failure }),
+            None => Ok(effects),
+        }
     }
 
     /// The group was read before it was changed, and so may be what was read of the instances that have it.

@@ -235,7 +235,8 @@ impl Journal {
         self.young.retain(|_, at| is_recent(*at, now));
         self.groups.retain(|id, (at, group)| {
             let shown = listed.contains_key(id) == group.is_some();
-            let wanted = is_recent(*at, now) && !shown;
+            // A listing that doesn't show what was deleted may be followed by an older one.
+            let wanted = is_recent(*at, now) && (group.is_none() || !shown);
             match group {
                 Some(group) if wanted => _ = listed.insert(id.clone(), group.clone()),
                 None if wanted => _ = listed.remove(id),

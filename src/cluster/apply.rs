@@ -7,10 +7,10 @@ use super::call::{self, call};
 use super::error::{Class, Error, Failure};
 use super::objects::{MANAGER, Resource, StoredService, condition_type, identity};
 use crate::expose::plan::Publication;
-use crate::expose::{Condition, PREFIX, PrivateIp, PublicIp, Service, ServiceKey, Snapshot};
+use crate::expose::{Condition, PREFIX, Service, ServiceKey, Snapshot};
+use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
-use std::fmt::Display;
 use std::time::Duration;
 
 const APPLY: &str = "application/apply-patch+yaml";
@@ -35,24 +35,37 @@ fn body(service: &ServiceKey, uid: &str) -> Value {
     })
 }
 
-fn texts<T: Display>(items: &[T]) -> Vec<String> {
-    items.iter().map(ToString::to_string).collect()
-}
-
 fn publication_body(publication: &Publication) -> Value {
-    let private = texts::<PrivateIp>(&publication.private_ips);
-    let public = texts::<PublicIp>(&publication.public_ips);
-    let mut annotations = serde_json::Map::new();
-    annotations.insert(format!("{PREFIX}assigned"), private.join(",").into());
-    annotations.insert(format!("{PREFIX}addresses"), public.join(",").into());
+    let annotations: serde_json::Map<String, Value> =
+        publication.annotations().into_iter().map(|(name, value)| (format!("{PREFIX}{name}"), value.into())).collect();
     let mut object = body(&publication.service, &publication.uid);
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
         metadata.insert("annotations".into(), annotations.into());
     }
     if let Some(object) = object.as_object_mut() {
-        object.insert("spec".into(), json!({"externalIPs": private}));
+        object.insert("spec".into(), json!({"externalIPs": publication.list()}));
     }
     object
+}
+
+/// What is accepted isn't always what was sent: admission control may change it, and would do so again.
+fn is_as_sent(what: &str, publication: &Publication, answer: &[u8]) -> Result<(), Error> {
+    // An answer that can't be read says nothing; its owner hears of that from the view.
+    let read = std::str::from_utf8(answer).ok().and_then(|text| StoredService::read(text).ok());
+    let Some(answer) = read.map(|stored| stored.service).filter(|service| !publication.is_in(service)) else {
+        return Ok(());
+    };
+    let there = match answer.external_ips.as_slice() {
+        list if *list == publication.list() => "other annotations".to_owned(),
+        [] => "no addresses".to_owned(),
+        list => list.join(", "),
+    };
+    let message = format!(
+        "{what}: the API server accepted it, but the answer holds {there} instead of {}: something changes what is \
+         written (a mutating admission webhook?); have it leave alone what the field manager {MANAGER} writes",
+        publication.list().join(", ")
+    );
+    Err(Error { class: Class::Refused, message })
 }
 
 impl Cluster {
@@ -65,10 +78,8 @@ impl Cluster {
         let uri =
             format!("{}?fieldManager={MANAGER}&force={}&dryRun=All", path(&publication.service), publication.take_over);
         let body = publication_body(publication).to_string().into_bytes();
-        call(&self.client, Method::PATCH, &uri, Some(APPLY), body)
-            .await
-            .map(drop)
-            .map_err(|failure| failure.into_error(&what, false))
+        let answer = call(&self.client, Method::PATCH, &uri, Some(APPLY), body).await;
+        is_as_sent(&what, publication, &answer.map_err(|failure| failure.into_error(&what, false))?)
     }
 
     /// Sets `spec.externalIPs` and the annotations that go with it.
@@ -80,7 +91,8 @@ impl Cluster {
         let what = format!("setting spec.externalIPs of {service}");
         let uri = format!("{}?fieldManager={MANAGER}&force={}", path(service), publication.take_over);
         let body = self.as_seen(service, publication_body(publication));
-        self.write(service, &what, &uri, APPLY, &body).await?;
+        let written = self.write(service, &what, &uri, APPLY, &body).await?;
+        is_as_sent(&what, publication, &written)?;
         if publication.take_over {
             self.disown_legacy(service).await?;
         }
@@ -97,7 +109,7 @@ impl Cluster {
         self.disown_legacy(service).await?;
         let uri = format!("{}?fieldManager={MANAGER}&force=false", path(service));
         let body = self.as_seen(service, body(service, uid));
-        self.write(service, &what, &uri, APPLY, &body).await
+        self.write(service, &what, &uri, APPLY, &body).await.map(drop)
     }
 
     /// What is applied to the object as it was seen last, and to no other: addresses that this process doesn't know of
@@ -171,7 +183,7 @@ impl Cluster {
         }
         let what = format!("setting the condition Ready of {service}");
         let uri = format!("{}/status?fieldManager={MANAGER}&force=false", path(service));
-        self.write(service, &what, &uri, APPLY, &object).await
+        self.write(service, &what, &uri, APPLY, &object).await.map(drop)
     }
 
     /// The wall clock's time in UTC, in the given format.
@@ -203,11 +215,11 @@ impl Cluster {
         }));
         let what = format!("taking spec.externalIPs of {service} over");
         let uri = format!("{}?fieldManager={MANAGER}", path(service));
-        self.write(service, &what, &uri, JSON_PATCH, &Value::Array(operations)).await
+        self.write(service, &what, &uri, JSON_PATCH, &Value::Array(operations)).await.map(drop)
     }
 
     /// Sends a write and brings the view up to date with its answer, or with a read of its own where the answer
-    /// leaves it open what is there now.
+    /// leaves it open what is there now. Returns the answer.
     async fn write(
         &self,
         service: &ServiceKey,
@@ -215,13 +227,13 @@ impl Cluster {
         uri: &str,
         content_type: &str,
         body: &Value,
-    ) -> Result<(), Error> {
+    ) -> Result<Bytes, Error> {
         let doubt = Doubt::new(self, service);
         let body = body.to_string().into_bytes();
         let error = match call(&self.client, Method::PATCH, uri, Some(content_type), body).await {
             Ok(answer) if self.take_in(&answer) => {
                 doubt.resolved();
-                return Ok(());
+                return Ok(answer);
             }
             Ok(_) => Failure::Malformed("the answer isn't a Service".into()).into_error(what, true),
             Err(failure) => failure.into_error(what, true),
@@ -257,6 +269,20 @@ impl Cluster {
             self.put(identity, StoredService::read(text), None);
         }
         true
+    }
+
+    /// Reads anew what the outcome of a write is unknown of, if anything: else one answer that was lost would hold back
+    /// all decisions until it no longer matters.
+    pub async fn make_sure(&self) {
+        let unsure: Vec<ServiceKey> = self.with(|s| s.uncertain.keys().cloned().collect());
+        let reads = unsure.iter().map(|service| async move {
+            let path = path(service);
+            let read = call::get(&self.client, &path);
+            if let Ok(Ok(answer)) = tokio::time::timeout(READ_BACK_TIMEOUT, read).await {
+                self.take_in(&answer);
+            }
+        });
+        futures::future::join_all(reads).await;
     }
 
     /// Reads a Service anew; whether that worked.

@@ -48,8 +48,9 @@ pub(super) enum Replaced {
     Applied(bool),
     /// It is older than what was seen before: refused.
     Older,
-    /// So many objects are missing that were known: it takes a second list to believe it.
-    Shrunken(usize),
+    /// It is the view now (`changed`: it wasn't before), but for so many objects that are missing and were known: it takes
+    /// a second list to believe that.
+    Shrunken { missing: usize, changed: bool },
     /// It is the first list: whatever it lacks, nobody could tell. Another one makes the view complete.
     First,
 }
@@ -209,20 +210,13 @@ impl<T: PartialEq> Store<T> {
             .filter(|(k, e)| !listed.contains(k) && !older(&listing.version, &e.version))
             .map(|(k, _)| k.clone())
             .collect();
-        if !gone.is_empty() {
-            let confirmed = self.suspicion.as_ref().is_some_and(|first| gone.is_subset(first));
-            if !confirmed {
-                let count = gone.len();
-                self.suspicion = Some(gone);
-                return Replaced::Shrunken(count);
-            }
-        }
-        self.suspicion = None;
-        let mut changed = !self.complete || self.distrusted;
-        self.distrusted = false;
+        // Each one by itself: where objects come and go all the time, no two lists lack the same ones.
+        let before = self.suspicion.take().unwrap_or_default();
+        let (confirmed, first): (BTreeSet<Key>, BTreeSet<Key>) = gone.into_iter().partition(|key| before.contains(key));
+        let mut changed = false;
         // An item without a name could be any of those that seem to be gone.
         if listing.nameless == 0 {
-            for key in &gone {
+            for key in &confirmed {
                 changed |= self.items.remove(key).is_some();
             }
         }
@@ -230,6 +224,14 @@ impl<T: PartialEq> Store<T> {
         for (identity, object) in listing.items {
             changed |= self.put(identity, object);
         }
+        if !first.is_empty() {
+            let missing = first.len();
+            self.suspicion =
+                Some(if listing.nameless == 0 { first } else { confirmed.into_iter().chain(first).collect() });
+            return Replaced::Shrunken { missing, changed };
+        }
+        changed |= !self.complete || self.distrusted;
+        self.distrusted = false;
         self.complete |= self.listed;
         self.listed = true;
         if self.complete { Replaced::Applied(changed) } else { Replaced::First }

@@ -63,6 +63,19 @@ struct Ended {
     heard: bool,
 }
 
+/// Another list is needed.
+struct Again {
+    /// Not before so long.
+    wait: Duration,
+    /// This one was of no use: the next ones come ever more seldom.
+    failed: bool,
+}
+
+impl Again {
+    /// This one was well.
+    const WELL: Again = Again { wait: Duration::ZERO, failed: false };
+}
+
 /// Pause before the next request.
 fn pause(failures: u32, elapsed: Duration, random: &dyn Random) -> Duration {
     if failures == 0 {
@@ -93,8 +106,8 @@ impl Cluster {
                         listed = self.clock.monotonic();
                         closed_well = true;
                     }
-                    Err(wait) => {
-                        failures += 1;
+                    Err(Again { wait, failed }) => {
+                        failures = if failed { failures + 1 } else { 1 };
                         let pause = pause(failures, Duration::ZERO, self.random.as_ref());
                         _ = tokio::time::timeout(pause.max(wait), terms.changed()).await;
                     }
@@ -180,18 +193,18 @@ impl Cluster {
 
     /// Reads a complete list and takes it for the view, unless another term begins meanwhile; returns its resource
     /// version. Else it is to be read again, not before so long.
-    async fn list<T: Watched>(&self, terms: &tokio::sync::watch::Receiver<u64>) -> Result<String, Duration> {
+    async fn list<T: Watched>(&self, terms: &tokio::sync::watch::Receiver<u64>) -> Result<String, Again> {
         let floor = self.with(|s| T::store(s).highest());
         let listing = match self.pages::<T>().await {
             Ok(listing) => listing,
             Err(failure) => {
                 self.failed::<T>("list", &failure);
-                return Err(failure.retry_after().unwrap_or_default());
+                return Err(Again { wait: failure.retry_after().unwrap_or_default(), failed: true });
             }
         };
         if terms.has_changed().unwrap_or_default() {
             // It may have been read before that.
-            return Err(Duration::ZERO);
+            return Err(Again::WELL);
         }
         let version = listing.version.clone();
         debug!(self.log, "listed"; "resource" => T::NAME, "objects" => listing.items.len(), "version" => &version);
@@ -199,7 +212,7 @@ impl Cluster {
         let replaced = self.with(|s| {
             let store = T::store(s);
             let replaced = store.replace(listing, floor, now);
-            if let Replaced::Applied(_) | Replaced::First = replaced {
+            if replaced != Replaced::Older {
                 store.alive(now);
             }
             replaced
@@ -211,16 +224,19 @@ impl Cluster {
                 }
                 Ok(version)
             }
-            Replaced::First => Err(Duration::ZERO),
+            Replaced::First => Err(Again::WELL),
             Replaced::Older => {
                 self.counters.add(T::NAME, "older");
                 warn!(self.log, "list refused: it is older than what was seen before"; "resource" => T::NAME, "version" => version);
-                Err(Duration::ZERO)
+                Err(Again { wait: Duration::ZERO, failed: true })
             }
-            Replaced::Shrunken(gone) => {
+            Replaced::Shrunken { missing, changed } => {
+                if changed {
+                    self.bump();
+                }
                 self.counters.add(T::NAME, "shrunken");
-                info!(self.log, "list not believed yet: it lacks what was there, another one must say so too"; "resource" => T::NAME, "missing" => gone);
-                Err(Duration::ZERO)
+                info!(self.log, "list not believed in all yet: it lacks what was there, another one must say so too"; "resource" => T::NAME, "missing" => missing);
+                Err(Again::WELL)
             }
         }
     }

@@ -417,6 +417,17 @@ pub struct Failure {
     pub retry_at: Moment,
     /// For whose sake it was tried. Nobody's, when what it rests on couldn't be read: nothing is known to be in its way.
     pub tried_for: BTreeSet<ServiceKey>,
+    /// The Services whose rules are refused for what is in them; where there are any, nobody else's are held back.
+    pub refused_for: BTreeSet<ServiceKey>,
+}
+
+impl Failure {
+    /// Whether the step has to wait.
+    pub fn holds(&self, step: &plan::Step, now: Moment) -> bool {
+        let opens = matches!(step.action, Action::Authorize { .. } | Action::Attach { .. });
+        let others = || opens && step.services.iter().all(|service| !self.refused_for.contains(service));
+        now < self.retry_at && (self.refused_for.is_empty() || !others())
+    }
 }
 
 /// The reasons a Service's owner reads in the condition and in Events: one CamelCase word each.

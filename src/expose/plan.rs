@@ -25,8 +25,8 @@ use std::fmt;
 use super::brake::{Held, brake};
 use super::firewall::{GroupId, Rule};
 use super::nodes::{InstanceId, PrivateIp, PublicIp};
-use super::publication::joined;
-use super::{Memory, Moment, Observed, Record, RecordKey, ServiceKey, Settings, Snapshot, ZoneId};
+use super::publication::{ADDRESSES, ASSIGNED, joined};
+use super::{Memory, Moment, Observed, Record, RecordKey, Service, ServiceKey, Settings, Snapshot, ZoneId};
 
 pub use desired::{Desired, desire, remember};
 pub use effect::effect;
@@ -179,6 +179,24 @@ pub struct Publication {
     pub take_over: bool,
 }
 
+impl Publication {
+    /// `spec.externalIPs`.
+    pub fn list(&self) -> Vec<String> {
+        self.private_ips.iter().map(ToString::to_string).collect()
+    }
+
+    /// The annotations that go with the list: names without prefix, and values.
+    pub fn annotations(&self) -> [(&'static str, String); 2] {
+        [(ASSIGNED, joined(&self.private_ips)), (ADDRESSES, joined(&self.public_ips))]
+    }
+
+    /// Whether the Service holds just what this writes: the list and its annotations.
+    pub fn is_in(&self, service: &Service) -> bool {
+        service.external_ips == self.list()
+            && self.annotations().iter().all(|(name, value)| service.annotations.get(*name) == Some(value))
+    }
+}
+
 /// A change of the record sets of one hostname: the address record and its twin together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordChange {
@@ -262,13 +280,18 @@ pub fn plan(
     firewall_steps::add(&view, &mut plan);
     name_steps::add(&view, &mut plan);
     publication_steps::add(&view, &mut plan);
-    let (due, waiting): (Vec<Step>, Vec<Step>) = plan
+    let failure = |step: &Step| memory.failures.get(&step.action.target());
+    let (waiting, due): (Vec<Step>, Vec<Step>) = plan
         .steps
         .drain(..)
-        .partition(|step| memory.failures.get(&step.action.target()).is_none_or(|failure| failure.retry_at <= now));
+        .flat_map(|step| match failure(&step) {
+            Some(failure) => firewall_steps::apart(step, &failure.refused_for),
+            None => vec![step],
+        })
+        .partition(|step| failure(step).is_some_and(|failure| failure.holds(step, now)));
     plan.steps = one_interface_change_each(due);
     for step in &waiting {
-        if let Some(failure) = memory.failures.get(&step.action.target()) {
+        if let Some(failure) = failure(step) {
             plan.wake(failure.retry_at);
         }
         plan.waiting.insert(step.action.target());

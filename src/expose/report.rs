@@ -33,11 +33,14 @@ fn of_exposure(service: &Service, exposure: &Exposure, desired: &Desired<'_>, me
     let names = join(exposure.hostnames.iter());
     let addresses = join(serving.iter().map(|n| format!("{} (node {}, {})", n.public_ip, n.node.name, n.private_ip)));
     let served = format!("{names} -> {addresses}");
+    // What is served counts when Route 53's servers have the record, whatever else is missing; and then it stays so.
+    let on_the_way = exposure.hostnames.iter().any(|name| memory.unsynced.contains(name));
+    let ready = !on_the_way || service.ready.as_ref().is_some_and(|condition| condition.ready);
 
     if let Some(failure) = failure(exposure, &chosen, desired, memory) {
         return match serving.is_empty() {
             true => Condition::new(false, failure.reason, failure.message.clone()),
-            false => Condition::new(true, Reason::Degraded, format!("{served}; but: {}", failure.message)),
+            false => Condition::new(ready, Reason::Degraded, format!("{served}; but: {}", failure.message)),
         };
     }
     let full = chosen.iter().copied().filter(|node| desired.lacks_room(exposure, &node.instance.id));
@@ -46,7 +49,7 @@ fn of_exposure(service: &Service, exposure: &Exposure, desired: &Desired<'_>, me
         let why = format!("no room for its rules in the security groups of {full}; {MAKE_ROOM}");
         return match serving.is_empty() {
             true => Condition::new(false, Reason::SecurityGroupLimit, why),
-            false => Condition::new(true, Reason::Degraded, format!("{served}; but: {why}")),
+            false => Condition::new(ready, Reason::Degraded, format!("{served}; but: {why}")),
         };
     }
     if serving.is_empty() {
@@ -54,12 +57,11 @@ fn of_exposure(service: &Service, exposure: &Exposure, desired: &Desired<'_>, me
     }
     if serving.len() < chosen.len() {
         let message = format!("{served}; {} more node(s) on the way", chosen.len() - serving.len());
-        return Condition::new(true, Reason::Progressing, message);
+        return Condition::new(ready, Reason::Progressing, message);
     }
-    if exposure.hostnames.iter().any(|name| memory.unsynced.contains(name)) {
-        let was_ready = service.ready.as_ref().is_some_and(|condition| condition.ready);
+    if on_the_way {
         let message = format!("{served}; Route 53 is still bringing the record to its servers");
-        return Condition::new(was_ready, Reason::Progressing, message);
+        return Condition::new(ready, Reason::Progressing, message);
     }
     match desired.placement.degraded.get(&service.key) {
         Some(why) => Condition::new(true, Reason::Degraded, format!("{served}; {why}")),
@@ -80,15 +82,19 @@ fn failure<'m>(
         .map(dns::Hostname::as_str)
         .chain(desired.names_of(&exposure.service).map(|name| name.name.as_str()))
         .collect();
-    let concerns = |target: &Target| match target {
+    let concerns = |target: &Target, failure: &Failure| match target {
         Target::Service(key) => *key == exposure.service,
         Target::Name(_, name) => names.contains(name.as_str()),
-        Target::Firewall(id) => chosen.iter().any(|node| node.instance.id == *id),
+        // What is refused to others only is no concern of who has all that it needs.
+        Target::Firewall(id) => {
+            let others = !failure.refused_for.is_empty() && !failure.refused_for.contains(&exposure.service);
+            chosen.iter().any(|node| node.instance.id == *id) && !others
+        }
         // Who has all that it needs doesn't need the group.
         Target::NewGroup(id) => chosen.iter().any(|node| node.instance.id == *id) && !desired.is_open(exposure, id),
         Target::Group(_) => false,
     };
-    memory.failures.iter().find(|(target, _)| concerns(target)).map(|(_, failure)| failure)
+    memory.failures.iter().find(|(target, failure)| concerns(target, failure)).map(|(_, failure)| failure)
 }
 
 fn join<T: ToString>(items: impl Iterator<Item = T>) -> String {

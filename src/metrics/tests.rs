@@ -6,6 +6,7 @@ use aws_api::{Class, CredentialsError, Error, Observer as _, Service};
 
 use super::*;
 use crate::expose::brake::Held;
+use crate::expose::firewall::ForeignRules;
 use crate::expose::nodes::Alive;
 use crate::expose::plan::{Desired, Publication, RecordChange, Target, desire};
 use crate::expose::{
@@ -98,9 +99,9 @@ fn with_world(look: impl FnOnce(&Desired<'_>, &Observed, &Settings)) {
     observed.records.insert(ZoneId("Z1".into()), records);
     for (id, rules) in [("sg-1", vec!["10.0.0.0/8"]), ("sg-2", vec!["0.0.0.0/0", "192.0.2.0/24", "::/0"])] {
         let rules = rules.into_iter().map(rule).collect();
+        let foreign_rules = ForeignRules { v4: 3, v6: 0 };
         let id = GroupId(id.into());
-        let group =
-            Group { id: id.clone(), name: "g".into(), vpc: "vpc-1".into(), rules, foreign_rules: Default::default() };
+        let group = Group { id: id.clone(), name: "g".into(), vpc: "vpc-1".into(), rules, foreign_rules };
         observed.groups.insert(id, group);
     }
     let node = Node { name: "a".into(), ready: true, ..Node::default() };
@@ -349,7 +350,7 @@ fn the_world_is_counted_as_it_was_seen() {
         ("external_ips_dns_records{type=\"TXT\",ownership=\"ours\"}", 1.0),
         ("external_ips_dns_records{type=\"TXT\",ownership=\"foreign\"}", 0.0),
         ("external_ips_dns_records{type=\"NS\",ownership=\"foreign\"}", 1.0),
-        ("external_ips_security_group_rules{family=\"ipv4\"}", 2.0),
+        ("external_ips_security_group_rules{family=\"ipv4\"}", 5.0),
         ("external_ips_security_group_rules{family=\"ipv6\"}", 1.0),
         ("external_ips_security_group_rules_limit", 42.0),
         ("external_ips_port_conflicts", 1.0),

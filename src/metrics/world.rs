@@ -200,7 +200,10 @@ fn kind(kind: &RecordType) -> &str {
 /// The rules in the fullest of our groups: what is nearest to AWS's limit, which counts both families apart.
 fn count_rules(observed: &Observed) -> BTreeMap<[Label; 1], u64> {
     let fullest = |v6: bool| {
-        let rules = |group: &crate::expose::Group| group.rules.keys().filter(|r| r.source.is_v6() == v6).count();
+        let rules = |group: &crate::expose::Group| {
+            let others = if v6 { group.foreign_rules.v6 } else { group.foreign_rules.v4 };
+            group.rules.keys().filter(|rule| rule.source.is_v6() == v6).count() + others
+        };
         observed.groups.values().map(rules).max().unwrap_or_default() as u64
     };
     [([label("family", "ipv4")], fullest(false)), ([label("family", "ipv6")], fullest(true))].into()

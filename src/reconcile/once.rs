@@ -5,11 +5,12 @@ use std::pin::pin;
 use std::time::Duration;
 
 use super::{Next, Reconciler};
+use crate::expose::{Failure, Moment, Reason, Target};
 
 /// After so many rounds in a row that failed as a whole, `--once` gives up.
 const ROUNDS: u32 = 5;
 
-/// How often it is looked at what is still missing before the first round.
+/// How often it is looked at what is still missing, at most.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How `--once` ended.
@@ -28,6 +29,7 @@ impl Reconciler {
     /// resolves, a round that is under way ends as it does in [`Reconciler::run`].
     pub async fn once(mut self, shutdown: impl Future<Output = ()>) -> Outcome {
         let mut shutdown = pin!(shutdown);
+        let mut patience: Option<Moment> = None;
         loop {
             tokio::select! {
                 biased;
@@ -38,8 +40,13 @@ impl Reconciler {
             }
             let Some(next) = self.round_until(shutdown.as_mut()).await else { return Outcome::Interrupted };
             let at = match next {
-                Next::Wait(_) if self.failing().is_empty() => return Outcome::Done,
-                Next::Wait(_) => return Outcome::Incomplete(self.failing()),
+                Next::Wait(_) => {
+                    let last = *patience.get_or_insert(self.now().after(self.parts.timing.ready));
+                    match self.on_the_way().filter(|_| self.now() < last) {
+                        Some(at) => at.max(self.now().after(LOOK)),
+                        None => return self.outcome(),
+                    }
+                }
                 Next::Again(_) if self.failed_rounds >= ROUNDS => {
                     return Outcome::Incomplete(vec!["the cluster or AWS could not be read; the log says why".into()]);
                 }
@@ -52,6 +59,26 @@ impl Reconciler {
                 () = tokio::time::sleep(at.0.saturating_sub(self.now().0)) => {}
             }
         }
+    }
+
+    /// When what merely takes its time, at AWS, is tried again. That a group stays in use for a while is no such thing:
+    /// it takes minutes, and nobody misses anything.
+    fn on_the_way(&self) -> Option<Moment> {
+        let passing = self.passing().map(|failure| failure.retry_at);
+        passing.chain(self.parts.cloud.due_at()).min()
+    }
+
+    fn passing(&self) -> impl Iterator<Item = &Failure> {
+        let failures = self.memory.failures.iter();
+        let passing = failures
+            .filter(|(target, failure)| failure.reason == Reason::Progressing && !matches!(target, Target::Group(_)));
+        passing.map(|(_, failure)| failure)
+    }
+
+    fn outcome(&self) -> Outcome {
+        let missing: Vec<String> =
+            self.failing().into_iter().chain(self.passing().map(|failure| failure.message.clone())).collect();
+        if missing.is_empty() { Outcome::Done } else { Outcome::Incomplete(missing) }
     }
 
     /// Waits until a round can run, but not for ever; the error says what is missing.

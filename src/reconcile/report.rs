@@ -7,12 +7,14 @@ use futures::StreamExt;
 use slog::{debug, info, warn};
 
 use super::round::{CONCURRENT_PATCHES, patience_asked};
-use super::{Next, Reconciler};
+use super::{Next, Reconciler, round};
 use crate::cluster::{Class, EventKind, Unreadable};
 use crate::expose::annotations;
 use crate::expose::firewall::described_service;
 use crate::expose::plan::{Desired, desire, terms};
-use crate::expose::{Action, Condition, Plan, Reason, Rejection, Rule, ServiceKey, Snapshot, Step, report};
+use crate::expose::{
+    Action, Condition, Failure, Plan, Reason, Rejection, Rule, ServiceKey, Snapshot, Step, Target, report,
+};
 
 /// What happened in a round, by Service, to be told when it is over.
 #[derive(Debug, Default)]
@@ -113,8 +115,15 @@ impl Reconciler {
     pub(super) async fn finish(&mut self, snapshot: &Snapshot, plan: &Plan) -> Next {
         self.parts.cloud.poll_changes().await;
         self.memory.unsynced = self.parts.cloud.unsynced();
-        // What nobody wants any more can't fail any more.
-        self.memory.failures.retain(|target, _| plan.waiting.contains(target));
+        let now = self.now();
+        self.taken.retain(|_, last| now < last.forgotten_at());
+        // What nobody wants any more can't fail any more; but what is undone each time only looks well for a moment.
+        let undone = |target: &Target, failure: &Failure| {
+            now < failure.retry_at && self.taken.get(target).is_some_and(round::Taken::is_undone)
+        };
+        self.memory.failures.retain(|target, failure| plan.waiting.contains(target) || undone(target, failure));
+        let looks = self.memory.failures.values().filter(|failure| now < failure.retry_at);
+        let look = looks.map(|failure| failure.retry_at).min();
         self.note_unreadable();
         let confirm = (!self.memory.unsynced.is_empty()).then(|| self.now().after(self.parts.timing.confirm));
         // Full reads are far apart: what is only unsure needn't wait for the next of them.
@@ -126,7 +135,7 @@ impl Reconciler {
             let again = self.now().after(ROOM_AGAIN);
             self.full_at = self.full_at.map(|at| at.min(again));
         }
-        let wake = [plan.wake_at, confirm, self.parts.cloud.due_at()].into_iter().flatten().min();
+        let wake = [plan.wake_at, look, confirm, self.parts.cloud.due_at()].into_iter().flatten().min();
         let mut changes: Vec<Change> = Vec::new();
         let mut states: BTreeMap<String, u64> = BTreeMap::new();
         {

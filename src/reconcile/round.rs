@@ -9,15 +9,45 @@ use slog::{debug, error, info, warn};
 use super::{Next, Reconciler, report};
 use crate::cloud::{Error as CloudError, Kind, Next as After, StepError};
 use crate::cluster::{Class, Cluster, Error as ClusterError};
-use crate::expose::plan::{desire, effect, plan, remember, terms};
-use crate::expose::{Action, Failure, GroupId, Plan, Reason, Snapshot, Step, Trial};
+use crate::expose::plan::{Target, desire, effect, plan, remember, terms};
+use crate::expose::{Action, Failure, GroupId, Moment, Plan, Reason, Snapshot, Step, Trial};
 
 /// A round never takes more plans than this: the longest honest way is about ten (try, create, open, attach,
 /// list, publish, and as many to close), and some more when others interfere.
 const PLANS_PER_ROUND: usize = 40;
 
+/// A round that takes its plans for so long has very much to do.
+const LONG_ROUND: Duration = Duration::from_secs(60);
+
 /// How often a target may meet a changed world in one round, before that counts as a failure.
 const CONFLICTS_PER_ROUND: u32 = 3;
+
+/// So often in a row the same step may succeed without a pause in between. When it is needed more often, somebody undoes it.
+const SAME_STEP: u32 = 5;
+
+/// The step that succeeded last on a target.
+#[derive(Debug)]
+pub(super) struct Taken {
+    action: Action,
+    /// How often in a row.
+    times: u32,
+    at: Moment,
+}
+
+impl Taken {
+    /// Whether somebody undoes it each time.
+    pub(super) fn is_undone(&self) -> bool {
+        self.times > SAME_STEP
+    }
+
+    /// When it counts no more; later than the longest pause between two tries.
+    pub(super) fn forgotten_at(&self) -> Moment {
+        self.at.after(Duration::from_secs(180))
+    }
+}
+
+/// What has to wait so many times in a row hardly passes by itself.
+const LONG_WAIT: u32 = 10;
 
 /// After so many rounds in a row that failed as a whole, the owners of new Services are told.
 const PASSING: u32 = 3;
@@ -43,7 +73,7 @@ impl Reconciler {
     }
 
     async fn try_round(&mut self) -> Next {
-        let Some(snapshot) = self.parts.cluster.snapshot() else {
+        let Some(snapshot) = self.snapshot().await else {
             debug!(self.parts.log, "the view of the cluster is incomplete or too old to decide on");
             return self.again();
         };
@@ -54,9 +84,10 @@ impl Reconciler {
             return self.dry_run(snapshot);
         }
         self.conflicts.clear();
+        let began = self.now();
         for _ in 0..PLANS_PER_ROUND {
             self.parts.progress.tick();
-            let Some(snapshot) = self.parts.cluster.snapshot() else { return self.again() };
+            let Some(snapshot) = self.snapshot().await else { return self.again() };
             // What a step left open is read before anything else is decided.
             if self.parts.cloud.due()
                 && let Err(end) = self.look(&snapshot).await
@@ -75,8 +106,27 @@ impl Reconciler {
                 return Next::Lost;
             }
         }
+        // What is so by now is told nevertheless.
+        let Some(snapshot) = self.snapshot().await else { return self.again() };
+        let mut plan = self.plan(&snapshot);
+        plan.waiting.extend(plan.steps.iter().map(|step| step.action.target()));
+        if self.finish(&snapshot, &plan).await == Next::Lost {
+            return Next::Lost;
+        }
+        if self.now() >= began.after(LONG_ROUND) {
+            return Next::Wait(Some(self.now()));
+        }
         error!(self.parts.log, "a round found no end: something changes as fast as it is put right");
         self.again()
+    }
+
+    /// The cluster as it is known; what a write that was lost has left open is read before.
+    async fn snapshot(&self) -> Option<Snapshot> {
+        if let Some(snapshot) = self.parts.cluster.snapshot() {
+            return Some(snapshot);
+        }
+        self.parts.cluster.make_sure().await;
+        self.parts.cluster.snapshot()
     }
 
     /// Reads what has to be known; the error is how the round ends without it.
@@ -233,17 +283,22 @@ impl Reconciler {
     /// Takes down what became of a step. One that failed is not tried again for as long as `patience`, at least. False
     /// when it was refused because this process doesn't lead any more.
     fn settle(&mut self, step: &Step, result: Result<(), StepError>, patience: Duration) -> bool {
+        if result.as_ref().is_err_and(|error| error.next == After::Later) {
+            return true;
+        }
         let target = step.action.target();
         let ok = result.is_ok();
         self.memory.tried(&step.action, self.now());
         self.parts.metrics.changed(&step.action, ok);
         let Err(error) = result else {
-            self.memory.failures.remove(&target);
             self.news.step(step);
+            self.confirmed(step, target);
             return true;
         };
         match error.next {
             After::NotLeader => return false,
+            // Nothing has come of it.
+            After::Later => return true,
             After::Replan => {
                 let conflicts = self.conflicts.entry(target.clone()).or_default();
                 *conflicts += 1;
@@ -252,19 +307,59 @@ impl Reconciler {
                     return true;
                 }
             }
-            After::Wait => {}
+            // Nobody's fault, at first.
+            After::Wait => {
+                if self.memory.failures.get(&target).is_some_and(|before| before.attempts == LONG_WAIT - 1) {
+                    warn!(self.parts.log, "{} (for the {}th time in a row: look what is in the way)", error, LONG_WAIT;
+                        "step" => &step.reason);
+                }
+            }
             After::BackOff => warn!(self.parts.log, "{}", error; "step" => &step.reason),
         }
         let before = self.memory.failures.get(&target);
-        let attempts = before.map_or(0, |failure| failure.attempts).saturating_add(1);
+        let same = before.is_some_and(|before| before.refused_for.is_empty() == error.refused_for.is_empty());
+        let attempts = before.filter(|_| same).map_or(0, |failure| failure.attempts).saturating_add(1);
         let mut tried_for = before.map(|failure| failure.tried_for.clone()).unwrap_or_default();
-        if error.tried {
+        if !error.refused_for.is_empty() {
+            tried_for.extend(error.refused_for.iter().cloned());
+        } else if error.tried {
             tried_for.extend(step.services.iter().cloned());
         }
         let reason = if error.next == After::Replan { Reason::Failed } else { error.reason };
         let retry_at = self.now().after(self.backoff(attempts).max(patience));
-        self.memory.failures.insert(target, Failure { reason, message: error.message, attempts, retry_at, tried_for });
+        let (message, refused_for) = (error.message, error.refused_for);
+        let failure = Failure { reason, message, attempts, retry_at, tried_for, refused_for };
+        self.memory.failures.insert(target, failure);
         true
+    }
+
+    /// A step has succeeded. The same one many times in a row gets a pause nevertheless: what somebody undoes as fast as
+    /// it is done keeps nobody else waiting.
+    fn confirmed(&mut self, step: &Step, target: Target) {
+        let now = self.now();
+        let again = self.taken.remove(&target).filter(|last| last.action == step.action && now < last.forgotten_at());
+        let taken = again.map_or(0, |last| last.times).saturating_add(1);
+        self.taken.insert(target.clone(), Taken { action: step.action.clone(), times: taken, at: now });
+        let Some(attempts) = taken.checked_sub(SAME_STEP).filter(|more| *more > 0) else {
+            // What is refused to some Services is so, whatever else succeeds.
+            let others = |failure: &Failure| step.services.iter().all(|service| !failure.refused_for.contains(service));
+            let stays = |failure: &Failure| !failure.refused_for.is_empty() && others(failure);
+            if !self.memory.failures.get(&target).is_some_and(stays) {
+                self.memory.failures.remove(&target);
+            }
+            return;
+        };
+        let message = format!(
+            "{}: it was done {taken} times, and is undone each time: something else changes it back, and has to be \
+             found and stopped by hand",
+            step.action
+        );
+        warn!(self.parts.log, "{}", message; "step" => &step.reason);
+        let retry_at = self.now().after(self.backoff(attempts));
+        let tried_for = step.services.iter().cloned().collect();
+        let (reason, refused_for) = (Reason::Failed, BTreeSet::new());
+        let failure = Failure { reason, message, attempts, retry_at, tried_for, refused_for };
+        self.memory.failures.insert(target, failure);
     }
 
     /// Tells what would be done, once, and does nothing.
@@ -354,5 +449,5 @@ fn explain(error: &ClusterError) -> StepError {
         Class::Throttled { .. } => (Reason::Throttled, After::BackOff),
         Class::Transient => (Reason::Failed, After::BackOff),
     };
-    StepError { reason, message: error.to_string(), next, tried: true }
+    StepError { reason, message: error.to_string(), next, tried: true, refused_for: BTreeSet::new() }
 }

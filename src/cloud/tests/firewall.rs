@@ -227,6 +227,18 @@ async fn a_group_that_we_deleted_is_not_found_again_in_a_read_of_the_past() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_deleted_is_not_believed_by_an_older_read_that_follows_a_newer_one() {
+    let aws = world();
+    let mut cloud = read(&aws, &["i-1"]).await;
+    let past = aws.sg("sg-1", |group| group.clone());
+    one(&mut cloud, delete("sg-1")).await.unwrap();
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    aws.state().ec2.groups.insert("sg-1".into(), past);
+    cloud.refresh(&ids(&["i-1"]), true).await.unwrap();
+    assert!(cloud.observed().groups.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_create_whose_answer_was_lost_is_read_and_found() {
     let aws = Aws::default();
     aws.instance("i-1", 1);

@@ -299,3 +299,23 @@ async fn who_leads_anew_decides_on_nothing_before_all_is_listed_anew() {
     world.until("it is listed", || world.cluster.snapshot().is_some()).await;
     assert_eq!(world.snapshot().services.len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_two_lists_lack_is_gone_however_much_else_goes_in_between() {
+    let world = World::ready(&many(20)).await;
+    let lacking = |n: usize, version: u32| {
+        let mut body: Value = serde_json::from_str(&world.api.list_body("services")).unwrap();
+        body["items"].as_array_mut().unwrap().drain(..n);
+        body["metadata"]["resourceVersion"] = json!(version.to_string());
+        Fault::Body(body.to_string())
+    };
+    // Each list lacks one more than the one before.
+    for n in 1..=10_u32 {
+        world.api.fault(Verb::List, SERVICES, 1, lacking(n as usize, 9000 + n));
+    }
+    expire(&world);
+    for n in 1..=10 {
+        world.until("another list", || world.counted("services", "shrunken") == n).await;
+        assert_eq!(world.snapshot().services.len(), 21 - n as usize, "all but what this one was the first to lack");
+    }
+}

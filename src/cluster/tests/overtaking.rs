@@ -51,6 +51,7 @@ async fn what_was_decided_by_a_look_that_is_out_of_date_is_decided_anew() {
 async fn a_late_answer_does_not_bring_back_a_service_that_is_known_to_be_gone() {
     let world = World::ready(&[asking("quake")]).await;
     let publication = publication(&world, "quake", 1);
+    world.cluster.publish(&publication).await.unwrap();
     let late = super::api::Fault::Answer(200, world.api.service("games", "quake"));
     world.api.edit(|objects| objects.delete("services", "games", "quake"));
     world.pass(secs(1)).await;

@@ -187,3 +187,22 @@ async fn condition_and_publication_are_given_back_apart() {
     assert_eq!(after["spec"]["externalIPs"], json!(["10.0.0.1"]));
     assert_eq!(managers(&after), [("external-ips".to_owned(), "Apply".to_owned())]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_accepted_but_not_as_sent_is_refused() {
+    let world = World::ready(&[asking("quake")]).await;
+    let publication = publication(&world, "quake", 1);
+    // What a webhook makes of it that takes the addresses out.
+    let stripped = world.api.service("games", "quake");
+    for verb in [Verb::DryRun, Verb::Apply] {
+        world.api.fault(verb, "quake", 1, super::api::Fault::Answer(200, stripped.clone()));
+    }
+    let tried = world.cluster.try_publication(&publication).await.unwrap_err();
+    let published = world.cluster.publish(&publication).await.unwrap_err();
+    for error in [tried, published] {
+        assert_eq!(error.class, Class::Refused);
+        assert!(error.message.contains("holds no addresses instead of 10.0.0.1"), "{error}");
+        assert!(error.message.contains("webhook"), "{error}");
+    }
+    world.cluster.publish(&publication).await.unwrap();
+}

@@ -143,3 +143,15 @@ async fn nothing_is_written_over_what_was_not_seen() {
         assert_eq!(world.service("quake").external_ips.len(), 3, "it was read");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_write_left_open_is_read_when_the_api_server_is_back() {
+    let world = quiet().await;
+    world.api.fault(Verb::Apply, "", 1, Fault::LostAfter);
+    world.api.fault(Verb::Get, "", 4, Fault::LostBefore);
+    world.cluster.publish(&publication(&world, "quake", 1)).await.unwrap_err();
+    world.cluster.make_sure().await;
+    assert!(world.cluster.snapshot().is_none(), "still nobody can tell");
+    world.cluster.make_sure().await;
+    assert_eq!(world.service("quake").external_ips, ["10.0.0.1"]);
+}

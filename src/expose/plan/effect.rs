@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::dns::address_key;
-use super::super::publication::{ADDRESSES, ASSIGNED, joined};
+use super::super::publication::{ADDRESSES, ASSIGNED};
 use super::super::{FieldOwner, Group, GroupId, Lookup, Memory, Moment, Observed, Record, Snapshot, Trial};
 use super::{Action, Publication, RecordChange, Step};
 
@@ -33,12 +33,11 @@ pub fn effect(step: &Step, snapshot: &mut Snapshot, observed: &mut Observed, mem
 
 fn publish(publication: &Publication, snapshot: &mut Snapshot) {
     let Some(service) = snapshot.services.get_mut(&publication.service) else { return };
-    service.external_ips = publication.private_ips.iter().map(ToString::to_string).collect();
+    service.external_ips = publication.list();
     service.external_ips_owner = FieldOwner::Us;
     service.half_taken_over &= !publication.take_over;
     service.owns_fields = true;
-    service.annotations.insert(ASSIGNED.into(), joined(&publication.private_ips));
-    service.annotations.insert(ADDRESSES.into(), joined(&publication.public_ips));
+    service.annotations.extend(publication.annotations().map(|(name, value)| (name.to_owned(), value)));
 }
 
 /// The same for the steps that only concern AWS.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::firewall::{self, Group, Rule};
+use super::super::firewall::{self, Group, GroupId, Rule};
 use super::super::nodes::Alive;
 use super::super::{Instance, InstanceId, Lookup, Policy, ServiceKey};
 use super::rule_users::Users;
@@ -116,15 +116,7 @@ fn open(
             false
         });
         if !fits.is_empty() {
-            plan.steps.push(Step {
-                reason: format!("open {} for {}", list(fits.keys()), list(services(&fits).iter())),
-                services: services(&fits),
-                action: Action::Authorize {
-                    instance: instance.id.clone(),
-                    group: group.id.clone(),
-                    rules: fits.into_iter().map(|(rule, key)| (rule, firewall::description(&key))).collect(),
-                },
-            });
+            plan.steps.push(opening(&instance.id, &group.id, fits));
         }
         let useful = group.rules.keys().any(|rule| needed.rules.contains_key(rule) && !needed.withheld.contains(rule));
         if useful && (!instance.groups.contains(&group.id) || !view.desired.proof().is_attached(&instance.id, group)) {
@@ -324,6 +316,30 @@ fn remove_legacy(
             remove(view, plan, group, &format!("the group {} of an earlier version is replaced", group.name));
         }
     }
+}
+
+fn opening(instance: &InstanceId, group: &GroupId, rules: BTreeMap<Rule, ServiceKey>) -> Step {
+    let services = services(&rules);
+    Step {
+        reason: format!("open {} for {}", list(rules.keys()), list(services.iter())),
+        services,
+        action: Action::Authorize {
+            instance: instance.clone(),
+            group: group.clone(),
+            rules: rules.into_iter().map(|(rule, key)| (rule, firewall::description(&key))).collect(),
+        },
+    }
+}
+
+/// The step, with what is opened for these Services in one of its own.
+pub(super) fn apart(step: Step, these: &BTreeSet<ServiceKey>) -> Vec<Step> {
+    let Action::Authorize { instance, group, rules } = &step.action else { return vec![step] };
+    let keyed = rules.iter().filter_map(|(rule, text)| Some((*rule, firewall::described_service(text)?)));
+    let (theirs, others): (BTreeMap<_, _>, BTreeMap<_, _>) = keyed.partition(|(_, key)| these.contains(key));
+    if theirs.is_empty() || others.is_empty() {
+        return vec![step];
+    }
+    [theirs, others].into_iter().map(|rules| opening(instance, group, rules)).collect()
 }
 
 fn services(rules: &BTreeMap<Rule, ServiceKey>) -> Vec<ServiceKey> {

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::super::publication::{ADDRESSES, ASSIGNED, joined};
 use super::super::{Exposure, FieldOwner, Policy, PrivateIp, Reason, Service};
 use super::desired::own_addresses;
 use super::firewall_steps::list;
@@ -106,13 +105,8 @@ fn publish(view: &View<'_>, plan: &mut Plan, service: &Service, next: Vec<Privat
         return;
     }
     let publication = view.desired.publication(service, next);
-    let as_written: Vec<String> = publication.private_ips.iter().map(ToString::to_string).collect();
-    let annotation = |name: &str| service.annotations.get(name).map(String::as_str);
-    let unchanged = service.external_ips == as_written
-        && service.external_ips_owner == FieldOwner::Us
-        && !service.half_taken_over
-        && annotation(ASSIGNED) == Some(&joined(&publication.private_ips))
-        && annotation(ADDRESSES) == Some(&joined(&publication.public_ips));
+    let unchanged =
+        publication.is_in(service) && service.external_ips_owner == FieldOwner::Us && !service.half_taken_over;
     if !unchanged {
         plan.steps.push(Step {
             reason: format!("it is served on {}", list(publication.private_ips.iter())),

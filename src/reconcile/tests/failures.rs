@@ -3,7 +3,7 @@
 use super::world::World;
 use crate::cloud::tests::aws::Fault as AwsFault;
 use crate::cluster::tests::api::{Fault, Verb, status};
-use crate::cluster::tests::world::{asking, instance, secs};
+use crate::cluster::tests::world::{asking, instance, millis, secs};
 
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_failed_step_backs_off_and_others_go_on() {
@@ -185,4 +185,74 @@ async fn a_deleted_service_leaves_nothing_behind() {
     world.pass(secs(1000)).await;
     assert_eq!(world.api.events("quake").len(), events);
     assert!(world.synced("doom"));
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn one_lost_answer_holds_nobody_up_for_longer_than_the_api_server_is_away() {
+    let world = World::new(1, &[asking("quake")]);
+    world.api.fault(Verb::Apply, "quake", 1, Fault::LostAfter);
+    // Longer than it is waited for at once.
+    world.api.fault(Verb::Get, "quake", 4, Fault::LostBefore);
+    let _process = world.process("a").run();
+    world.until("the answer is lost", || !world.api.calls_of(Verb::Apply, "quake").is_empty()).await;
+    let lost = tokio::time::Instant::now();
+    world.until("it is served", || world.synced("quake")).await;
+    assert!(lost.elapsed() < secs(15), "{:?}", lost.elapsed());
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_publication_that_somebody_undoes_each_time_keeps_nobody_else_waiting() {
+    let world = World::new(1, &[asking("quake"), asking("doom")]);
+    let api = world.api.clone();
+    // A controller that knows of no such field.
+    let other = tokio::task::spawn_local(async move {
+        loop {
+            tokio::time::sleep(millis(20)).await;
+            if !api.service("games", "quake")["spec"]["externalIPs"].is_null() {
+                api.edit(|objects| {
+                    objects.change("services", "games", "quake", |service| {
+                        service["spec"].as_object_mut().unwrap().remove("externalIPs");
+                    });
+                });
+            }
+        }
+    });
+    let _process = world.process("a").run();
+    world.until("doom is served", || world.synced("doom")).await;
+    world.until("quake is told", || world.condition("quake")["reason"] == "Failed").await;
+    assert!(world.condition("quake")["message"].as_str().unwrap().contains("undone each time"));
+    world.api.edit(|objects| objects.put("services", asking("hexen")));
+    let asked = tokio::time::Instant::now();
+    world.until("a third one is served", || world.synced("hexen")).await;
+    assert!(asked.elapsed() < secs(10), "{:?}", asked.elapsed());
+    let before = world.api.calls_of(Verb::Apply, "quake").len();
+    world.pass(secs(600)).await;
+    let tried = world.api.calls_of(Verb::Apply, "quake").len() - before;
+    assert!(tried <= 26, "ever more seldom: {tried}");
+    other.abort();
+    world.until("it is served when that ends", || world.synced("quake")).await;
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_rule_that_is_refused_for_what_is_in_it_keeps_no_other_service_closed() {
+    let mut odd = asking("quake");
+    odd["spec"]["ports"][0]["port"] = 666.into();
+    let world = World::new(1, &[odd, asking("doom")]);
+    let invalid = AwsFault::Answer(400, "InvalidParameterValue", "Invalid value for remote-ipv6-range");
+    world.aws.break_down("AuthorizeSecurityGroupIngress", "666", invalid);
+    let _process = world.process("a").run();
+    world.until("doom is served", || world.synced("doom")).await;
+    world.until("quake is told", || world.condition("quake")["reason"] == "Failed").await;
+    world.pass(secs(600)).await;
+    assert!(world.synced("doom"), "{}", world.condition("doom"));
+    let tried = world.sent("AuthorizeSecurityGroupIngress");
+    world.api.edit(|objects| objects.put("services", super::telling::many(&["hexen".to_owned()]).remove(0)));
+    let asked = tokio::time::Instant::now();
+    world.until("one that comes later is served at once", || world.synced("hexen")).await;
+    assert!(asked.elapsed() < secs(10), "{:?}", asked.elapsed());
+    world.pass(secs(600)).await;
+    let tried = world.sent("AuthorizeSecurityGroupIngress") - tried;
+    assert!(tried <= 30, "{tried}");
+    world.aws.mend();
+    world.until("quake is served when it is taken", || world.synced("quake")).await;
 }

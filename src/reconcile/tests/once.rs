@@ -115,3 +115,28 @@ async fn once_takes_a_group_that_is_in_use_for_a_while_for_no_failure() {
     assert!(world.sent("DeleteSecurityGroup") > 0);
     assert_eq!(outcome, Outcome::Done);
 }
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn once_waits_for_what_merely_takes_its_time() {
+    for (operation, code) in [
+        ("AuthorizeSecurityGroupIngress", "InvalidGroup.NotFound"),
+        ("ModifyInstanceAttribute", "InvalidGroup.NotFound"),
+        ("ChangeResourceRecordSets", "PriorRequestNotComplete"),
+    ] {
+        let world = World::new(1, &[asking("quake")]);
+        world.aws.fail(operation, AwsFault::Answer(400, code, "not yet"));
+        let outcome = world.process("a").once(std::future::pending()).await;
+        assert_eq!(outcome, Outcome::Done, "{operation}");
+        assert!(world.synced("quake"), "{operation}");
+    }
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn once_does_not_wait_for_ever_and_says_for_what_it_waited() {
+    let world = World::new(1, &[asking("quake")]);
+    world.aws.break_down("AuthorizeSecurityGroupIngress", "", AwsFault::Answer(400, "InvalidGroup.NotFound", "no"));
+    let Outcome::Incomplete(problems) = world.process("a").once(std::future::pending()).await else {
+        panic!("it is not done")
+    };
+    assert!(problems.len() == 1 && problems[0].contains("doesn't find the new group"), "{problems:?}");
+}

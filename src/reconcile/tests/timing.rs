@@ -1,8 +1,9 @@
 //! When rounds run.
 
 use super::world::{READS, World};
+use crate::cloud::tests::aws::Fault as AwsFault;
 use crate::cluster::tests::api::Verb;
-use crate::cluster::tests::world::{asking, millis, secs};
+use crate::cluster::tests::world::{asking, instance, millis, secs};
 use tokio::time::Instant;
 
 #[tokio::test(flavor = "local", start_paused = true)]
@@ -158,4 +159,37 @@ async fn writes_that_take_minutes_are_progress_while_the_api_server_answers() {
         assert!(process.progress.since() <= secs(20), "{:?}", process.progress.since());
     }
     assert_eq!(world.lines.count("the Lease is given up"), 0);
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn what_is_missing_elsewhere_makes_nothing_ready_before_the_record_is_everywhere() {
+    let world = World::new(2, &[asking("quake")]);
+    *world.insync.lock().unwrap() = false;
+    let denied = AwsFault::Answer(403, "UnauthorizedOperation", "no");
+    world.aws.break_down("ModifyInstanceAttribute", &instance(2), denied);
+    let _process = world.process("a").run();
+    world.until("one node serves", || !world.ips("quake").is_null()).await;
+    world.pass(secs(60)).await;
+    let condition = world.condition("quake");
+    assert_eq!((&condition["status"], &condition["reason"]), (&"False".into(), &"Degraded".into()), "{condition}");
+    *world.insync.lock().unwrap() = true;
+    world.until("it is everywhere", || world.condition("quake")["status"] == "True").await;
+    assert_eq!(world.condition("quake")["reason"], "Degraded");
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn what_takes_very_long_keeps_no_address_in_dns() {
+    let world = World::new(20, &[asking("doom")]);
+    let _process = world.converged(&["doom"]).await;
+    world.slow_down("AuthorizeSecurityGroupIngress", secs(8));
+    world.api.edit(|objects| objects.put("services", super::telling::many(&["quake".to_owned()]).remove(0)));
+    let opened = || world.sent("AuthorizeSecurityGroupIngress");
+    let before = opened();
+    world.until("it is being opened", || opened() > before).await;
+    world.api.edit(|objects| objects.delete("services", "games", "doom"));
+    let asked = Instant::now();
+    let listed = || world.aws.state().route53.zones["Z1"].records.keys().any(|(name, _)| name.contains("doom"));
+    world.until("its record is gone", || !listed()).await;
+    assert!(asked.elapsed() < secs(20), "{:?}", asked.elapsed());
+    world.until("the other one is served, too", || world.synced("quake")).await;
 }

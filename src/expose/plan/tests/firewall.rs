@@ -22,6 +22,7 @@ fn failure() -> Failure {
         attempts: 5,
         retry_at: Moment(std::time::Duration::from_secs(1_000_000)),
         tried_for: ["a", "b"].map(|name| ServiceKey::new("games", name)).into(),
+        refused_for: [].into(),
     }
 }
 

@@ -216,7 +216,8 @@ fn happen(world: &mut World, what: &Happening) {
             let retry_at = world.now.after(std::time::Duration::from_secs(1000));
             let message = "refused".to_owned();
             let tried_for = world.snapshot.services.keys().cloned().collect();
-            let failure = Failure { reason: Reason::Failed, message, attempts: 1, retry_at, tried_for };
+            let failure =
+                Failure { reason: Reason::Failed, message, attempts: 1, retry_at, tried_for, refused_for: [].into() };
             world.memory.failures.insert(target, failure);
         }
         Happening::Refuses(s) => {

@@ -51,6 +51,7 @@ fn an_address_is_published_though_only_one_of_the_names_could_be_written() {
         attempts: 1,
         retry_at: Moment(std::time::Duration::from_secs(1_000_000)),
         tried_for: [].into(),
+        refused_for: [].into(),
     };
     world.memory.failures.insert(Target::Name(ZoneId(ZONE.into()), "b.example.com".into()), failure);
     world.round();
@@ -103,6 +104,7 @@ fn a_name_stays_in_the_old_zone_while_the_new_one_can_not_be_written_and_loses_o
         attempts: 1,
         retry_at: Moment(std::time::Duration::from_secs(1_000_000)),
         tried_for: [].into(),
+        refused_for: [].into(),
     };
     world.memory.failures.insert(Target::Name(ZoneId("ZSUB".into()), "a.sub.example.com".into()), failure);
     assert_eq!(world.round(), [""; 0]);
@@ -273,6 +275,7 @@ fn an_address_that_changes_while_a_dry_run_is_due_never_leaves_the_name_empty() 
         attempts: 1,
         retry_at: world.now.after(HOUR),
         tried_for: [].into(),
+        refused_for: [].into(),
     };
     world.memory.failures.insert(Target::Service(key.clone()), failure);
     let serving: u8 = if world.service(&key).external_ips == ["10.0.0.1"] { 1 } else { 2 };
@@ -295,6 +298,7 @@ fn whose_dry_run_can_not_be_done_keeps_no_other_from_the_name() {
         attempts: 1,
         retry_at: world.now.after(HOUR),
         tried_for: [].into(),
+        refused_for: [].into(),
     };
     world.memory.failures.insert(Target::Service(second), failure);
     let gone: u8 = if world.service(&first).external_ips == ["10.0.0.1"] { 1 } else { 2 };

@@ -80,6 +80,7 @@ fn a_node_that_was_closed_and_has_no_room_to_be_opened_again_drains_though_it_st
         attempts: 1,
         retry_at: world.now.after(Duration::from_secs(1000)),
         tried_for: [ServiceKey::new("games", "a")].into(),
+        refused_for: [].into(),
     };
     world.memory.failures.insert(Target::Firewall(id), refused);
     for _ in 0..3 {
@@ -295,6 +296,7 @@ fn a_step_that_failed_is_not_planned_before_it_is_due() {
         attempts: 1,
         retry_at: Moment(Duration::from_secs(5)),
         tried_for: [ServiceKey::new("games", "a")].into(),
+        refused_for: [].into(),
     };
     world.memory.failures.insert(Target::NewGroup(InstanceId("i-00000001".into())), failure);
     world.round();
@@ -315,6 +317,7 @@ fn a_name_waits_a_moment_for_a_node_on_which_something_failed_for_the_first_time
         attempts,
         retry_at: Moment(Duration::from_secs(retry_at)),
         tried_for: [ServiceKey::new("games", "a")].into(),
+        refused_for: [].into(),
     };
     let target = Target::Firewall(InstanceId("i-00000001".into()));
     for then in [None, Some(failure(2, 3))] {
@@ -367,6 +370,7 @@ fn an_address_leaves_a_name_when_its_node_can_not_be_opened_for_it_and_not_when_
             attempts: 2,
             retry_at: world.now.after(Duration::from_secs(3600)),
             tried_for: tried_for.map(|name| ServiceKey::new("games", name)).into_iter().collect(),
+            refused_for: [].into(),
         };
         world.memory.failures.insert(Target::Firewall(InstanceId("i-00000001".into())), failure);
         let steps = world.plan().steps;
@@ -385,6 +389,7 @@ fn one_node_whose_firewall_fails_does_not_keep_the_others_from_serving() {
         attempts: 1,
         retry_at: Moment(Duration::from_secs(5)),
         tried_for: [ServiceKey::new("games", "a")].into(),
+        refused_for: [].into(),
     };
     world.memory.failures.insert(Target::Firewall(InstanceId("i-00000001".into())), failure);
     world.round();

@@ -194,6 +194,7 @@ fn a_node_that_can_not_be_made_sure_of_stays_in_its_name_unless_it_was_to_be_clo
             attempts: 2,
             retry_at: world.now.after(std::time::Duration::from_secs(3600)),
             tried_for: [key].into(),
+            refused_for: [].into(),
         };
         world.memory.failures.insert(Target::Firewall(second), failure);
         let steps = world.plan().steps;

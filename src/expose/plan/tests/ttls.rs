@@ -215,6 +215,7 @@ fn an_address_is_never_listed_with_the_ttl_that_somebody_else_wrote() {
         attempts: 1,
         retry_at: world.now.after(std::time::Duration::from_secs(3600)),
         tried_for: [].into(),
+        refused_for: [].into(),
     };
     world.memory.failures.insert(Target::Service(key), failure);
     let records = world.observed.records.get_mut(&ZoneId(ZONE.into())).unwrap();
