@@ -86,7 +86,7 @@ pub struct RunArgs {
     )]
     namespace: Option<values::Maybe>,
 
-    /// Path of a kubeconfig file [default: the pod's service account, else ~/.kube/config]
+    /// Path of a kubeconfig file [default: KUBECONFIG, ~/.kube/config, else the pod's service account]
     #[arg(
         long, env = "EXTERNAL_IPS_KUBECONFIG", value_name = "PATH",
         value_parser = values::optional(values::text), help_heading = "Scope"
@@ -183,7 +183,7 @@ pub struct RunArgs {
     )]
     reserved_ports: Vec<PortRange>,
 
-    /// `sync` removes what nobody asks for any more; `upsert-only` never removes anything
+    /// `sync` removes what nobody asks for any more; `upsert-only` takes nothing from Services that stop asking
     #[arg(
         long,
         env = "EXTERNAL_IPS_POLICY",
@@ -207,7 +207,7 @@ pub struct RunArgs {
     dry_run: bool,
 
     /// Do what is to be done now, then end: with 0 when all is as asked for, else with 1 (also when it didn't come
-    /// to lead within a minute)
+    /// to lead within a minute, or within the Lease's duration and half a minute)
     #[arg(long, env = "EXTERNAL_IPS_ONCE", value_parser = BoolishValueParser::new(), help_heading = "Exposure")]
     once: bool,
 

@@ -159,7 +159,7 @@ impl RunArgs {
 fn domain(text: &str) -> Result<Hostname, String> {
     match text.strip_prefix("*.").or_else(|| text.strip_prefix('.')) {
         Some(rest) => Err(format!("write `{rest}` instead of `{text}`: all names below it are meant anyway")),
-        None => text.parse(),
+        None => Hostname::domain(text),
     }
 }
 

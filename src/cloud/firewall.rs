@@ -12,7 +12,7 @@ use super::doubts::Doubt;
 use super::error::{Next, StepError, is_about_content, is_about_memberships};
 use super::inventory::{self, permissions};
 use super::{Cloud, LAG};
-use crate::expose::firewall::{described_service, parse_group_name, tag_key};
+use crate::expose::firewall::{OWNED, described_service, parse_group_name, tag_key};
 use crate::expose::{Action, Group, GroupId, Instance, InstanceId, Lookup, Reason, Rule, ServiceKey, Step};
 
 /// No interface can have more groups, however far its limit is raised (EC2).
@@ -72,7 +72,7 @@ impl Cloud {
             vpc_id: Some(vpc.to_owned()),
             tag_specifications: vec![ec2::TagSpecification {
                 resource_type: Some(ec2::ResourceType::SecurityGroup),
-                tags: vec![tag(tag_key(&self.settings.cluster), "owned"), tag("Name".into(), name)],
+                tags: vec![tag(tag_key(&self.settings.cluster), OWNED), tag("Name".into(), name)],
             }],
             ..Default::default()
         };

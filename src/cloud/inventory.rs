@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_api::{Client, ec2};
 use futures::StreamExt;
 
-use crate::expose::firewall::tag_key;
+use crate::expose::firewall::{OWNED, tag_key};
 use crate::expose::{ForeignRules, Group, GroupId, Instance, InstanceId, Lookup, PrivateIp, Protocol, PublicIp, Rule};
 
 /// At most this many values of a filter in one call (EC2).
@@ -97,7 +97,7 @@ fn instance(described: ec2::Instance) -> Option<(InstanceId, Lookup)> {
     Some((id, Lookup::Known(known)))
 }
 
-/// Reads all groups that carry our tag.
+/// Reads all groups that carry our tag, with its value.
 pub(super) async fn groups(client: &Client, cluster: &str) -> Result<BTreeMap<GroupId, Group>, aws_api::Error> {
     let request = ec2::DescribeSecurityGroups {
         filters: vec![filter("tag-key", [tag_key(cluster)])],
@@ -131,7 +131,7 @@ pub(super) async fn group_named(
 
 fn is_ours(described: &ec2::SecurityGroup, cluster: &str) -> bool {
     let key = tag_key(cluster);
-    described.tags.iter().any(|tag| tag.key.as_deref() == Some(&key))
+    described.tags.iter().any(|tag| tag.key.as_deref() == Some(&key) && tag.value.as_deref() == Some(OWNED))
 }
 
 /// A group as EC2 describes it.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aws_api::{Client, route53};
 
 use super::{CloudSettings, ZoneType};
-use crate::expose::dns::normal_name;
+use crate::expose::dns::{Hostname, normal_name};
 use crate::expose::{Record, RecordKey, RecordType, Zone, ZoneId};
 
 /// Reads the list of zones and keeps those that pass the filters.
@@ -35,7 +35,7 @@ fn zone(listed: &route53::HostedZone, settings: &CloudSettings) -> Option<Zone> 
     if !(type_passes && id_passes && domain_passes) {
         return None;
     }
-    Some(Zone { id: ZoneId(id.to_owned()), name: name.parse().ok()? })
+    Some(Zone { id: ZoneId(id.to_owned()), name: Hostname::domain(&name).ok()? })
 }
 
 /// An id without `/hostedzone/`.

@@ -312,12 +312,22 @@ pub fn refusal(
             None if twin.is_some() => {
                 return Some(taken(format!("a TXT record `{TWIN_PREFIX}{name}` of someone else is in the way")));
             }
-            None => {}
+            None => {
+                let twin = twin_key(name);
+                if records_named(&twin.name, records).find_map(conflicting).is_some_and(|kind| kind == CNAME) {
+                    let why = format!(
+                        "a CNAME `{}` is where its ownership record would be: delete it, or use another hostname",
+                        twin.name
+                    );
+                    return Some(taken(why));
+                }
+            }
         }
         if let Some(kind) = records_named(name, records).find_map(conflicting) {
             return Some(taken(format!(
-                "a record of type {kind} without an ownership record of ours exists: delete it, use another hostname, or, if this \
-                 daemon wrote it, restore its TXT record `{TWIN_PREFIX}{name}`"
+                "a record of type {kind} without an ownership record of ours exists: delete it, use another hostname, or, if it \
+                 was written for this Service, make it ours by a TXT record `{TWIN_PREFIX}{name}` with the value {}",
+                twin_value(&settings.owner, &exposure.service)
             )));
         }
     }
@@ -329,11 +339,14 @@ fn records_named<'a>(name: &'a str, records: &'a BTreeMap<RecordKey, Record>) ->
     records.range(address_key(name)..).map(|(key, _)| key).take_while(move |key| key.name == name)
 }
 
+/// Nothing may stand beside it.
+const CNAME: &str = "CNAME";
+
 /// The type of a record beside which there can be no A record of ours.
 fn conflicting(key: &RecordKey) -> Option<&str> {
     match &key.kind {
         RecordType::A => Some("A"),
-        RecordType::Other(kind) if kind == "CNAME" => Some(kind),
+        RecordType::Other(kind) if kind == CNAME => Some(kind),
         RecordType::Other(_) | RecordType::Txt => None,
     }
 }

@@ -159,7 +159,10 @@ impl ForeignRules {
     }
 }
 
-/// Key of the tag that marks a security group as ours; its value is `owned`.
+/// Value of the tag that marks a security group as ours: one that says otherwise (`shared`) is somebody else's.
+pub const OWNED: &str = "owned";
+
+/// Key of the tag that marks a security group as ours.
 pub fn tag_key(cluster: &str) -> String {
     format!("external-ips/{cluster}")
 }

@@ -11,11 +11,23 @@ const MAX_LABEL: usize = 63;
 /// A name has at most 255 octets with its length bytes (RFC 1035, 2.3.4): 253 characters as it is written.
 const MAX_NAME: usize = 253;
 
-/// A DNS name in normal form: lower case, no trailing dot, at least two labels, `*` for a wildcard label.
+/// A DNS name in normal form: lower case, no trailing dot, `*` for a wildcard label. One that is published has two labels
+/// at least.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hostname(String);
 
 impl Hostname {
+    /// Reads a domain or the name of a zone: it may have one label only, as private zones do.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words for whoever wrote it.
+    pub fn domain(s: &str) -> Result<Hostname, String> {
+        match fault(s) {
+            None => Ok(Hostname(s.strip_suffix('.').unwrap_or(s).to_ascii_lowercase())),
+            Some(why) => Err(format!("{} is not a DNS name: {why}", quoted(s))),
+        }
+    }
+
     /// The name, without trailing dot.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -36,15 +48,16 @@ impl fmt::Display for Hostname {
 impl FromStr for Hostname {
     type Err = String;
 
-    /// Reads a name with or without its trailing dot, in any case.
+    /// Reads a name of two labels at least, with or without its trailing dot, in any case.
     ///
     /// # Errors
     /// What is wrong with it, in words for whoever wrote it.
     fn from_str(s: &str) -> Result<Hostname, String> {
-        match fault(s) {
-            None => Ok(Hostname(s.strip_suffix('.').unwrap_or(s).to_ascii_lowercase())),
-            Some(why) => Err(format!("{} is not a DNS name: {why}", quoted(s))),
+        let name = Hostname::domain(s)?;
+        if name.as_str().contains('.') {
+            return Ok(name);
         }
+        Err(format!("{} is not a DNS name: it has only one label; a name below a hosted zone is expected", quoted(s)))
     }
 }
 
@@ -65,10 +78,7 @@ fn fault(name: &str) -> Option<String> {
     if name.len() > MAX_NAME {
         return Some(format!("it has {} characters; at most {MAX_NAME} are allowed", name.len()));
     }
-    if let Some(why) = name.split('.').enumerate().find_map(|(position, label)| label_fault(position, label)) {
-        return Some(why);
-    }
-    (!name.contains('.')).then(|| "it has only one label; a name below a hosted zone is expected".into())
+    name.split('.').enumerate().find_map(|(position, label)| label_fault(position, label))
 }
 
 fn label_fault(position: usize, label: &str) -> Option<String> {

@@ -536,3 +536,19 @@ async fn a_zone_that_is_deleted_while_it_is_read_is_gone() {
     assert_eq!(cloud.observed().zones.keys().collect::<Vec<_>>(), [&ZoneId("Z2".into())]);
     assert!(!cloud.due());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_group_whose_tag_says_that_it_is_shared_is_somebody_elses() {
+    let aws = world();
+    aws.sg("sg-1", |group| _ = group.tags.insert("external-ips/c1".into(), "shared".into()));
+    let cloud = read(&aws, &["i-1"]).await;
+    assert!(cloud.observed().groups.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_may_have_one_label() {
+    let aws = world();
+    aws.zone("Z9", "internal.");
+    let cloud = read(&aws, &[]).await;
+    assert!(cloud.observed().zones.values().any(|zone| zone.name.as_str() == "internal"));
+}

@@ -89,9 +89,12 @@ fn other_characters_and_dashes_at_the_ends_are_refused_by_name() {
 }
 
 #[test]
-fn one_label_is_not_enough() {
-    assert!(fault("localhost").contains("only one label"));
-    assert!(fault("com.").contains("only one label"));
+fn one_label_is_not_enough_but_for_a_zone() {
+    for name in ["localhost", "com."] {
+        assert!(parse(name).unwrap_err().contains("only one label"));
+    }
+    assert_eq!(Hostname::domain("Internal.").unwrap().as_str(), "internal");
+    assert!(Hostname::domain("-internal").is_err());
 }
 
 #[test]

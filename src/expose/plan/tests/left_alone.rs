@@ -41,6 +41,10 @@ fn a_record_that_exists_and_is_not_ours_is_left_and_nothing_is_opened() {
             Record { ttl: Some(60), values: [].into() },
         ),
         (
+            RecordKey { name: "a-a.example.com".into(), kind: RecordType::Other("CNAME".into()), set: String::new() },
+            Record { ttl: Some(60), values: [].into() },
+        ),
+        (
             dns::twin_key("a.example.com"),
             Record { ttl: Some(60), values: [dns::twin_value("someone-else", &ServiceKey::new("games", "a"))].into() },
         ),

@@ -1,7 +1,7 @@
 //! A process that comes after another: after a restart, a takeover, the 2018 version. One test per rule.
 
 use super::super::super::*;
-use super::world::{SIMPLE, World, position};
+use super::world::{SIMPLE, World, ZONE, position};
 
 #[test]
 fn a_restart_in_the_middle_of_a_drain_starts_the_drain_anew() {
@@ -30,6 +30,31 @@ fn the_list_of_the_2018_version_is_taken_over_when_all_of_it_is_nodes() {
     world.settle();
     assert_eq!(world.service(&key).external_ips, ["10.0.0.2"]);
     assert_eq!(world.service(&key).external_ips_owner, FieldOwner::Us);
+}
+
+#[test]
+fn a_record_of_the_2018_version_is_taken_over_with_the_ownership_record_that_its_owner_is_told_of() {
+    let mut world = World::new(2);
+    let key = world.add_service("a", 6315, &[("hostname", "a.example.com")]);
+    world.service(&key).external_ips = vec!["10.0.0.2".into()];
+    world.service(&key).external_ips_owner = FieldOwner::Legacy;
+    // With its own kind of ownership record, at the very name.
+    let old = Record { ttl: Some(300), values: ["203.0.113.2".into()].into() };
+    let text = "\"heritage=external-dns,external-dns/owner=default\"".to_owned();
+    let its = RecordKey { kind: RecordType::Txt, ..dns::address_key("a.example.com") };
+    let records = world.observed.records.get_mut(&ZoneId(ZONE.into())).unwrap();
+    records.insert(dns::address_key("a.example.com"), old);
+    records.insert(its.clone(), Record { ttl: Some(300), values: [text].into() });
+    assert_eq!(world.settle(), [""; 0], "it is somebody else's as yet");
+    let told = world.condition(&key).unwrap().message;
+    let value = dns::twin_value("test", &key);
+    assert!(told.contains(&format!("TXT record `a-a.example.com` with the value {value}")), "{told}");
+    let records = world.observed.records.get_mut(&ZoneId(ZONE.into())).unwrap();
+    records.insert(dns::twin_key("a.example.com"), Record { ttl: Some(300), values: [value].into() });
+    world.settle();
+    assert_eq!(world.listed("a.example.com"), ["203.0.113.1".to_string(), "203.0.113.2".into()].into());
+    assert_eq!(world.service(&key).external_ips_owner, FieldOwner::Us);
+    assert!(world.observed.records[&ZoneId(ZONE.into())].contains_key(&its), "theirs stays");
 }
 
 #[test]
