@@ -64,8 +64,7 @@ impl Reconciler {
     /// When what merely takes its time, at AWS, is tried again. That a group stays in use for a while is no such thing:
     /// it takes minutes, and nobody misses anything.
     fn on_the_way(&self) -> Option<Moment> {
-        let passing = self.passing().map(|failure| failure.retry_at);
-        passing.chain(self.parts.cloud.due_at()).min()
+        self.passing().map(|failure| failure.retry_at).min()
     }
 
     fn passing(&self) -> impl Iterator<Item = &Failure> {
