@@ -103,6 +103,8 @@ pub struct Reconciler {
     nodes: BTreeMap<String, Node>,
     /// Steps that met a changed world in this round, by target: a few times that is nobody's fault.
     conflicts: BTreeMap<Target, u32>,
+    /// In this round something was not begun, since there was so much to do.
+    later: bool,
     /// The steps that succeeded lately.
     taken: BTreeMap<Target, round::Taken>,
     /// Rounds in a row that failed as a whole.
@@ -153,6 +155,7 @@ impl Reconciler {
             nodes: BTreeMap::new(),
             conflicts: BTreeMap::new(),
             taken: BTreeMap::new(),
+            later: false,
             failed_rounds: 0,
             unread_because: None,
             unread: 0,

@@ -161,8 +161,13 @@ impl Cloud {
                         requests.extend(by_service.into_values());
                         continue;
                     }
-                    let failure = refused.get_or_insert_with(|| self.group_failure(step, group, error));
-                    failure.error.refused_for.extend(by_service.into_keys().flatten());
+                    let failure = self.group_failure(step, group, error);
+                    let known = refused.get_or_insert_with(|| failure.clone());
+                    // That there is no room counts for where they are placed next.
+                    if failure.error.reason == Reason::SecurityGroupLimit {
+                        (known.error.reason, known.error.message) = (failure.error.reason, failure.error.message);
+                    }
+                    known.error.refused_for.extend(by_service.into_keys().flatten());
                     continue;
                 }
                 _ => {}

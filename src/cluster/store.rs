@@ -61,7 +61,7 @@ pub(super) struct Store<T> {
     complete: bool,
     /// Nothing is decided on it before another list is taken in.
     distrusted: bool,
-    /// Whether a first list was taken in.
+    /// Whether a list was taken in, since what was known before was distrusted.
     listed: bool,
     highest: Option<u64>,
     alive_at: Option<Duration>,
@@ -95,6 +95,7 @@ impl<T: PartialEq> Store<T> {
     /// Nothing is decided on what is known before another list is taken in.
     pub fn distrust(&mut self) {
         self.distrusted = true;
+        self.listed = false;
     }
 
     /// Whether a list is wanted before anything is decided on what is known.
@@ -224,16 +225,22 @@ impl<T: PartialEq> Store<T> {
         for (identity, object) in listing.items {
             changed |= self.put(identity, object);
         }
+        let second = std::mem::replace(&mut self.listed, true);
         if !first.is_empty() {
             let missing = first.len();
+            // What only this list lacks was in the one before: by the two of them all is known anew.
+            if second {
+                changed |= !self.complete || self.distrusted;
+                self.distrusted = false;
+                self.complete = true;
+            }
             self.suspicion =
                 Some(if listing.nameless == 0 { first } else { confirmed.into_iter().chain(first).collect() });
             return Replaced::Shrunken { missing, changed };
         }
         changed |= !self.complete || self.distrusted;
         self.distrusted = false;
-        self.complete |= self.listed;
-        self.listed = true;
+        self.complete |= second;
         if self.complete { Replaced::Applied(changed) } else { Replaced::First }
     }
 }

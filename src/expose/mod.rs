@@ -424,9 +424,14 @@ pub struct Failure {
 impl Failure {
     /// Whether the step has to wait.
     pub fn holds(&self, step: &plan::Step, now: Moment) -> bool {
-        let opens = matches!(step.action, Action::Authorize { .. } | Action::Attach { .. });
-        let others = || opens && step.services.iter().all(|service| !self.refused_for.contains(service));
-        now < self.retry_at && (self.refused_for.is_empty() || !others())
+        let others = || step.services.iter().all(|service| !self.refused_for.contains(service));
+        let goes_on = match step.action {
+            Action::Authorize { .. } => others(),
+            // It lets in what is open already.
+            Action::Attach { .. } => true,
+            _ => false,
+        };
+        now < self.retry_at && (self.refused_for.is_empty() || !goes_on)
     }
 }
 

@@ -16,9 +16,6 @@ use crate::expose::{Action, Failure, GroupId, Moment, Plan, Reason, Snapshot, St
 /// list, publish, and as many to close), and some more when others interfere.
 const PLANS_PER_ROUND: usize = 40;
 
-/// A round that takes its plans for so long has very much to do.
-const LONG_ROUND: Duration = Duration::from_secs(60);
-
 /// How often a target may meet a changed world in one round, before that counts as a failure.
 const CONFLICTS_PER_ROUND: u32 = 3;
 
@@ -84,7 +81,7 @@ impl Reconciler {
             return self.dry_run(snapshot);
         }
         self.conflicts.clear();
-        let began = self.now();
+        self.later = false;
         for _ in 0..PLANS_PER_ROUND {
             self.parts.progress.tick();
             let Some(snapshot) = self.snapshot().await else { return self.again() };
@@ -113,8 +110,9 @@ impl Reconciler {
         if self.finish(&snapshot, &plan).await == Next::Lost {
             return Next::Lost;
         }
-        if self.now() >= began.after(LONG_ROUND) {
-            return Next::Wait(Some(self.now()));
+        if self.later {
+            // There is very much to do: it goes on at once.
+            return Next::Again(self.now());
         }
         error!(self.parts.log, "a round found no end: something changes as fast as it is put right");
         self.again()
@@ -284,6 +282,7 @@ impl Reconciler {
     /// when it was refused because this process doesn't lead any more.
     fn settle(&mut self, step: &Step, result: Result<(), StepError>, patience: Duration) -> bool {
         if result.as_ref().is_err_and(|error| error.next == After::Later) {
+            self.later = true;
             return true;
         }
         let target = step.action.target();
@@ -317,11 +316,11 @@ impl Reconciler {
             After::BackOff => warn!(self.parts.log, "{}", error; "step" => &step.reason),
         }
         let before = self.memory.failures.get(&target);
-        let same = before.is_some_and(|before| before.refused_for.is_empty() == error.refused_for.is_empty());
-        let attempts = before.filter(|_| same).map_or(0, |failure| failure.attempts).saturating_add(1);
+        let attempts = before.map_or(0, |failure| failure.attempts).saturating_add(1);
         let mut tried_for = before.map(|failure| failure.tried_for.clone()).unwrap_or_default();
         if !error.refused_for.is_empty() {
-            tried_for.extend(error.refused_for.iter().cloned());
+            // Everybody else's was taken.
+            tried_for.clone_from(&error.refused_for);
         } else if error.tried {
             tried_for.extend(step.services.iter().cloned());
         }
@@ -337,6 +336,16 @@ impl Reconciler {
     /// it is done keeps nobody else waiting.
     fn confirmed(&mut self, step: &Step, target: Target) {
         let now = self.now();
+        // What is opened again after a closing of ours, or closed again after an opening, isn't undone by others.
+        match &step.action {
+            Action::CreateGroup { .. } | Action::Authorize { .. } | Action::Attach { .. } => {
+                self.taken.retain(|target, _| !matches!(target, Target::Group(_)));
+            }
+            Action::Revoke { .. } | Action::Detach { .. } | Action::DeleteGroup { .. } => {
+                self.taken.retain(|target, _| !matches!(target, Target::Firewall(_) | Target::NewGroup(_)));
+            }
+            _ => {}
+        }
         let again = self.taken.remove(&target).filter(|last| last.action == step.action && now < last.forgotten_at());
         let taken = again.map_or(0, |last| last.times).saturating_add(1);
         self.taken.insert(target.clone(), Taken { action: step.action.clone(), times: taken, at: now });
@@ -357,7 +366,10 @@ impl Reconciler {
         warn!(self.parts.log, "{}", message; "step" => &step.reason);
         let retry_at = self.now().after(self.backoff(attempts));
         let tried_for = step.services.iter().cloned().collect();
-        let (reason, refused_for) = (Reason::Failed, BTreeSet::new());
+        // What is opened for others is another step.
+        let own = matches!(step.action, Action::Authorize { .. });
+        let refused_for = if own { step.services.iter().cloned().collect() } else { BTreeSet::new() };
+        let reason = Reason::Failed;
         let failure = Failure { reason, message, attempts, retry_at, tried_for, refused_for };
         self.memory.failures.insert(target, failure);
     }

@@ -319,3 +319,19 @@ async fn what_two_lists_lack_is_gone_however_much_else_goes_in_between() {
         assert_eq!(world.snapshot().services.len(), 21 - n as usize, "all but what this one was the first to lack");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_new_term_goes_on_after_two_lists_however_much_goes_in_between() {
+    let world = World::ready(&many(20)).await;
+    for n in 1..=10_u32 {
+        let mut body: Value = serde_json::from_str(&world.api.list_body("services")).unwrap();
+        body["items"].as_array_mut().unwrap().drain(..n as usize);
+        body["metadata"]["resourceVersion"] = json!((9000 + n).to_string());
+        world.api.fault(Verb::List, SERVICES, 1, Fault::Body(body.to_string()));
+    }
+    world.cluster.begin();
+    assert!(world.cluster.snapshot().is_none());
+    world.until("it is trusted", || world.cluster.is_trusted()).await;
+    assert_eq!(world.counted("services", "shrunken"), 2);
+    assert_eq!(world.snapshot().services.len(), 19, "what both lack is gone, what one lacks stays");
+}

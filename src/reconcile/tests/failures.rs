@@ -256,3 +256,40 @@ async fn a_rule_that_is_refused_for_what_is_in_it_keeps_no_other_service_closed(
     world.aws.mend();
     world.until("quake is served when it is taken", || world.synced("quake")).await;
 }
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_refused_rule_and_an_attach_that_fails_on_one_node_are_tried_ever_more_seldom_and_keep_no_other_node_waiting()
+{
+    let mut odd = asking("quake");
+    odd["spec"]["ports"][0]["port"] = 666.into();
+    let world = World::new(2, &[odd, asking("doom")]);
+    let invalid = AwsFault::Answer(400, "InvalidParameterValue", "Invalid value for remote-ipv6-range");
+    world.aws.break_down("AuthorizeSecurityGroupIngress", "666", invalid);
+    let denied = AwsFault::Answer(403, "UnauthorizedOperation", "no");
+    world.aws.break_down("ModifyInstanceAttribute", &instance(1), denied);
+    let _process = world.process("a").run();
+    world.until("the other node serves", || world.ips("doom") == serde_json::json!(["10.0.0.2"])).await;
+    world.pass(secs(300)).await;
+    let before = world.sent("ModifyInstanceAttribute");
+    world.pass(secs(600)).await;
+    let tried = world.sent("ModifyInstanceAttribute") - before;
+    assert!((8..=26).contains(&tried), "{tried}");
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn what_comes_and_goes_as_it_is_asked_for_is_no_work_of_somebody_elses() {
+    let world = World::new(1, &[asking("doom")]);
+    let _process = world.converged(&["doom"]).await;
+    let quake = super::telling::many(&["quake".to_owned()]).remove(0);
+    for _ in 0..12 {
+        world.api.edit(|objects| objects.put("services", quake.clone()));
+        world.until("it is served", || world.synced("quake")).await;
+        world.api.edit(|objects| objects.delete("services", "games", "quake"));
+        world.pass(secs(20)).await;
+    }
+    assert_eq!(world.lines.count("undone each time"), 0);
+    assert_eq!(
+        world.api.events("doom").iter().filter(|reason| *reason == "Failed" || *reason == "Degraded").count(),
+        0
+    );
+}
