@@ -6,7 +6,7 @@ use super::Cluster;
 use super::call::{self, call};
 use super::error::{Class, Error, Failure};
 use super::objects::{MANAGER, Resource, StoredService, condition_type, identity};
-use crate::expose::plan::Publication;
+use crate::expose::plan::{Publication, released};
 use crate::expose::{Condition, PREFIX, Service, ServiceKey, Snapshot};
 use bytes::Bytes;
 use http::Method;
@@ -93,6 +93,7 @@ impl Cluster {
         let body = self.as_seen(service, publication_body(publication));
         let written = self.write(service, &what, &uri, APPLY, &body).await?;
         is_as_sent(&what, publication, &written)?;
+        self.confirmed(service, &publication.uid, |stored| publication.take_effect(&mut stored.service));
         if publication.take_over {
             self.disown_legacy(service).await?;
         }
@@ -109,7 +110,9 @@ impl Cluster {
         self.disown_legacy(service).await?;
         let uri = format!("{}?fieldManager={MANAGER}&force=false", path(service));
         let body = self.as_seen(service, body(service, uid));
-        self.write(service, &what, &uri, APPLY, &body).await.map(drop)
+        self.write(service, &what, &uri, APPLY, &body).await?;
+        self.confirmed(service, uid, |stored| released(&mut stored.service));
+        Ok(())
     }
 
     /// What is applied to the object as it was seen last, and to no other: addresses that this process doesn't know of
@@ -183,7 +186,17 @@ impl Cluster {
         }
         let what = format!("setting the condition Ready of {service}");
         let uri = format!("{}/status?fieldManager={MANAGER}&force=false", path(service));
-        self.write(service, &what, &uri, APPLY, &object).await.map(drop)
+        self.write(service, &what, &uri, APPLY, &object).await?;
+        self.confirmed(service, uid, |stored| stored.service.ready = condition.cloned());
+        Ok(())
+    }
+
+    /// A Service that can't be read is kept as it was last read, but for what is written to it since: else that would be
+    /// written again and again, and what is published would be forgotten.
+    fn confirmed(&self, service: &ServiceKey, uid: &str, write: impl FnOnce(&mut StoredService)) {
+        self.with(|s| {
+            s.services.kept(service).filter(|entry| entry.uid == uid).and_then(|entry| entry.good.as_mut()).map(write)
+        });
     }
 
     /// The wall clock's time in UTC, in the given format.

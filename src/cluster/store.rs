@@ -189,6 +189,11 @@ impl<T: PartialEq> Store<T> {
         !stale && self.items.remove(&identity.key).is_some()
     }
 
+    /// The object, where its last version couldn't be read and an earlier one is kept.
+    pub fn kept(&mut self, key: &Key) -> Option<&mut Entry<T>> {
+        self.items.get_mut(key).filter(|entry| entry.broken.is_some())
+    }
+
     /// Takes a complete list, read at `now`, for the view. `floor`: the highest resource version seen when the list was
     /// asked for.
     pub fn replace(&mut self, listing: Listing<T>, floor: Option<u64>, now: Duration) -> Replaced {

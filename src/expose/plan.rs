@@ -26,10 +26,10 @@ use super::brake::{Held, brake};
 use super::firewall::{GroupId, Rule};
 use super::nodes::{InstanceId, PrivateIp, PublicIp};
 use super::publication::{ADDRESSES, ASSIGNED, joined};
-use super::{Memory, Moment, Observed, Record, RecordKey, Service, ServiceKey, Settings, Snapshot, ZoneId};
+use super::{FieldOwner, Memory, Moment, Observed, Record, RecordKey, Service, ServiceKey, Settings, Snapshot, ZoneId};
 
 pub use desired::{Desired, desire, remember};
-pub use effect::effect;
+pub use effect::{effect, released};
 
 /// The settings to plan with: those given, with the quotas that EC2 has shown, and without removals while the brake
 /// holds.
@@ -188,6 +188,15 @@ impl Publication {
     /// The annotations that go with the list: names without prefix, and values.
     pub fn annotations(&self) -> [(&'static str, String); 2] {
         [(ASSIGNED, joined(&self.private_ips)), (ADDRESSES, joined(&self.public_ips))]
+    }
+
+    /// What the Service is like when this was written.
+    pub fn take_effect(&self, service: &mut Service) {
+        service.external_ips = self.list();
+        service.external_ips_owner = FieldOwner::Us;
+        service.half_taken_over &= !self.take_over;
+        service.owns_fields = true;
+        service.annotations.extend(self.annotations().map(|(name, value)| (name.to_owned(), value)));
     }
 
     /// Whether the Service holds just what this writes: the list and its annotations.

@@ -206,3 +206,22 @@ async fn what_is_accepted_but_not_as_sent_is_refused() {
     }
     world.cluster.publish(&publication).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_a_service_that_can_not_be_read_it_is_known_what_was_written_to_it() {
+    let world = World::ready(&[asking("quake")]).await;
+    world
+        .api
+        .edit(|objects| objects.change("services", "games", "quake", |service| service["spec"]["type"] = json!("odd")));
+    world.until("it can't be read", || !world.cluster.unreadable().is_empty()).await;
+    let publication = publication(&world, "quake", 2);
+    world.cluster.publish(&publication).await.unwrap();
+    let ready = Condition::new(true, Reason::Synced, "served");
+    world.cluster.set_condition(&key("quake"), &publication.uid, Some(&ready)).await.unwrap();
+    let service = world.service("quake");
+    assert!(publication.is_in(&service) && service.external_ips_owner == FieldOwner::Us);
+    assert_eq!(service.ready, Some(ready));
+    world.cluster.release(&key("quake"), &publication.uid).await.unwrap();
+    let service = world.service("quake");
+    assert!(service.external_ips.is_empty() && !service.owns_fields);
+}

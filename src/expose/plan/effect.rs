@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::dns::address_key;
 use super::super::publication::{ADDRESSES, ASSIGNED};
-use super::super::{FieldOwner, Group, GroupId, Lookup, Memory, Moment, Observed, Record, Snapshot, Trial};
+use super::super::{FieldOwner, Group, GroupId, Lookup, Memory, Moment, Observed, Record, Service, Snapshot, Trial};
 use super::{Action, Publication, RecordChange, Step};
 
 /// Brings everything that is known up to date with `step` having been taken at `now`. A group that was created
@@ -19,12 +19,7 @@ pub fn effect(step: &Step, snapshot: &mut Snapshot, observed: &mut Observed, mem
         Action::Publish(publication) => publish(publication, snapshot),
         Action::Release { service, .. } => {
             if let Some(service) = snapshot.services.get_mut(service) {
-                if service.external_ips_owner == FieldOwner::Us {
-                    service.external_ips.clear();
-                    service.external_ips_owner = FieldOwner::Nobody;
-                }
-                service.annotations.retain(|name, _| name != ASSIGNED && name != ADDRESSES);
-                service.owns_fields = false;
+                released(service);
             }
         }
         cloud => cloud_effect(cloud, observed),
@@ -32,12 +27,19 @@ pub fn effect(step: &Step, snapshot: &mut Snapshot, observed: &mut Observed, mem
 }
 
 fn publish(publication: &Publication, snapshot: &mut Snapshot) {
-    let Some(service) = snapshot.services.get_mut(&publication.service) else { return };
-    service.external_ips = publication.list();
-    service.external_ips_owner = FieldOwner::Us;
-    service.half_taken_over &= !publication.take_over;
-    service.owns_fields = true;
-    service.annotations.extend(publication.annotations().map(|(name, value)| (name.to_owned(), value)));
+    if let Some(service) = snapshot.services.get_mut(&publication.service) {
+        publication.take_effect(service);
+    }
+}
+
+/// What the Service is like when what we own of it was given back.
+pub fn released(service: &mut Service) {
+    if service.external_ips_owner == FieldOwner::Us {
+        service.external_ips.clear();
+        service.external_ips_owner = FieldOwner::Nobody;
+    }
+    service.annotations.retain(|name, _| name != ASSIGNED && name != ADDRESSES);
+    service.owns_fields = false;
 }
 
 /// The same for the steps that only concern AWS.
