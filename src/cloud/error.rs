@@ -98,7 +98,7 @@ pub struct StepError {
     pub tried: bool,
     /// The Services whose part of the step was refused for what is in it, while the rest was taken; none: it failed as a
     /// whole.
-    pub refused_for: BTreeSet<ServiceKey>,
+    pub refused_for: Box<BTreeSet<ServiceKey>>,
 }
 
 impl fmt::Display for StepError {
@@ -111,7 +111,7 @@ impl std::error::Error for StepError {}
 
 impl StepError {
     pub(super) fn new(reason: Reason, next: Next, message: impl Into<String>) -> StepError {
-        StepError { reason, message: message.into(), next, tried: true, refused_for: BTreeSet::new() }
+        StepError { reason, message: message.into(), next, tried: true, refused_for: Box::default() }
     }
 
     /// AWS's answer to a call of `step`.

@@ -326,7 +326,7 @@ impl Reconciler {
         }
         let reason = if error.next == After::Replan { Reason::Failed } else { error.reason };
         let retry_at = self.now().after(self.backoff(attempts).max(patience));
-        let (message, refused_for) = (error.message, error.refused_for);
+        let (message, refused_for) = (error.message, *error.refused_for);
         let failure = Failure { reason, message, attempts, retry_at, tried_for, refused_for };
         self.memory.failures.insert(target, failure);
         true
@@ -461,5 +461,5 @@ fn explain(error: &ClusterError) -> StepError {
         Class::Throttled { .. } => (Reason::Throttled, After::BackOff),
         Class::Transient => (Reason::Failed, After::BackOff),
     };
-    StepError { reason, message: error.to_string(), next, tried: true, refused_for: BTreeSet::new() }
+    StepError { reason, message: error.to_string(), next, tried: true, refused_for: Box::default() }
 }
