@@ -18,7 +18,7 @@ use crate::expose::{Action, Group, GroupId, Instance, InstanceId, Lookup, Reason
 /// No interface can have more groups, however far its limit is raised (EC2).
 const GROUPS_PER_INTERFACE_AT_MOST: usize = 16;
 
-/// The rules of each Service; those of none last of all.
+/// The rules of each Service, and those of none.
 fn by_service(rules: &BTreeMap<Rule, String>) -> BTreeMap<Option<ServiceKey>, BTreeMap<Rule, String>> {
     let mut of: BTreeMap<_, BTreeMap<Rule, String>> = BTreeMap::new();
     for (rule, description) in rules {

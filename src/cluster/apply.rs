@@ -289,21 +289,23 @@ impl Cluster {
     pub async fn make_sure(&self) {
         let unsure: Vec<ServiceKey> = self.with(|s| s.uncertain.keys().cloned().collect());
         let reads = unsure.iter().map(|service| async move {
-            let path = path(service);
-            let read = call::get(&self.client, &path);
-            if let Ok(Ok(answer)) = tokio::time::timeout(READ_BACK_TIMEOUT, read).await {
+            if let Ok(answer) = self.read(service).await {
                 self.take_in(&answer);
             }
         });
         futures::future::join_all(reads).await;
     }
 
+    async fn read(&self, service: &ServiceKey) -> Result<Bytes, Failure> {
+        let answer = tokio::time::timeout(READ_BACK_TIMEOUT, call::get(&self.client, &path(service))).await;
+        answer.unwrap_or(Err(Failure::TimedOut))
+    }
+
     /// Reads a Service anew; whether that worked.
     async fn read_back(&self, service: &ServiceKey) -> bool {
         for pause in READ_BACK {
             tokio::time::sleep(pause).await;
-            let answer = tokio::time::timeout(READ_BACK_TIMEOUT, call::get(&self.client, &path(service))).await;
-            match answer.unwrap_or(Err(Failure::TimedOut)) {
+            match self.read(service).await {
                 Ok(answer) => {
                     if self.take_in(&answer) {
                         return true;

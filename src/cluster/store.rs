@@ -231,21 +231,18 @@ impl<T: PartialEq> Store<T> {
             changed |= self.put(identity, object);
         }
         let second = std::mem::replace(&mut self.listed, true);
+        // What only this list lacks was in the one before: by the two of them all is known anew.
+        if second || first.is_empty() {
+            changed |= !self.complete || self.distrusted;
+            self.distrusted = false;
+        }
+        self.complete |= second;
         if !first.is_empty() {
             let missing = first.len();
-            // What only this list lacks was in the one before: by the two of them all is known anew.
-            if second {
-                changed |= !self.complete || self.distrusted;
-                self.distrusted = false;
-                self.complete = true;
-            }
             self.suspicion =
                 Some(if listing.nameless == 0 { first } else { confirmed.into_iter().chain(first).collect() });
             return Replaced::Shrunken { missing, changed };
         }
-        changed |= !self.complete || self.distrusted;
-        self.distrusted = false;
-        self.complete |= second;
         if self.complete { Replaced::Applied(changed) } else { Replaced::First }
     }
 }

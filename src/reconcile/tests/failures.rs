@@ -233,13 +233,19 @@ async fn a_publication_that_somebody_undoes_each_time_keeps_nobody_else_waiting(
     world.until("it is served when that ends", || world.synced("quake")).await;
 }
 
-#[tokio::test(flavor = "local", start_paused = true)]
-async fn a_rule_that_is_refused_for_what_is_in_it_keeps_no_other_service_closed() {
+/// EC2 takes no rule of quake.
+fn refusing_a_rule(nodes: u8) -> World {
     let mut odd = asking("quake");
     odd["spec"]["ports"][0]["port"] = 666.into();
-    let world = World::new(1, &[odd, asking("doom")]);
+    let world = World::new(nodes, &[odd, asking("doom")]);
     let invalid = AwsFault::Answer(400, "InvalidParameterValue", "Invalid value for remote-ipv6-range");
     world.aws.break_down("AuthorizeSecurityGroupIngress", "666", invalid);
+    world
+}
+
+#[tokio::test(flavor = "local", start_paused = true)]
+async fn a_rule_that_is_refused_for_what_is_in_it_keeps_no_other_service_closed() {
+    let world = refusing_a_rule(1);
     let _process = world.process("a").run();
     world.until("doom is served", || world.synced("doom")).await;
     world.until("quake is told", || world.condition("quake")["reason"] == "Failed").await;
@@ -260,11 +266,7 @@ async fn a_rule_that_is_refused_for_what_is_in_it_keeps_no_other_service_closed(
 #[tokio::test(flavor = "local", start_paused = true)]
 async fn a_refused_rule_and_an_attach_that_fails_on_one_node_are_tried_ever_more_seldom_and_keep_no_other_node_waiting()
 {
-    let mut odd = asking("quake");
-    odd["spec"]["ports"][0]["port"] = 666.into();
-    let world = World::new(2, &[odd, asking("doom")]);
-    let invalid = AwsFault::Answer(400, "InvalidParameterValue", "Invalid value for remote-ipv6-range");
-    world.aws.break_down("AuthorizeSecurityGroupIngress", "666", invalid);
+    let world = refusing_a_rule(2);
     let denied = AwsFault::Answer(403, "UnauthorizedOperation", "no");
     world.aws.break_down("ModifyInstanceAttribute", &instance(1), denied);
     let _process = world.process("a").run();
