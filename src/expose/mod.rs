@@ -424,14 +424,18 @@ pub struct Failure {
 impl Failure {
     /// Whether the step has to wait.
     pub fn holds(&self, step: &plan::Step, now: Moment) -> bool {
-        let others = || step.services.iter().all(|service| !self.refused_for.contains(service));
         let goes_on = match step.action {
-            Action::Authorize { .. } => others(),
+            Action::Authorize { .. } => self.is_of_others(&step.services),
             // It lets in what is open already.
-            Action::Attach { .. } => true,
+            Action::Attach { .. } => !self.refused_for.is_empty(),
             _ => false,
         };
-        now < self.retry_at && (self.refused_for.is_empty() || !goes_on)
+        now < self.retry_at && !goes_on
+    }
+
+    /// Whether something is refused, and none of it to these.
+    pub fn is_of_others(&self, these: &[ServiceKey]) -> bool {
+        !self.refused_for.is_empty() && these.iter().all(|service| !self.refused_for.contains(service))
     }
 }
 

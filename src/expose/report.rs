@@ -87,7 +87,7 @@ fn failure<'m>(
         Target::Name(_, name) => names.contains(name.as_str()),
         // What is refused to others only is no concern of who has all that it needs.
         Target::Firewall(id) => {
-            let others = !failure.refused_for.is_empty() && !failure.refused_for.contains(&exposure.service);
+            let others = failure.is_of_others(std::slice::from_ref(&exposure.service));
             chosen.iter().any(|node| node.instance.id == *id) && !others
         }
         // Who has all that it needs doesn't need the group.

@@ -351,9 +351,8 @@ impl Reconciler {
         self.taken.insert(target.clone(), Taken { action: step.action.clone(), times: taken, at: now });
         let Some(attempts) = taken.checked_sub(SAME_STEP).filter(|more| *more > 0) else {
             // What is refused to some Services is so, whatever else succeeds.
-            let others = |failure: &Failure| step.services.iter().all(|service| !failure.refused_for.contains(service));
-            let stays = |failure: &Failure| !failure.refused_for.is_empty() && others(failure);
-            if !self.memory.failures.get(&target).is_some_and(stays) {
+            let failure = self.memory.failures.get(&target);
+            if !failure.is_some_and(|failure| failure.is_of_others(&step.services)) {
                 self.memory.failures.remove(&target);
             }
             return;
